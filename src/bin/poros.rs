@@ -1,0 +1,2 @@
+//! The poros binary.
+fn main() {}

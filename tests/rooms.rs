@@ -1,0 +1,3 @@
+//! Laws.
+#[test]
+fn ok() {}
