@@ -1,0 +1,7 @@
+//! The wire types of `poros.dataos.io/v1beta1`, their schemas, and every name that Poros uses.
+
+pub mod compute;
+pub mod crd;
+pub mod names;
+pub mod placement;
+pub mod status;

@@ -1,0 +1,52 @@
+//! The connection: in-cluster, or by kubeconfig as kubectl reads it.
+
+use std::time::Duration;
+
+use kube::config::{InferConfigError, KubeConfigOptions, Kubeconfig, KubeconfigError};
+use kube::{Client, Config};
+use thiserror::Error;
+
+/// Why there is no connection.
+#[derive(Debug, Error)]
+pub enum ConnectError {
+    /// Neither a kubeconfig nor a service account was found.
+    #[error("no cluster is configured: set KUBECONFIG, or run inside a cluster")]
+    Infer(#[source] Box<InferConfigError>),
+    /// The named kubeconfig cannot be used.
+    #[error("the kubeconfig {path:?} cannot be used")]
+    Kubeconfig {
+        /// Its path.
+        path: String,
+        /// Why.
+        #[source]
+        source: Box<KubeconfigError>,
+    },
+    /// The client could not be made.
+    #[error("the client for {url} could not be made")]
+    Client {
+        /// The API server.
+        url: String,
+        /// Why.
+        #[source]
+        source: Box<kube::Error>,
+    },
+}
+
+/// Makes the client. Retries are the queue's, so the client makes none: it would repeat writes that took effect.
+pub async fn connect(kubeconfig: Option<&std::path::Path>) -> Result<Client, ConnectError> {
+    let mut config = match kubeconfig {
+        Some(path) => from_file(path).await.map_err(|source| ConnectError::Kubeconfig {
+            path: path.display().to_string(),
+            source: Box::new(source),
+        })?,
+        None => Config::infer().await.map_err(|source| ConnectError::Infer(Box::new(source)))?,
+    };
+    config.default_retry = false;
+    config.connect_timeout = Some(Duration::from_secs(5));
+    let url = config.cluster_url.to_string();
+    Client::try_from(config).map_err(|source| ConnectError::Client { url, source: Box::new(source) })
+}
+
+async fn from_file(path: &std::path::Path) -> Result<Config, KubeconfigError> {
+    Config::from_custom_kubeconfig(Kubeconfig::read_from(path)?, &KubeConfigOptions::default()).await
+}

@@ -1,0 +1,61 @@
+//! The resources that Poros reads and writes, as the dynamic client names them.
+
+use k8s_openapi::api::core::v1::{Node, Pod};
+use kube::api::{Api, ApiResource, DynamicObject};
+use kube::core::GroupVersionKind;
+use kube::Client;
+
+use crate::api::names::{GROUP, VERSION};
+use crate::decide::manifest::Kind;
+use crate::decide::policies::SharedKind;
+use crate::world::project::WireNode;
+
+const ADMISSION_GROUP: &str = "admissionregistration.k8s.io";
+
+fn resource(group: &str, version: &str, kind: &str, plural: &str) -> ApiResource {
+    ApiResource::from_gvk_with_plural(&GroupVersionKind::gvk(group, version, kind), plural)
+}
+
+/// Computes, undecoded: one that does not fit our types degrades itself alone.
+pub fn computes(client: &Client) -> Api<DynamicObject> {
+    Api::all_with(client.clone(), &resource(GROUP, VERSION, "Compute", "computes"))
+}
+
+/// Placements or bindings.
+pub fn children(client: &Client, kind: Kind) -> Api<DynamicObject> {
+    let resource = match kind {
+        Kind::Placement => resource(GROUP, VERSION, kind.kind(), kind.plural()),
+        Kind::Binding => resource(ADMISSION_GROUP, "v1", kind.kind(), kind.plural()),
+    };
+    Api::all_with(client.clone(), &resource)
+}
+
+/// Admission policies or their bindings.
+pub fn shared(client: &Client, kind: SharedKind) -> Api<DynamicObject> {
+    Api::all_with(client.clone(), &resource(ADMISSION_GROUP, "v1", kind.kind(), kind.plural()))
+}
+
+/// Nodes, without what Poros never reads.
+pub fn nodes(client: &Client) -> Api<WireNode> {
+    Api::all_with(client.clone(), &ApiResource::erase::<Node>(&()))
+}
+
+/// Pods, metadata only.
+pub fn pods(client: &Client) -> Api<kube::core::PartialObjectMeta<Pod>> {
+    Api::all(client.clone())
+}
+
+/// Pods of a namespace, undecoded.
+pub fn pods_in(client: &Client, namespace: &str) -> Api<DynamicObject> {
+    Api::namespaced_with(client.clone(), namespace, &ApiResource::erase::<Pod>(&()))
+}
+
+/// Any kind of the core group.
+pub fn core(client: &Client, namespace: Option<&str>, kind: &str, plural: &str) -> Api<DynamicObject> {
+    let resource = resource("", "v1", kind, plural);
+    match namespace {
+        Some(namespace) => Api::namespaced_with(client.clone(), namespace, &resource),
+        None => Api::all_with(client.clone(), &resource),
+    }
+}
+

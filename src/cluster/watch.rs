@@ -1,0 +1,212 @@
+//! Watches: each a list and a stream of changes, supervised so that none can die unseen.
+
+use std::collections::HashSet;
+use std::fmt::Debug;
+use std::pin::pin;
+use std::time::Duration;
+
+use backon::{BackoffBuilder, ExponentialBuilder};
+use futures::StreamExt;
+use kube::runtime::watcher::{self, Config, Event};
+use kube::{Api, Client, Resource, ResourceExt};
+use serde::de::DeserializeOwned;
+
+use crate::api::names::{LABEL_COMPUTE, compute_of_binding};
+use crate::cluster::resources;
+use crate::decide::manifest::Kind;
+use crate::decide::policies::{self, SharedKind};
+use crate::world::{Change, project};
+
+/// The API server ends each watch after this long, and the client takes one that is silent for 5 s more as dead. It
+/// goes on from where it was, so this costs one request a minute and no list.
+const WATCH_TIMEOUT_SECONDS: u32 = 60;
+/// After so many failures in a row a watch is begun anew with a list: kube's watcher would try the same version for
+/// ever when a watch is refused with "410 Gone" before it starts.
+const FAILURES_UNTIL_ANEW: u32 = 4;
+
+/// What is watched.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Watched {
+    /// Computes.
+    Computes,
+    /// Placements.
+    Placements,
+    /// Nodes.
+    Nodes,
+    /// Pods that name a Compute.
+    Pods,
+    /// Admission policies and their bindings, shared and per Compute.
+    Policies(SharedKind),
+}
+
+impl Watched {
+    /// All of them.
+    pub const ALL: [Self; 8] = [
+        Self::Computes,
+        Self::Placements,
+        Self::Nodes,
+        Self::Pods,
+        Self::Policies(SharedKind::Mutating),
+        Self::Policies(SharedKind::MutatingBinding),
+        Self::Policies(SharedKind::Validating),
+        Self::Policies(SharedKind::ValidatingBinding),
+    ];
+
+    /// The resource, as in a URL of the API.
+    pub fn plural(self) -> &'static str {
+        match self {
+            Self::Computes => "computes",
+            Self::Placements => "placements",
+            Self::Nodes => "nodes",
+            Self::Pods => "pods",
+            Self::Policies(kind) => kind.plural(),
+        }
+    }
+}
+
+/// What a watch tells.
+#[derive(Debug)]
+pub enum News {
+    /// Something changed.
+    Change(Change),
+    /// The list is complete: from now on changes are live.
+    Synced,
+    /// It fails, for this reason; it goes on trying.
+    Failing(String),
+}
+
+/// Watches for ever, and tells each news.
+pub async fn run(client: Client, what: Watched, tell: impl Fn(News) + Send) {
+    let everything = Config::default();
+    match what {
+        Watched::Computes => {
+            supervise(resources::computes(&client), everything, tell, |name, object| {
+                Some(Change::Compute(name, object.map(|object| Box::new(project::compute(object)))))
+            })
+            .await;
+        }
+        Watched::Placements => {
+            supervise(resources::children(&client, Kind::Placement), everything, tell, |name, object| {
+                Some(Change::Placement(name, object.map(|object| Box::new(project::child(object)))))
+            })
+            .await;
+        }
+        Watched::Nodes => {
+            supervise(resources::nodes(&client), everything, tell, |name, object| {
+                Some(Change::Node(name, object.map(|object| Box::new(project::node(object)))))
+            })
+            .await;
+        }
+        Watched::Pods => {
+            let unfinished = everything.labels(LABEL_COMPUTE).fields("status.phase!=Succeeded,status.phase!=Failed");
+            supervise(resources::pods(&client), unfinished, tell, |name, object| {
+                Some(Change::Pod(name, object.and_then(|object| project::pod(&object))))
+            })
+            .await;
+        }
+        Watched::Policies(kind) => {
+            let ours: HashSet<_> =
+                policies::all().iter().filter(|shared| shared.kind == kind).map(|shared| shared.name).collect();
+            supervise(resources::shared(&client, kind), everything, tell, move |name, object| {
+                if ours.contains(name.as_str()) {
+                    return Some(Change::Shared((kind, name), object.map(project::shared)));
+                }
+                // A binding by the name of a Compute's is that Compute's affair, whoever made it.
+                let bears_name = kind == SharedKind::MutatingBinding && compute_of_binding(&name).is_some();
+                bears_name.then(|| Change::Binding(name, object.map(|object| Box::new(project::child(object)))))
+            })
+            .await;
+        }
+    }
+}
+
+async fn supervise<K>(
+    api: Api<K>,
+    config: Config,
+    tell: impl Fn(News) + Send,
+    project: impl Fn(String, Option<K>) -> Option<Change> + Send,
+) where
+    K: Resource + Clone + DeserializeOwned + Debug + Send + 'static,
+{
+    let config = config.timeout(WATCH_TIMEOUT_SECONDS);
+    let mut known: HashSet<String> = HashSet::new();
+    let patience = ExponentialBuilder::new()
+        .with_min_delay(Duration::from_millis(200))
+        .with_max_delay(Duration::from_secs(10))
+        .with_jitter()
+        .without_max_times();
+    let mut pauses = patience.build();
+    loop {
+        let mut events = pin!(watcher::watcher(api.clone(), config.clone()));
+        let mut listed: HashSet<String> = HashSet::new();
+        let mut failures = 0;
+        while failures < FAILURES_UNTIL_ANEW {
+            let Some(event) = events.next().await else { break };
+            let event = match event {
+                Ok(event) => event,
+                Err(error) => {
+                    failures += u32::from(matches!(error, watcher::Error::WatchStartFailed(_)));
+                    tell(News::Failing(reason(&error)));
+                    tokio::time::sleep(pauses.next().unwrap_or(Duration::from_secs(10))).await;
+                    continue;
+                }
+            };
+            pauses = patience.build();
+            failures = 0;
+            let change = |name: String, object: Option<K>| {
+                if let Some(change) = project(name, object) {
+                    tell(News::Change(change));
+                }
+            };
+            match event {
+                Event::Init => listed.clear(),
+                Event::InitApply(object) => {
+                    let name = key(&object);
+                    listed.insert(name.clone());
+                    change(name, Some(object));
+                }
+                Event::InitDone => {
+                    // What was there before and is not listed is gone; no event will ever say so.
+                    for name in known.difference(&listed) {
+                        change(name.clone(), None);
+                    }
+                    known = std::mem::take(&mut listed);
+                    tell(News::Synced);
+                }
+                Event::Apply(object) => {
+                    let name = key(&object);
+                    known.insert(name.clone());
+                    change(name, Some(object));
+                }
+                Event::Delete(object) => {
+                    let name = key(&object);
+                    known.remove(&name);
+                    change(name, None);
+                }
+            }
+        }
+    }
+}
+
+/// `<name>`, or `<namespace>/<name>`.
+fn key<K: Resource>(object: &K) -> String {
+    match object.namespace() {
+        Some(namespace) => format!("{namespace}/{}", object.name_any()),
+        None => object.name_any(),
+    }
+}
+
+fn reason(error: &watcher::Error) -> String {
+    let mut text = error.to_string();
+    // kube's own texts repeat their sources; only what they leave out is added.
+    let mut source = std::error::Error::source(error);
+    while let Some(error) = source {
+        let part = error.to_string();
+        if !text.contains(&part) {
+            text.push_str(": ");
+            text.push_str(&part);
+        }
+        source = error.source();
+    }
+    text
+}

@@ -1,0 +1,227 @@
+//! The drivers: watches feed the world, the world feeds the queue, workers make passes. No rule lives here.
+
+pub mod memory;
+pub mod pass;
+pub mod queue;
+
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use kube::Client;
+use tokio::sync::{Notify, watch};
+use tokio::task::JoinSet;
+use tracing::{error, info, warn};
+
+use crate::cluster::install;
+use crate::cluster::watch::{News, Watched};
+use crate::controller::memory::Memories;
+use crate::controller::queue::Queue;
+use crate::decide::observed::Settings;
+use crate::decide::policies;
+use crate::telemetry::Metrics;
+use crate::world::{Change, World};
+
+/// Passes at one time.
+const WORKERS: usize = 16;
+/// The longest that a pass may take.
+const PASS_TIMEOUT: Duration = Duration::from_secs(60);
+/// How long passes under way are awaited when Poros stops.
+const DRAIN: Duration = Duration::from_secs(8);
+
+/// What a controller is told.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// The namespace in which probes are made.
+    pub namespace: String,
+    /// Whether to install and repair the shared policies.
+    pub manage_policies: bool,
+    /// How long things may last.
+    pub settings: Settings,
+}
+
+/// A running controller.
+pub struct Controller {
+    client: Client,
+    options: Options,
+    world: Mutex<World>,
+    memories: Mutex<Memories>,
+    queue: Queue,
+    metrics: Metrics,
+    unsynced: watch::Sender<BTreeSet<Watched>>,
+    policies_changed: Notify,
+}
+
+impl Controller {
+    /// A controller that has seen nothing yet.
+    pub fn new(client: Client, options: Options, metrics: Metrics) -> Arc<Self> {
+        Arc::new(Self {
+            client,
+            world: Mutex::new(World::new()),
+            memories: Mutex::new(Memories::new(options.settings.clone())),
+            queue: Queue::new(),
+            metrics,
+            unsynced: watch::Sender::new(Watched::ALL.into()),
+            policies_changed: Notify::new(),
+            options,
+        })
+    }
+
+    /// What is still to be listed before passes are made; ready when nothing is.
+    pub fn unsynced(&self) -> Vec<&'static str> {
+        self.unsynced.borrow().iter().map(|what| what.plural()).collect()
+    }
+
+    /// Runs until `stop` says so; passes under way are finished.
+    pub async fn run(self: Arc<Self>, mut stop: watch::Receiver<bool>) {
+        let mut tasks = JoinSet::new();
+        for what in Watched::ALL {
+            let controller = self.clone();
+            tasks.spawn(async move {
+                let teller = controller.clone();
+                crate::cluster::watch::run(controller.client.clone(), what, move |news| teller.hear(what, news)).await;
+            });
+        }
+        if self.options.manage_policies {
+            let controller = self.clone();
+            tasks.spawn(async move { controller.keep_policies().await });
+        }
+        let controller = self.clone();
+        let dispatch = controller.dispatch();
+        tokio::select! {
+            () = dispatch => {}
+            _ = stop.wait_for(|stop| *stop) => {}
+        }
+        info!("stopping: passes under way are finished");
+        let drained = async {
+            while self.queue.running() > 0 {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        if tokio::time::timeout(DRAIN, drained).await.is_err() {
+            warn!(running = self.queue.running(), "passes did not end in time; their work is taken up at the next start");
+        }
+        tasks.shutdown().await;
+    }
+
+    fn hear(&self, what: Watched, news: News) {
+        match news {
+            News::Change(change) => {
+                let backlog = self.unsynced.borrow().contains(&what);
+                self.learn(change, backlog);
+            }
+            News::Synced => {
+                self.unsynced.send_if_modified(|unsynced| unsynced.remove(&what));
+                self.metrics.watch_synced(what.plural());
+            }
+            News::Failing(why) => {
+                self.metrics.watch_failed(what.plural());
+                let hint = if matches!(what, Watched::Computes | Watched::Placements) && why.contains("404") {
+                    "; are the CRDs installed? (poros crd | kubectl apply -f -)"
+                } else {
+                    ""
+                };
+                warn!(resource = what.plural(), "watch failed, trying again: {why}{hint}");
+            }
+        }
+    }
+
+    /// Takes in a change and queues whom it concerns.
+    fn learn(&self, change: Change, backlog: bool) {
+        let shared = matches!(change, Change::Shared(..));
+        let names = self.world().apply(change);
+        if shared {
+            self.policies_changed.notify_one();
+        }
+        for name in names {
+            self.queue.push(name, backlog);
+        }
+    }
+
+    /// Takes in what this process wrote itself: known at once, and no reason to look again.
+    fn learn_own(&self, changes: Vec<Change>) {
+        let mut world = self.world();
+        for change in changes {
+            world.apply(change);
+        }
+    }
+
+    async fn dispatch(self: Arc<Self>) {
+        let mut unsynced = self.unsynced.subscribe();
+        if unsynced.wait_for(BTreeSet::is_empty).await.is_err() {
+            return;
+        }
+        info!("caches are complete; passes begin");
+        let slots = Arc::new(tokio::sync::Semaphore::new(WORKERS));
+        loop {
+            let Ok(slot) = slots.clone().acquire_owned().await else { return };
+            let name = self.queue.next().await;
+            let controller = self.clone();
+            tokio::spawn(async move {
+                controller.work(name).await;
+                drop(slot);
+            });
+        }
+    }
+
+    /// Makes a pass over one name. A panic or a hang in it costs this name a retry, and nobody else anything.
+    async fn work(self: Arc<Self>, name: String) {
+        let started = Instant::now();
+        let controller = self.clone();
+        let of = name.clone();
+        let mut pass = tokio::spawn(async move { controller.pass(&of).await });
+        let result = tokio::time::timeout(PASS_TIMEOUT, &mut pass).await;
+        let next = match result {
+            Ok(Ok(next)) => next,
+            Ok(Err(join)) => {
+                self.metrics.panicked();
+                error!(compute = name, category = "Internal", "a pass panicked, trying again: {join}");
+                pass::Next::retry()
+            }
+            Err(_) => {
+                pass.abort();
+                error!(compute = name, category = "Internal", "a pass took more than {} s, trying again", PASS_TIMEOUT.as_secs());
+                pass::Next::retry()
+            }
+        };
+        self.metrics.passed(started.elapsed(), next.retry);
+        let wake = self.memories().settle(&name, &next);
+        self.queue.done(&name, wake);
+        self.metrics.queued(self.queue.len());
+    }
+
+    /// Installs the shared policies and puts back what others change of them.
+    async fn keep_policies(self: Arc<Self>) {
+        let pause = Duration::from_secs(1);
+        while let Err(error) = install::namespace(&self.client, &self.options.namespace).await {
+            warn!("the namespace {} could not be made, trying again: {}", self.options.namespace, error.chain());
+            tokio::time::sleep(pause).await;
+        }
+        let mut unsynced = self.unsynced.subscribe();
+        let policies_known =
+            |unsynced: &BTreeSet<Watched>| !unsynced.iter().any(|what| matches!(what, Watched::Policies(_)));
+        if unsynced.wait_for(policies_known).await.is_err() {
+            return;
+        }
+        loop {
+            if self.world().policies().missing.is_some() {
+                for shared in policies::all() {
+                    if let Err(error) = install::policy(&self.client, &shared).await {
+                        warn!("{} {} could not be applied, trying again: {}", shared.kind.kind(), shared.name, error.chain());
+                    }
+                }
+                tokio::time::sleep(pause).await;
+            } else {
+                self.policies_changed.notified().await;
+            }
+        }
+    }
+
+    fn world(&self) -> MutexGuard<'_, World> {
+        self.world.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn memories(&self) -> MutexGuard<'_, Memories> {
+        self.memories.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,212 @@
+//! What this process remembers of each Compute between passes: when things were, on the monotonic clock.
+
+use std::collections::HashMap;
+use std::time::{Duration, Instant};
+
+use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
+
+use crate::controller::pass::Next;
+use crate::decide::applied::{Applied, Pace};
+use crate::decide::fault::{Category, Fault};
+use crate::decide::observed::{Change, Observed, Proof, Recall, Rejected, Settings, Target};
+use crate::decide::pool;
+use crate::decide::validate::Valid;
+
+/// How soon a pass that met a conflict is made again: the watch needs a moment to tell what changed.
+const CONFLICT: Duration = Duration::from_millis(100);
+
+/// The memories of all Computes.
+#[derive(Debug)]
+pub struct Memories {
+    settings: Settings,
+    by_name: HashMap<String, Memory>,
+}
+
+#[derive(Debug)]
+struct Memory {
+    uid: String,
+    known_since: Instant,
+    changed: Option<(Instant, Pace)>,
+    policies: String,
+    probes: u32,
+    probed: Option<Instant>,
+    proof: Option<(Target, Proof)>,
+    blocked_since: Option<Instant>,
+    pool: Option<(bool, Instant)>,
+    repairs: u32,
+    repaired: Option<Instant>,
+    rejected: Option<(Rejected, Instant)>,
+    policies_missing_since: Option<Instant>,
+    trouble_since: Option<Instant>,
+    status_written: Option<Instant>,
+    retries: Option<ExponentialBackoff>,
+}
+
+impl Memory {
+    fn new(uid: &str, policies: &str, now: Instant) -> Self {
+        Self {
+            uid: uid.to_owned(),
+            known_since: now,
+            changed: None,
+            policies: policies.to_owned(),
+            probes: 0,
+            probed: None,
+            proof: None,
+            blocked_since: None,
+            pool: None,
+            repairs: 0,
+            repaired: None,
+            rejected: None,
+            policies_missing_since: None,
+            trouble_since: None,
+            status_written: None,
+            retries: None,
+        }
+    }
+
+    /// Something that a proof depends on changed: what was tried before says nothing any more.
+    fn changed(&mut self, pace: Pace, now: Instant) {
+        self.changed = Some((now, pace));
+        self.probes = 0;
+        self.proof = None;
+    }
+}
+
+impl Memories {
+    /// No memory of anything.
+    pub fn new(settings: Settings) -> Self {
+        Self { settings, by_name: HashMap::new() }
+    }
+
+    /// What is remembered of a Compute as it is observed now.
+    pub fn recall(&mut self, observed: &Observed, valid: &Result<Valid, Fault>, now: Instant) -> Recall {
+        let uid = observed.compute.as_ref().map_or("", |compute| compute.uid.as_str());
+        let policies = &observed.policies;
+        let memory = self
+            .by_name
+            .entry(observed.name.clone())
+            .and_modify(|memory| {
+                if memory.uid != uid {
+                    *memory = Memory::new(uid, &policies.fingerprint, now);
+                }
+            })
+            .or_insert_with(|| Memory::new(uid, &policies.fingerprint, now));
+        if memory.policies != policies.fingerprint {
+            memory.policies.clone_from(&policies.fingerprint);
+            memory.changed(Pace::Slow, now);
+        }
+        match (&policies.missing, memory.policies_missing_since) {
+            (Some(_), None) => memory.policies_missing_since = Some(now),
+            (None, Some(_)) => memory.policies_missing_since = None,
+            _ => {}
+        }
+        let pool_ready = valid.as_ref().ok().map(|valid| pool::judge(&observed.pool, valid.min_ready_nodes).is_none());
+        if let Some(ready) = pool_ready
+            && memory.pool.is_none_or(|(was, _)| was != ready)
+        {
+            memory.pool = Some((ready, now));
+        }
+        if memory.repaired.is_some_and(|repaired| now - repaired >= self.settings.contended_quiet) {
+            (memory.repairs, memory.repaired) = (0, None);
+        }
+        let ago = |since: Option<Instant>| since.map(|since| now - since);
+        Recall {
+            known_for: now - memory.known_since,
+            changed_ago: memory.changed.map(|(changed, pace)| Change { ago: now - changed, pace }),
+            probes: memory.probes,
+            probed_ago: ago(memory.probed),
+            proof: memory.proof.clone(),
+            blocked_for: ago(memory.blocked_since),
+            pool_steady_for: memory.pool.map(|(_, since)| now - since).unwrap_or_default(),
+            repairs: memory.repairs,
+            repaired_ago: ago(memory.repaired),
+            rejected: memory.rejected.clone().map(|(rejected, at)| Rejected { ago: now - at, ..rejected }),
+            policies_missing_for: ago(memory.policies_missing_since).unwrap_or_default(),
+            trouble_for: ago(memory.trouble_since).unwrap_or_default(),
+            status_written_ago: ago(memory.status_written),
+        }
+    }
+
+    /// Notes what was written.
+    pub fn note_applied(&mut self, name: &str, applied: &Applied, now: Instant) {
+        let Some(memory) = self.by_name.get_mut(name) else { return };
+        if let Some(pace) = applied.wrote {
+            memory.changed(pace, now);
+        }
+        if applied.repaired {
+            memory.repairs += 1;
+            memory.repaired = Some(now);
+        }
+        let trouble = applied.fault().is_some_and(|fault| fault.category == Category::ApplyFailed);
+        memory.trouble_since = if trouble { memory.trouble_since.or(Some(now)) } else { None };
+    }
+
+    /// Notes what came of a proof.
+    pub fn note_proof(&mut self, name: &str, target: &Target, proof: &Proof, now: Instant) {
+        let Some(memory) = self.by_name.get_mut(name) else { return };
+        memory.probes += 1;
+        memory.probed = Some(now);
+        memory.proof = Some((target.clone(), proof.clone()));
+        memory.blocked_since = match proof {
+            Proof::Blocked(_) | Proof::Unreachable(_) => memory.blocked_since.or(Some(now)),
+            Proof::Proven | Proof::NotYet(_) | Proof::Mismatch(_) => None,
+        };
+        match proof {
+            Proof::Proven => {
+                memory.changed = None;
+                memory.probes = 0;
+                memory.rejected = None;
+            }
+            Proof::Mismatch(text) => {
+                memory.changed = memory.changed.or(Some((now, Pace::Slow)));
+                let same = memory.rejected.as_ref().filter(|(rejected, _)| rejected.content == target.content);
+                let rejected = Rejected {
+                    content: target.content.clone(),
+                    text: format!("a pod that names this Compute is not placed as it says: {text}"),
+                    policies: memory.policies.clone(),
+                    times: same.map_or(0, |(rejected, _)| rejected.times) + 1,
+                    ago: Duration::ZERO,
+                };
+                memory.rejected = Some((rejected, now));
+            }
+            Proof::NotYet(_) | Proof::Blocked(_) | Proof::Unreachable(_) => {
+                memory.changed = memory.changed.or(Some((now, Pace::Slow)));
+            }
+        }
+    }
+
+    /// Notes that the status was written.
+    pub fn note_status(&mut self, name: &str, now: Instant) {
+        if let Some(memory) = self.by_name.get_mut(name) {
+            memory.status_written = Some(now);
+        }
+    }
+
+    /// Ends a pass: when to look again. Failures in a row wait 0.5 s to 5 min; success resets that.
+    pub fn settle(&mut self, name: &str, next: &Next) -> Option<Duration> {
+        if next.gone {
+            self.by_name.remove(name);
+            return None;
+        }
+        let Some(memory) = self.by_name.get_mut(name) else { return next.retry.then_some(CONFLICT) };
+        let mut wake = next.wake;
+        if next.retry {
+            let retries = memory.retries.get_or_insert_with(|| {
+                ExponentialBuilder::new()
+                    .with_min_delay(Duration::from_millis(500))
+                    .with_max_delay(Duration::from_secs(300))
+                    .with_jitter()
+                    .without_max_times()
+                    .build()
+            });
+            let pause = retries.next().unwrap_or(Duration::from_secs(300));
+            wake = Some(wake.map_or(pause, |wake| wake.min(pause)));
+        } else {
+            memory.retries = None;
+        }
+        if next.conflict {
+            wake = Some(wake.map_or(CONFLICT, |wake| wake.min(CONFLICT)));
+        }
+        wake
+    }
+}

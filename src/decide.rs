@@ -1,0 +1,21 @@
+//! Every rule of Poros, as pure functions: what is observed goes in, what is to be done and said comes out.
+//!
+//! No client, no async, no clock (time comes in as an argument), no randomness, no logging. The steps of a pass, in order:
+//! [`observed`] → [`validate`] → [`desired`] → [`plan`] → (the cluster) → [`prove`] → [`outcome`] → [`status`].
+
+pub mod applied;
+pub mod desired;
+pub mod fault;
+pub mod hash;
+pub mod manifest;
+pub mod observed;
+pub mod outcome;
+pub mod plan;
+pub mod policies;
+
+pub mod pool;
+pub mod prove;
+pub mod quantity;
+pub mod status;
+pub mod truth;
+pub mod validate;

@@ -1,0 +1,201 @@
+//! From a valid spec and what stands to what should stand: which content, under which number, and whether in force.
+
+use crate::api::compute::DeletionPolicy;
+use crate::api::placement::{PlacementSpec, PreviousPlacement};
+use crate::decide::fault::{Category, Fault};
+use crate::decide::observed::{Compute, Observed, Recall, Standing};
+use crate::decide::validate::{Content, Valid, deletion_policy};
+use std::time::Duration;
+
+/// What should stand for a Compute.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Desired {
+    /// What the spec says.
+    Spec(Wanted),
+    /// The spec cannot be in force: what was proven last, if anything was.
+    LastProven(Option<Wanted>, Fault),
+    /// Nothing is to be written: the Compute is paused.
+    AsItIs,
+    /// The Compute is being deleted, but in use: what stands, closed to new pods.
+    Closed(Wanted),
+    /// Nothing.
+    Nothing,
+}
+
+/// A Placement, and whether its binding should put it in force.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Wanted {
+    /// The Placement.
+    pub placement: PlacementSpec,
+    /// Whether pods should be placed by it.
+    pub bound: bool,
+}
+
+impl Wanted {
+    /// The content of the Placement.
+    pub fn content(&self) -> Content {
+        content_of(&self.placement)
+    }
+}
+
+/// Decides what should stand.
+pub fn desired(observed: &Observed, valid: &Result<Valid, Fault>) -> Desired {
+    let Some(compute) = &observed.compute else { return Desired::Nothing };
+    let stored = stored_placement(observed, compute);
+    if compute.deleting {
+        return match stored {
+            Some(placement) if held_by_users(observed, compute) => {
+                Desired::Closed(Wanted { placement: PlacementSpec { closed: true, ..placement }, bound: true })
+            }
+            _ => Desired::Nothing,
+        };
+    }
+    if compute.paused {
+        return Desired::AsItIs;
+    }
+    match valid {
+        Err(fault) => Desired::LastProven(last_proven(compute, stored), fault.clone()),
+        Ok(valid) => match rejection(observed, compute, &valid.content) {
+            Some(fault) => Desired::LastProven(last_proven(compute, stored), fault),
+            None => {
+                Desired::Spec(Wanted { placement: numbered(compute, stored, &valid.content), bound: true })
+            }
+        },
+    }
+}
+
+/// Whether the users of a Compute that is being deleted keep it standing.
+pub fn held_by_users(observed: &Observed, compute: &Compute) -> bool {
+    observed.users.pods > 0 && deletion_policy(compute) == DeletionPolicy::Block && !compute.delete_in_use
+}
+
+/// Whether the revision that stands was proven, by what the status says.
+pub fn is_proven(compute: &Compute, revision: u64) -> bool {
+    compute.status.placement.as_ref().is_some_and(|placement| placement.proven_revision == Some(revision))
+}
+
+/// How long content that failed its proof is left alone before it is tried again: 5 s, doubling to 5 min.
+pub fn retry_after(times: u32) -> Duration {
+    Duration::from_secs(5u64.saturating_mul(1 << times.saturating_sub(1).min(6)).min(300))
+}
+
+fn stored_placement(observed: &Observed, compute: &Compute) -> Option<PlacementSpec> {
+    observed
+        .placement
+        .as_ref()
+        .filter(|child| child.standing(&compute.uid) == Standing::Ours)
+        .and_then(|child| child.placement_spec())
+}
+
+/// Content that failed its proof and is not due to be tried again.
+///
+/// Memory knows it; after a restart the status does, and the wait begins anew.
+fn rejection(observed: &Observed, compute: &Compute, content: &Content) -> Option<Fault> {
+    let status = &compute.status;
+    let hash = content.hash();
+    let Recall { rejected, known_for, .. } = &observed.recall;
+    let (times, ago, text) = match rejected {
+        Some(rejected) if rejected.content == hash && rejected.policies == observed.policies.fingerprint => {
+            (rejected.times, rejected.ago, &rejected.text)
+        }
+        Some(_) => return None,
+        None => {
+            let stored = stored_placement(observed, compute);
+            let taken_back = stored.is_none_or(|stored| content_of(&stored) != *content || observed.binding.is_none());
+            let said = ready_reason(compute) == Some(Category::ProofMismatch.word())
+                && status.observed_generation == compute.generation;
+            if !(said && taken_back) {
+                return None;
+            }
+            (1, *known_for, &status.builder_state.info)
+        }
+    };
+    (ago < retry_after(times)).then(|| Fault::new(Category::ProofMismatch, text.clone()))
+}
+
+/// The reason of the condition Ready in the stored status.
+pub fn ready_reason(compute: &Compute) -> Option<&str> {
+    compute.status.conditions.iter().find(|condition| condition.type_ == "Ready").map(|condition| condition.reason.as_str())
+}
+
+/// What was proven last, of a Compute whose spec cannot be in force.
+fn last_proven(compute: &Compute, stored: Option<PlacementSpec>) -> Option<Wanted> {
+    let stored = PlacementSpec { closed: false, ..stored? };
+    if is_proven(compute, stored.revision) {
+        return Some(Wanted { placement: stored, bound: true });
+    }
+    match stored.previous.clone() {
+        Some(previous) => Some(Wanted { placement: put_back(&stored, previous), bound: true }),
+        None => Some(Wanted { placement: stored, bound: false }),
+    }
+}
+
+/// The content of the spec, under its number.
+fn numbered(compute: &Compute, stored: Option<PlacementSpec>, content: &Content) -> PlacementSpec {
+    let Some(stored) = stored else { return first(compute, content) };
+    let stored = PlacementSpec { closed: false, ..stored };
+    if content_of(&stored) == *content {
+        return stored;
+    }
+    let current = PreviousPlacement {
+        revision: stored.revision,
+        node_selector: stored.node_selector.clone(),
+        tolerations: stored.tolerations.clone(),
+    };
+    let previous = if is_proven(compute, stored.revision) { Some(current) } else { stored.previous.clone() };
+    match stored.previous.clone() {
+        // Back to content that has a number already.
+        Some(before) if content_of_previous(&before) == *content => {
+            let previous = previous.filter(|previous| previous.revision != before.revision);
+            PlacementSpec { previous, ..put_back(&stored, before) }
+        }
+        _ => {
+            let revision = stored.last_revision.max(stored.revision) + 1;
+            PlacementSpec {
+                revision,
+                last_revision: revision,
+                node_selector: content.node_selector.clone(),
+                tolerations: content.tolerations.clone(),
+                previous,
+                closed: false,
+            }
+        }
+    }
+}
+
+/// The Placement of a Compute that has none. One that was lost gets its number back, if it is for the same content.
+fn first(compute: &Compute, content: &Content) -> PlacementSpec {
+    let before = compute.status.placement.clone().unwrap_or_default();
+    let same = before.proven_content.as_deref() == Some(content.hash().as_str());
+    let revision = match before.proven_revision {
+        Some(proven) if same => proven,
+        _ => before.last_revision + 1,
+    };
+    PlacementSpec {
+        revision,
+        last_revision: revision.max(before.last_revision),
+        node_selector: content.node_selector.clone(),
+        tolerations: content.tolerations.clone(),
+        previous: None,
+        closed: false,
+    }
+}
+
+fn put_back(stored: &PlacementSpec, previous: PreviousPlacement) -> PlacementSpec {
+    PlacementSpec {
+        revision: previous.revision,
+        last_revision: stored.last_revision,
+        node_selector: previous.node_selector,
+        tolerations: previous.tolerations,
+        previous: None,
+        closed: false,
+    }
+}
+
+fn content_of(placement: &PlacementSpec) -> Content {
+    Content { node_selector: placement.node_selector.clone(), tolerations: placement.tolerations.clone() }
+}
+
+fn content_of_previous(previous: &PreviousPlacement) -> Content {
+    Content { node_selector: previous.node_selector.clone(), tolerations: previous.tolerations.clone() }
+}

@@ -1,0 +1,207 @@
+//! The table of faults: what can be wrong with a Compute, in which step, whose fault it is, and what heals it.
+
+/// What is wrong with a Compute.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fault {
+    /// The stable word for it: reason of conditions, label of metrics.
+    pub category: Category,
+    /// What exactly, in one sentence that names resource and field.
+    pub text: String,
+}
+
+impl Fault {
+    /// A fault of this category.
+    pub fn new(category: Category, text: impl Into<String>) -> Self {
+        Self { category, text: text.into() }
+    }
+}
+
+/// The step of a pass in which a fault is found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Step {
+    /// Reading the stored object.
+    Observe,
+    /// Checking what people wrote.
+    Validate,
+    /// Putting the built objects in place.
+    Apply,
+    /// Proving that pods are placed.
+    Prove,
+    /// Looking at the nodes.
+    Pool,
+    /// Undoing what others did to the built objects.
+    Repair,
+    /// Any of them.
+    Any,
+}
+
+/// Which of the two errors a fault becomes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Blame {
+    /// `error`/`error`: the desired revision is not proven and cannot be now.
+    InBuild,
+    /// `error`/`building`: it was proven before.
+    AfterBuild,
+    /// In the build while the desired revision is unproven, after it once it was proven.
+    ByRule,
+    /// The outcome stays what it was.
+    AsBefore,
+}
+
+/// A kind of fault: a stable PascalCase word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Category {
+    /// The stored object does not fit our types.
+    Undecodable,
+    /// The spec breaks a rule that the schema should have held.
+    InvalidSpec,
+    /// The Compute is for another cluster.
+    UnknownDataplane,
+    /// An object that is not ours has the name of one that is to be built.
+    NameTaken,
+    /// Poros lacks a permission.
+    Forbidden,
+    /// The API server did not do what it was asked.
+    ApplyFailed,
+    /// A shared policy is absent or altered.
+    PolicyMissing,
+    /// A pod that names the Compute is not placed as it should be.
+    ProofMismatch,
+    /// The proof could not be made.
+    ProofBlocked,
+    /// Another writer undoes each repair.
+    Contended,
+    /// No node carries the labels of the selector.
+    NoNodesMatch,
+    /// Too few nodes of the pool are ready.
+    NoReadyNodes,
+    /// A bug in Poros.
+    Internal,
+}
+
+/// One row of the table of faults.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Row {
+    /// The step in which it is found.
+    pub step: Step,
+    /// Which error it becomes.
+    pub blame: Blame,
+    /// What happens to pods that name the Compute.
+    pub pods: &'static str,
+    /// What makes it go away.
+    pub healed_by: &'static str,
+}
+
+impl Category {
+    /// All categories, in the order in which a pass meets them.
+    pub const ALL: [Self; 13] = [
+        Self::Undecodable,
+        Self::InvalidSpec,
+        Self::UnknownDataplane,
+        Self::NameTaken,
+        Self::Forbidden,
+        Self::ApplyFailed,
+        Self::PolicyMissing,
+        Self::ProofMismatch,
+        Self::ProofBlocked,
+        Self::Contended,
+        Self::NoNodesMatch,
+        Self::NoReadyNodes,
+        Self::Internal,
+    ];
+
+    /// The stable word.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Undecodable => "Undecodable",
+            Self::InvalidSpec => "InvalidSpec",
+            Self::UnknownDataplane => "UnknownDataplane",
+            Self::NameTaken => "NameTaken",
+            Self::Forbidden => "Forbidden",
+            Self::ApplyFailed => "ApplyFailed",
+            Self::PolicyMissing => "PolicyMissing",
+            Self::ProofMismatch => "ProofMismatch",
+            Self::ProofBlocked => "ProofBlocked",
+            Self::Contended => "Contended",
+            Self::NoNodesMatch => "NoNodesMatch",
+            Self::NoReadyNodes => "NoReadyNodes",
+            Self::Internal => "Internal",
+        }
+    }
+
+    /// The category of a stable word, as it is stored in a status.
+    pub fn of_word(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|category| category.word() == word)
+    }
+
+    /// The row of the table.
+    pub fn row(self) -> Row {
+        use Blame::{AfterBuild, AsBefore, ByRule, InBuild};
+        const STAYS: &str = "placed as before; refused while no revision was ever proven";
+        let (step, blame, pods, healed_by) = match self {
+            Self::Undecodable => {
+                (Step::Observe, InBuild, STAYS, "an edit, or a Poros that knows the stored fields")
+            }
+            Self::InvalidSpec | Self::UnknownDataplane => (Step::Validate, InBuild, STAYS, "an edit"),
+            Self::NameTaken => (
+                Step::Apply,
+                ByRule,
+                "placed while the binding of Poros stands",
+                "removing or renaming the other object",
+            ),
+            Self::Forbidden => (Step::Apply, ByRule, STAYS, "granting the verb that the text names"),
+            Self::ApplyFailed => (Step::Apply, ByRule, STAYS, "an API server that answers; retried with backoff"),
+            Self::PolicyMissing => {
+                (Step::Prove, ByRule, "as the API server's remaining policies say", "applying the chart again")
+            }
+            Self::ProofMismatch => (
+                Step::Prove,
+                InBuild,
+                "placed by the last proven revision, which is put back; refused when there is none",
+                "an edit, or mending the policy or webhook that changes the pod; retried with backoff",
+            ),
+            Self::ProofBlocked => (
+                Step::Prove,
+                AsBefore,
+                "placed",
+                "mending the quota, webhook or account that the text names; retried with backoff",
+            ),
+            Self::Contended => {
+                (Step::Repair, AfterBuild, "placed while the repair holds", "stopping the other writer")
+            }
+            Self::NoNodesMatch | Self::NoReadyNodes => (
+                Step::Pool,
+                AfterBuild,
+                "placed; they wait as Pending until a node fits",
+                "a node of the pool that is ready",
+            ),
+            Self::Internal => {
+                (Step::Any, AsBefore, "as before", "a fixed Poros; please report it. Retried with backoff")
+            }
+        };
+        Row { step, blame, pods, healed_by }
+    }
+
+    /// Whether a fault of this category is an error *in* the build, given whether the desired revision is proven.
+    pub fn in_build(self, proven: bool) -> bool {
+        match self.row().blame {
+            Blame::InBuild => true,
+            Blame::AfterBuild => false,
+            Blame::ByRule | Blame::AsBefore => !proven,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_are_unique_and_lead_back() {
+        for category in Category::ALL {
+            assert_eq!(Category::of_word(category.word()), Some(category));
+            assert_eq!(format!("{category:?}"), category.word());
+        }
+        assert_eq!(Category::of_word("Active"), None);
+    }
+}

@@ -1,0 +1,241 @@
+//! What one pass knows: the Compute, what stands for it, its pool, its users, and what earlier passes left in memory.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
+
+use crate::api::compute::ComputeSpec;
+use crate::api::names::{ANNOTATION_OWNER_UID, LABEL_MANAGED_BY, MANAGED_BY};
+use crate::api::placement::PlacementSpec;
+use crate::api::status::{ComputeStatus, NodeCounts, Users};
+use crate::decide::applied::Pace;
+
+/// How long things may last before they count. All of them are settings of `poros run`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Settings {
+    /// The cluster that this Poros runs for.
+    pub dataplane: String,
+    /// A pool fault of an active Compute counts after this long, and is over after this long.
+    pub pool_grace: Duration,
+    /// A shared policy may be absent or altered this long.
+    pub policy_grace: Duration,
+    /// A proof that cannot be made holds a new Compute back this long.
+    pub proof_blocked_grace: Duration,
+    /// Admission may take this long to act on what was applied before a missing placement counts as wrong.
+    pub proof_patience: Duration,
+    /// After this long without a repair, a rival counts as gone.
+    pub contended_quiet: Duration,
+    /// Time between repairs while a rival is at work.
+    pub repair_interval: Duration,
+    /// Counters in a status are written at most this often.
+    pub counter_interval: Duration,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            dataplane: "hub".into(),
+            pool_grace: Duration::from_secs(10),
+            policy_grace: Duration::from_secs(60),
+            proof_blocked_grace: Duration::from_secs(30),
+            proof_patience: Duration::from_secs(15),
+            contended_quiet: Duration::from_secs(60),
+            repair_interval: Duration::from_secs(10),
+            counter_interval: Duration::from_secs(10),
+        }
+    }
+}
+
+/// All that one pass looks at.
+#[derive(Clone, Debug)]
+pub struct Observed {
+    /// The name: of the Compute, and of the pass.
+    pub name: String,
+    /// The Compute; none when it is gone.
+    pub compute: Option<Arc<Compute>>,
+    /// The Placement of that name, whoever made it.
+    pub placement: Option<Arc<Child>>,
+    /// The binding of that name, whoever made it.
+    pub binding: Option<Arc<Child>>,
+    /// The nodes that the selector matches now.
+    pub pool: Pool,
+    /// The pods that name the Compute now.
+    pub users: Users,
+    /// The shared policies.
+    pub policies: Policies,
+    /// What earlier passes of this process left.
+    pub recall: Recall,
+}
+
+/// A Compute as stored.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Compute {
+    /// `metadata.name`.
+    pub name: String,
+    /// `metadata.uid`: the identity of this incarnation.
+    pub uid: String,
+    /// `metadata.resourceVersion`.
+    pub resource_version: String,
+    /// `metadata.generation`.
+    pub generation: i64,
+    /// Whether `metadata.deletionTimestamp` is set.
+    pub deleting: bool,
+    /// `metadata.finalizers`.
+    pub finalizers: Vec<String>,
+    /// Whether it carries the annotation that stops Poros.
+    pub paused: bool,
+    /// Whether it carries the annotation that allows its deletion while in use.
+    pub delete_in_use: bool,
+    /// The spec, or why it could not be read.
+    pub spec: Result<ComputeSpec, String>,
+    /// The status; the default's values where there is none.
+    pub status: ComputeStatus,
+}
+
+/// A built object as stored, whoever made it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Child {
+    /// `metadata.uid`.
+    pub uid: String,
+    /// `metadata.resourceVersion`.
+    pub resource_version: String,
+    /// Whether `metadata.deletionTimestamp` is set.
+    pub deleting: bool,
+    /// `metadata.labels`.
+    pub labels: BTreeMap<String, String>,
+    /// `metadata.annotations`.
+    pub annotations: BTreeMap<String, String>,
+    /// The uids in `metadata.ownerReferences`.
+    pub owners: Vec<String>,
+    /// `spec`, as it is.
+    pub spec: serde_json::Value,
+}
+
+/// Whose a built object is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// Built by Poros for this incarnation.
+    Ours,
+    /// Built by Poros for an incarnation of this name that is gone.
+    DeadIncarnation,
+    /// Not built by Poros.
+    Foreign,
+}
+
+impl Child {
+    /// Whose it is, seen from the Compute incarnation `uid`.
+    pub fn standing(&self, uid: &str) -> Standing {
+        let ours = self.labels.get(LABEL_MANAGED_BY).is_some_and(|by| by == MANAGED_BY);
+        match self.annotations.get(ANNOTATION_OWNER_UID) {
+            Some(owner) if ours && owner == uid => Standing::Ours,
+            Some(_) if ours => Standing::DeadIncarnation,
+            _ => Standing::Foreign,
+        }
+    }
+
+    /// The spec of a Placement; none if it does not read as one.
+    pub fn placement_spec(&self) -> Option<PlacementSpec> {
+        serde_json::from_value(self.spec.clone()).ok()
+    }
+}
+
+/// The nodes that a selector matches.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Pool {
+    /// How many there are.
+    pub counts: NodeCounts,
+    /// What the schedulable ones offer, summed.
+    pub allocatable: BTreeMap<String, Quantity>,
+}
+
+/// The shared policies that every placement goes through.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Policies {
+    /// The first one that is absent or altered, and how.
+    pub missing: Option<String>,
+    /// A hash of the specs of all of them, as stored.
+    pub fingerprint: String,
+}
+
+/// What this process remembers of a Compute from its earlier passes. Losing it costs time, never correctness.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Recall {
+    /// How long ago this process first saw the Compute.
+    pub known_for: Duration,
+    /// How long ago something that a proof depends on changed; none when nothing did since the start.
+    pub changed_ago: Option<Change>,
+    /// Proofs tried since that change.
+    pub probes: u32,
+    /// How long ago the last of them was tried.
+    pub probed_ago: Option<Duration>,
+    /// The last proof tried, and of what.
+    pub proof: Option<(Target, Proof)>,
+    /// How long proofs have been blocked without a break.
+    pub blocked_for: Option<Duration>,
+    /// How long the pool has been ready, or not ready, without a break.
+    pub pool_steady_for: Duration,
+    /// Repairs of children in the last while.
+    pub repairs: u32,
+    /// How long ago the last repair was.
+    pub repaired_ago: Option<Duration>,
+    /// The content that failed its proof and was taken back, how often in a row, and how long ago last.
+    pub rejected: Option<Rejected>,
+    /// How long a shared policy has been absent or altered.
+    pub policies_missing_for: Duration,
+    /// How long the API server has not done what it was asked, without a break.
+    pub trouble_for: Duration,
+    /// How long ago the last status was written.
+    pub status_written_ago: Option<Duration>,
+}
+
+/// Something that a proof depends on has changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Change {
+    /// How long ago.
+    pub ago: Duration,
+    /// How fast admission acts on it.
+    pub pace: Pace,
+}
+
+/// Content that failed its proof.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rejected {
+    /// Its hash.
+    pub content: String,
+    /// How it failed.
+    pub text: String,
+    /// The fingerprint of the shared policies then.
+    pub policies: String,
+    /// How often in a row it failed.
+    pub times: u32,
+    /// How long ago it failed last.
+    pub ago: Duration,
+}
+
+/// What a proof is a proof of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Target {
+    /// The revision of the Placement.
+    pub revision: u64,
+    /// A hash of its selector and tolerations.
+    pub content: String,
+    /// A hash of the binding and the shared policies.
+    pub through: String,
+}
+
+/// What came of a proof.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Proof {
+    /// The pod came back placed as the Placement says.
+    Proven,
+    /// Admission does not act on what was applied yet.
+    NotYet(String),
+    /// The pod came back placed otherwise.
+    Mismatch(String),
+    /// Something else refuses the probe.
+    Blocked(String),
+    /// The API server did not answer.
+    Unreachable(String),
+}

@@ -1,0 +1,367 @@
+//! From what was found, done and proven to the one outcome of a pass. The rule that tells the two errors apart is here.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use crate::api::status::AggregateStatus;
+use crate::decide::applied::Applied;
+use crate::decide::desired::{Desired, Wanted, held_by_users, ready_reason};
+use crate::decide::fault::{Category, Fault};
+use crate::decide::manifest::Kind;
+use crate::decide::observed::{Compute, Observed, Proof, Settings, Target};
+use crate::decide::plan::{Plan, REPAIRS_UNTIL_CONTENDED};
+use crate::decide::pool;
+use crate::decide::prove;
+use crate::decide::truth::Outcome;
+use crate::decide::validate::Valid;
+
+/// All that the outcome is drawn from.
+#[derive(Clone, Copy, Debug)]
+pub struct Facts<'a> {
+    /// What was observed.
+    pub observed: &'a Observed,
+    /// The Compute of it.
+    pub compute: &'a Compute,
+    /// The spec, or what is wrong with it.
+    pub valid: &'a Result<Valid, Fault>,
+    /// What should stand.
+    pub desired: &'a Desired,
+    /// What was to be written.
+    pub plan: &'a Plan,
+    /// What stands now.
+    pub applied: &'a Applied,
+    /// What was to be proven; none while nothing is in place to be proven.
+    pub target: Option<&'a Target>,
+    /// What came of the proof in this pass, or of the last one of the same target.
+    pub proof: Option<&'a Proof>,
+    /// How long a pass that wants to prove something is to wait before it tries.
+    pub prove_in: Option<Duration>,
+    /// How long things may last.
+    pub settings: &'a Settings,
+    /// The time.
+    pub now: Timestamp,
+}
+
+/// The outcome, and what is to be said beside it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Verdict {
+    /// The outcome.
+    pub outcome: Outcome,
+    /// Whether what stands is proven to place pods.
+    pub verified: Verified,
+    /// What is wrong with the pool, as far as it counts.
+    pub pool: Option<Fault>,
+    /// What others did to the built objects and is not undone and proven yet.
+    pub drifted: Option<String>,
+    /// What a rival keeps doing.
+    pub contended: Option<String>,
+    /// When to look again, if nothing happens before.
+    pub wake: Option<Duration>,
+}
+
+/// Whether what stands is proven to place pods.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verified {
+    /// Now, in this pass.
+    Newly,
+    /// Earlier; the status says so.
+    Standing,
+    /// Not yet, or not again yet.
+    Pending(String),
+    /// It could not be tried.
+    Blocked(String),
+    /// It is not.
+    Failed(String),
+}
+
+/// Draws the outcome.
+pub fn outcome(facts: &Facts<'_>) -> Verdict {
+    let mut wakes = Wakes::default();
+    let verified = verified(facts, &mut wakes);
+    let drifted = drifted(facts, &verified);
+    let contended = contended(facts, &mut wakes);
+    let pool = pool_fault(facts, &mut wakes);
+    let outcome = match facts.desired {
+        Desired::Nothing | Desired::Closed(_) => deleting(facts),
+        Desired::LastProven(_, fault) => {
+            retry_wake(facts, fault, &mut wakes);
+            Outcome::FailedInBuild(fault.clone())
+        }
+        Desired::AsItIs => as_before(facts),
+        Desired::Spec(wanted) => {
+            building(facts, wanted, &verified, contended.as_ref(), pool.as_ref(), &mut wakes)
+        }
+    };
+    Verdict { outcome, verified, pool, drifted, contended, wake: wakes.0 }
+}
+
+/// The earliest of several times to look again.
+#[derive(Default)]
+struct Wakes(Option<Duration>);
+
+impl Wakes {
+    fn at(&mut self, after: Duration) {
+        self.0 = Some(self.0.map_or(after, |earliest| earliest.min(after)));
+    }
+}
+
+fn verified(facts: &Facts<'_>, wakes: &mut Wakes) -> Verified {
+    let Some(target) = facts.target else {
+        return Verified::Pending("nothing is in place to be proven".into());
+    };
+    if let Some(after) = facts.prove_in {
+        wakes.at(after);
+    }
+    match facts.proof {
+        Some(Proof::Proven) => Verified::Newly,
+        Some(Proof::Mismatch(why)) => Verified::Failed(why.clone()),
+        Some(Proof::Blocked(why) | Proof::Unreachable(why)) => Verified::Blocked(why.clone()),
+        Some(Proof::NotYet(_)) | None => {
+            let again = facts.applied.wrote.is_some() || facts.observed.recall.changed_ago.is_some();
+            if prove::is_proven(facts.compute, target) && !again {
+                Verified::Standing
+            } else {
+                Verified::Pending(format!("the proof of revision {} is under way", target.revision))
+            }
+        }
+    }
+}
+
+/// Whether the desired revision was proven before or is now.
+fn proven(facts: &Facts<'_>, verified: &Verified) -> bool {
+    let before = facts.target.is_some_and(|target| {
+        facts.compute.status.placement.as_ref().is_some_and(|placement| {
+            placement.proven_revision == Some(target.revision)
+                && placement.proven_content.as_deref() == Some(&target.content)
+        })
+    });
+    match verified {
+        Verified::Newly | Verified::Standing => true,
+        Verified::Failed(_) => false,
+        Verified::Pending(_) | Verified::Blocked(_) => before,
+    }
+}
+
+fn drifted(facts: &Facts<'_>, verified: &Verified) -> Option<String> {
+    let found = facts.plan.placement.drift(Kind::Placement).or_else(|| facts.plan.binding.drift(Kind::Binding));
+    let open = matches!(verified, Verified::Pending(_)) && facts.observed.recall.repaired_ago.is_some();
+    let said = || {
+        let conditions = &facts.compute.status.conditions;
+        conditions.iter().find(|condition| condition.type_ == "Drifted").map(|condition| condition.message.clone())
+    };
+    found.or_else(|| if open { said() } else { None })
+}
+
+fn contended(facts: &Facts<'_>, wakes: &mut Wakes) -> Option<String> {
+    let recall = &facts.observed.recall;
+    let ago = recall.repaired_ago?;
+    let repairs = recall.repairs + u32::from(facts.applied.repaired);
+    if repairs < REPAIRS_UNTIL_CONTENDED || ago >= facts.settings.contended_quiet {
+        return None;
+    }
+    wakes.at(facts.settings.contended_quiet.saturating_sub(ago));
+    if ago < facts.settings.repair_interval {
+        wakes.at(facts.settings.repair_interval.saturating_sub(ago));
+    }
+    Some(format!(
+        "another writer undid the repairs of the objects that Poros built; Poros repairs at most every {} s until it stops (kubectl get mutatingadmissionpolicybinding poros-{} --show-managed-fields -o yaml)",
+        facts.settings.repair_interval.as_secs(),
+        facts.observed.name,
+    ))
+}
+
+/// What is wrong with the pool, after the grace against flapping.
+fn pool_fault(facts: &Facts<'_>, wakes: &mut Wakes) -> Option<Fault> {
+    let valid = facts.valid.as_ref().ok()?;
+    let found = pool::judge(&facts.observed.pool, valid.min_ready_nodes);
+    let status = &facts.compute.status;
+    let counted = status
+        .conditions
+        .iter()
+        .find(|condition| condition.type_ == "PoolReady" && condition.status == "False")
+        .and_then(|condition| Some(Fault::new(Category::of_word(&condition.reason)?, condition.message.clone())));
+    let steady = facts.observed.recall.pool_steady_for;
+    let settled = steady >= facts.settings.pool_grace;
+    let flap = |wakes: &mut Wakes| wakes.at(facts.settings.pool_grace.saturating_sub(steady));
+    match (status.aggregate_status, found, counted) {
+        (AggregateStatus::Active, Some(_), None) if !settled && !edited(facts) => {
+            flap(wakes);
+            None
+        }
+        (AggregateStatus::Error, None, Some(counted)) if !settled && !edited(facts) => {
+            flap(wakes);
+            Some(counted)
+        }
+        (_, found, _) => found,
+    }
+}
+
+/// Whether the status speaks of another revision than the one that is wanted now.
+fn edited(facts: &Facts<'_>) -> bool {
+    let said = facts.compute.status.placement.as_ref().and_then(|placement| placement.proven_revision);
+    facts.target.is_none_or(|target| said != Some(target.revision))
+}
+
+/// Whether the status says that the Compute is active with this revision.
+fn was_active(facts: &Facts<'_>, revision: u64) -> bool {
+    let status = &facts.compute.status;
+    status.aggregate_status == AggregateStatus::Active
+        && status.placement.as_ref().is_some_and(|placement| placement.revision == revision)
+}
+
+fn deleting(facts: &Facts<'_>) -> Outcome {
+    if held_by_users(facts.observed, facts.compute) {
+        let users = &facts.observed.users;
+        return Outcome::Deleting {
+            reason: "InUse",
+            info: format!(
+                "pods still use it ({}); it goes when they are gone, or at once with the annotation poros.dataos.io/delete-in-use",
+                users.examples.join(", ")
+            ),
+        };
+    }
+    if let Some(fault) = facts.applied.fault() {
+        return Outcome::Deleting { reason: fault.category.word(), info: fault.text.clone() };
+    }
+    if facts.applied.all_absent() {
+        return Outcome::Deleted;
+    }
+    Outcome::Deleting { reason: "Removing", info: "what was built for it is being removed".into() }
+}
+
+/// The outcome that the status speaks of, for a Compute that Poros may not touch.
+fn as_before(facts: &Facts<'_>) -> Outcome {
+    let status = &facts.compute.status;
+    let reason = ready_reason(facts.compute).unwrap_or("Building");
+    let info = status.builder_state.info.clone();
+    let fault = || Fault::new(Category::of_word(reason).unwrap_or(Category::Internal), info.clone());
+    match (status.aggregate_status, status.builder_state.stage) {
+        (AggregateStatus::Active, _) => Outcome::Active { info },
+        (AggregateStatus::Error, crate::api::status::Stage::Building) => Outcome::FailedAfterBuild(fault()),
+        (AggregateStatus::Error, _) => Outcome::FailedInBuild(fault()),
+        _ => Outcome::Building { reason: "Paused", info: "paused before it was built".into() },
+    }
+}
+
+fn retry_wake(facts: &Facts<'_>, fault: &Fault, wakes: &mut Wakes) {
+    if fault.category == Category::ProofMismatch {
+        let (times, ago) = match &facts.observed.recall.rejected {
+            Some(rejected) => (rejected.times, rejected.ago),
+            None => (1, facts.observed.recall.known_for),
+        };
+        wakes.at(crate::decide::desired::retry_after(times).saturating_sub(ago) + Duration::from_millis(10));
+    }
+}
+
+/// The outcome of a Compute whose spec is to be in force.
+fn building(
+    facts: &Facts<'_>,
+    wanted: &Wanted,
+    verified: &Verified,
+    contended: Option<&String>,
+    pool: Option<&Fault>,
+    wakes: &mut Wakes,
+) -> Outcome {
+    let revision = wanted.placement.revision;
+    let proven = proven(facts, verified);
+    let deadline = Deadline::of(facts, proven, wakes);
+    let failed = |fault: Fault| {
+        if fault.category.in_build(proven) { Outcome::FailedInBuild(fault) } else { Outcome::FailedAfterBuild(fault) }
+    };
+    if let Some(fault) = facts.applied.fault() {
+        return match fault.category {
+            Category::ApplyFailed if !deadline.passed => deadline.waiting(facts, "ApplyFailed", fault.text.clone()),
+            _ => failed(fault.clone()),
+        };
+    }
+    if let Some(text) = facts.observed.policies.missing.as_ref() {
+        let missing_for = facts.observed.recall.policies_missing_for;
+        if missing_for >= facts.settings.policy_grace {
+            return failed(Fault::new(Category::PolicyMissing, text.clone()));
+        }
+        wakes.at(facts.settings.policy_grace.saturating_sub(missing_for));
+    }
+    match verified {
+        Verified::Newly | Verified::Standing => {}
+        Verified::Failed(why) => {
+            return failed(Fault::new(
+                Category::ProofMismatch,
+                format!("a pod that names this Compute is not placed as revision {revision} says: {why}"),
+            ));
+        }
+        Verified::Pending(why) if !proven => {
+            return Outcome::Building { reason: "Building", info: why.clone() };
+        }
+        Verified::Pending(_) => {}
+        Verified::Blocked(why) => {
+            let blocked_for = facts.observed.recall.blocked_for.unwrap_or_default();
+            if !(proven || was_active(facts, revision)) && blocked_for < facts.settings.proof_blocked_grace {
+                wakes.at(facts.settings.proof_blocked_grace.saturating_sub(blocked_for));
+                return Outcome::Building { reason: "ProofBlocked", info: blocked(why) };
+            }
+        }
+    }
+    if let Some(text) = contended {
+        return failed(Fault::new(Category::Contended, text.clone()));
+    }
+    if let Some(fault) = pool {
+        return match facts.compute.status.aggregate_status {
+            AggregateStatus::Active | AggregateStatus::Error if !edited(facts) => failed(fault.clone()),
+            _ if deadline.passed => Outcome::FailedAfterBuild(fault.clone()),
+            _ => Outcome::Building { reason: "AwaitingPool", info: format!("built and proven; {}", fault.text) },
+        };
+    }
+    let info = match verified {
+        Verified::Blocked(why) => format!("revision {revision} is in force, but {}", blocked(why)),
+        _ => format!("revision {revision} is in force"),
+    };
+    Outcome::Active { info }
+}
+
+fn blocked(why: &str) -> String {
+    format!("the proof could not be made: {why}")
+}
+
+/// How long the Compute may still be pending.
+struct Deadline {
+    passed: bool,
+    proven: bool,
+}
+
+impl Deadline {
+    fn of(facts: &Facts<'_>, proven: bool, wakes: &mut Wakes) -> Self {
+        let allowed = facts.valid.as_ref().map_or(0, |valid| valid.progress_deadline_seconds);
+        let allowed = Duration::from_secs(u64::from(allowed));
+        let elapsed = if facts.compute.status.aggregate_status == AggregateStatus::Active {
+            facts.observed.recall.trouble_for
+        } else {
+            pending_for(facts)
+        };
+        let passed = elapsed >= allowed;
+        if !passed {
+            wakes.at(allowed - elapsed + Duration::from_millis(10));
+        }
+        Self { passed, proven }
+    }
+
+    /// Waiting is `pending` for a Compute that was never active with this revision, and nothing new for one that is.
+    fn waiting(&self, facts: &Facts<'_>, reason: &'static str, info: String) -> Outcome {
+        if self.proven && facts.compute.status.aggregate_status == AggregateStatus::Active {
+            Outcome::Active { info: facts.compute.status.builder_state.info.clone() }
+        } else {
+            Outcome::Building { reason, info }
+        }
+    }
+}
+
+/// How long the Compute has been pending with this generation, by its status; a clock that went back counts as nothing.
+fn pending_for(facts: &Facts<'_>) -> Duration {
+    let status = &facts.compute.status;
+    let same = status.aggregate_status == AggregateStatus::Pending
+        && status.observed_generation == facts.compute.generation;
+    match &status.builder_state.since {
+        Some(since) if same => Duration::try_from(facts.now.duration_since(since.0)).unwrap_or_default(),
+        _ => Duration::ZERO,
+    }
+}

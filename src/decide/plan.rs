@@ -1,0 +1,238 @@
+//! From what should stand and what does to the writes in between. Same facts, same plan; nothing to change, no write.
+
+use std::sync::Arc;
+
+use crate::api::names::FINALIZER;
+use crate::decide::desired::{Desired, Wanted, is_proven};
+use crate::decide::fault::{Category, Fault};
+use crate::decide::manifest::{Kind, Manifest};
+use crate::decide::observed::{Child, Compute, Observed, Settings, Standing};
+
+/// Repairs in a short while after which a rival counts as one.
+pub const REPAIRS_UNTIL_CONTENDED: u32 = 3;
+
+/// What to write for a Compute, in order.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Plan {
+    /// Whether the finalizer is to be set first.
+    pub add_finalizer: bool,
+    /// What to do about the Placement.
+    pub placement: Action,
+    /// What to do about the binding.
+    pub binding: Action,
+    /// Building goes Placement, binding; teardown the other way.
+    pub teardown: bool,
+}
+
+/// What to do about one of the two objects.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Action {
+    /// It stands as wanted.
+    Keep,
+    /// It is not wanted, and not there.
+    None,
+    /// It is missing.
+    Create {
+        /// What to write.
+        manifest: Manifest,
+        /// Whether it stood before, and somebody removed it.
+        repair: bool,
+    },
+    /// It differs.
+    Update {
+        /// What to write.
+        manifest: Manifest,
+        /// What is stored.
+        over: Arc<Child>,
+        /// The first field that differs.
+        field: String,
+        /// Whether it stood as wanted before, and somebody changed it.
+        repair: bool,
+    },
+    /// It was built for a Compute of this name that is gone: away with it, then built anew if wanted.
+    Replace {
+        /// The uid of what is stored.
+        uid: String,
+        /// What to write, if anything.
+        manifest: Option<Manifest>,
+    },
+    /// It is ours and not wanted.
+    Remove {
+        /// The uid of what is stored.
+        uid: String,
+    },
+    /// It is on its way out; wait until it is gone.
+    Await,
+    /// It needs a repair, but a rival undid the last ones; later.
+    Postpone {
+        /// The first field that differs.
+        field: String,
+    },
+    /// It cannot be built.
+    Refuse(Fault),
+}
+
+impl Action {
+    /// Whether carrying it out writes something.
+    pub fn writes(&self) -> bool {
+        match self {
+            Self::Create { .. } | Self::Update { .. } | Self::Replace { .. } | Self::Remove { .. } => true,
+            Self::Keep | Self::None | Self::Await | Self::Postpone { .. } | Self::Refuse(_) => false,
+        }
+    }
+
+    /// The field that somebody else changed, if this undoes or would undo it.
+    pub fn drift(&self, kind: Kind) -> Option<String> {
+        match self {
+            Self::Create { repair: true, .. } => Some(format!("{} was removed", kind.kind())),
+            Self::Update { repair: true, field, .. } | Self::Postpone { field } => {
+                Some(format!("{} differs at {field}", kind.kind()))
+            }
+            _ => None,
+        }
+    }
+}
+
+impl Plan {
+    /// A plan that writes nothing.
+    pub fn nothing() -> Self {
+        Self { add_finalizer: false, placement: Action::Keep, binding: Action::Keep, teardown: false }
+    }
+
+    /// Whether carrying it out writes something.
+    pub fn writes(&self) -> bool {
+        self.add_finalizer || self.placement.writes() || self.binding.writes()
+    }
+}
+
+/// Plans the writes.
+pub fn plan(observed: &Observed, desired: &Desired, settings: &Settings) -> Plan {
+    let Some(compute) = &observed.compute else { return sweep(observed) };
+    match desired {
+        Desired::AsItIs => Plan::nothing(),
+        Desired::Nothing => remove(observed, compute),
+        Desired::LastProven(None, _) => Plan { teardown: false, ..remove_dead(observed, compute) },
+        Desired::Spec(wanted) | Desired::LastProven(Some(wanted), _) => {
+            let hold = contended(observed, settings);
+            build(observed, compute, wanted, hold)
+        }
+        Desired::Closed(wanted) => build(observed, compute, wanted, false),
+    }
+}
+
+/// Whether a rival undid so many repairs that the next one waits.
+fn contended(observed: &Observed, settings: &Settings) -> bool {
+    let recall = &observed.recall;
+    recall.repairs >= REPAIRS_UNTIL_CONTENDED
+        && recall.repaired_ago.is_some_and(|ago| ago < settings.repair_interval)
+}
+
+fn build(observed: &Observed, compute: &Compute, wanted: &Wanted, hold_repairs: bool) -> Plan {
+    let proven = is_proven(compute, wanted.placement.revision) && !compute.deleting;
+    // A Placement that holds another numbered revision was left by an edit or a retry, not by a rival.
+    let stored_revision =
+        observed.placement.as_ref().and_then(|child| child.placement_spec()).map(|spec| spec.revision);
+    let edited = stored_revision.is_some_and(|revision| revision != wanted.placement.revision);
+    let placement = one(
+        Manifest::placement(compute, &wanted.placement),
+        observed.placement.as_ref(),
+        compute,
+        proven && !edited,
+        hold_repairs,
+    );
+    let binding = if wanted.bound {
+        one(Manifest::binding(compute), observed.binding.as_ref(), compute, proven && !edited, hold_repairs)
+    } else {
+        unwanted(observed.binding.as_ref(), compute)
+    };
+    let add_finalizer = !compute.deleting && !compute.finalizers.iter().any(|held| held == FINALIZER);
+    Plan { add_finalizer, placement, binding, teardown: false }
+}
+
+/// One object that should stand.
+fn one(
+    manifest: Manifest,
+    stored: Option<&Arc<Child>>,
+    compute: &Compute,
+    stood: bool,
+    hold_repairs: bool,
+) -> Action {
+    let Some(child) = stored else {
+        return if stood && hold_repairs {
+            Action::Postpone { field: "metadata".into() }
+        } else {
+            Action::Create { manifest, repair: stood }
+        };
+    };
+    match child.standing(&compute.uid) {
+        Standing::Foreign => Action::Refuse(name_taken(manifest.kind, &manifest.name)),
+        _ if child.deleting => Action::Await,
+        Standing::DeadIncarnation => Action::Replace { uid: child.uid.clone(), manifest: Some(manifest) },
+        Standing::Ours => match manifest.difference(child) {
+            None => Action::Keep,
+            Some(field) if stood && hold_repairs => Action::Postpone { field },
+            Some(field) => Action::Update { manifest, over: child.clone(), field, repair: stood },
+        },
+    }
+}
+
+fn name_taken(kind: Kind, name: &str) -> Fault {
+    Fault::new(
+        Category::NameTaken,
+        format!(
+            "{} {name} exists and was not built by Poros for this Compute; remove or rename it (kubectl get {} {name} -o yaml)",
+            kind.kind(),
+            kind.plural()
+        ),
+    )
+}
+
+/// One object that should not stand.
+fn unwanted(stored: Option<&Arc<Child>>, compute: &Compute) -> Action {
+    match stored {
+        None => Action::None,
+        Some(child) if child.standing(&compute.uid) == Standing::Foreign => Action::None,
+        Some(child) if child.deleting => Action::Await,
+        Some(child) => Action::Remove { uid: child.uid.clone() },
+    }
+}
+
+fn remove(observed: &Observed, compute: &Compute) -> Plan {
+    Plan {
+        add_finalizer: false,
+        placement: unwanted(observed.placement.as_ref(), compute),
+        binding: unwanted(observed.binding.as_ref(), compute),
+        teardown: true,
+    }
+}
+
+/// Nothing can be built: only what a dead incarnation left goes, so that its binding places nobody.
+fn remove_dead(observed: &Observed, compute: &Compute) -> Plan {
+    let dead = |stored: Option<&Arc<Child>>| match stored {
+        Some(child) if child.standing(&compute.uid) == Standing::DeadIncarnation => unwanted(stored, compute),
+        _ => Action::None,
+    };
+    Plan {
+        add_finalizer: false,
+        placement: dead(observed.placement.as_ref()),
+        binding: dead(observed.binding.as_ref()),
+        teardown: true,
+    }
+}
+
+/// The Compute is gone: what still bears its mark goes too.
+fn sweep(observed: &Observed) -> Plan {
+    let orphan = |stored: Option<&Arc<Child>>| match stored {
+        // No incarnation has the empty uid, so ours reads as a dead incarnation's.
+        Some(child) if child.standing("") == Standing::DeadIncarnation && !child.deleting => {
+            Action::Remove { uid: child.uid.clone() }
+        }
+        _ => Action::None,
+    };
+    Plan {
+        add_finalizer: false,
+        placement: orphan(observed.placement.as_ref()),
+        binding: orphan(observed.binding.as_ref()),
+        teardown: true,
+    }
+}

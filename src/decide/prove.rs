@@ -1,0 +1,198 @@
+//! The proof that a Compute places pods: the pod to try, when to try it, and what its return says.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use crate::api::names::{LABEL_COMPUTE, LABEL_MANAGED_BY, MANAGED_BY, MARK_PLACED_BY, PROBE_PREFIX, PROBE_SERVICE_ACCOUNT};
+use crate::decide::applied::Pace;
+use crate::decide::desired::Wanted;
+use crate::decide::hash;
+use crate::decide::manifest::Manifest;
+use crate::decide::observed::{Compute, Observed, Proof, Settings, Target};
+
+/// When to try a proof after something that takes the API server's policy refresh (0 to 1 s) to act.
+const SLOW: [Duration; 3] = [Duration::from_millis(600), Duration::from_millis(1100), Duration::from_millis(1700)];
+/// When to try a proof after something that takes only its informer (about 10 ms) to act.
+const FAST: [Duration; 3] = [Duration::from_millis(60), Duration::from_millis(200), Duration::from_millis(600)];
+
+/// Whether to try a proof in this pass.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum When {
+    /// The status says that it was made, and nothing changed since.
+    Proven,
+    /// Now.
+    Now,
+    /// Not before this long.
+    In(Duration),
+}
+
+/// What a proof of what is wanted would be a proof of.
+pub fn target(observed: &Observed, compute: &Compute, wanted: &Wanted) -> Target {
+    Target {
+        revision: wanted.placement.revision,
+        content: wanted.content().hash(),
+        through: hash::of(&json!([Manifest::binding(compute).spec, observed.policies.fingerprint])),
+    }
+}
+
+/// Whether the stored status says that this was proven.
+pub fn is_proven(compute: &Compute, target: &Target) -> bool {
+    compute.status.placement.as_ref().is_some_and(|placement| {
+        placement.proven_revision == Some(target.revision)
+            && placement.proven_content.as_deref() == Some(&target.content)
+            && placement.proven_with.as_deref() == Some(&target.through)
+    })
+}
+
+/// Decides whether to try a proof now. `just_wrote` says what this pass has written: nothing, or something slow or fast.
+pub fn when(observed: &Observed, compute: &Compute, target: &Target, just_wrote: Option<Pace>) -> When {
+    if let Some(pace) = just_wrote {
+        return When::In(delay(pace, 0));
+    }
+    let recall = &observed.recall;
+    // A repair is proven again although the status still says it is: what stood in between is unknown.
+    if is_proven(compute, target) && recall.changed_ago.is_none() {
+        return When::Proven;
+    }
+    let Some(change) = recall.changed_ago else {
+        return spaced(recall.probed_ago, Duration::from_secs(1));
+    };
+    let failed = matches!(&recall.proof, Some((of, Proof::Blocked(_) | Proof::Unreachable(_))) if of == target);
+    if failed {
+        return spaced(recall.probed_ago, backoff(recall.probes));
+    }
+    let due = delay(change.pace, recall.probes);
+    if change.ago >= due { When::Now } else { When::In(due - change.ago) }
+}
+
+fn spaced(last: Option<Duration>, interval: Duration) -> When {
+    match last {
+        Some(ago) if ago < interval => When::In(interval - ago),
+        _ => When::Now,
+    }
+}
+
+/// Time from a change to the n-th try.
+fn delay(pace: Pace, tries: u32) -> Duration {
+    let table = match pace {
+        Pace::Slow => SLOW,
+        Pace::Fast => FAST,
+    };
+    match table.get(tries as usize) {
+        Some(delay) => *delay,
+        None => table[2] + Duration::from_secs(u64::from(tries - 2).min(60)),
+    }
+}
+
+/// Time between tries of a proof that something else refuses: 1 s, doubling to 1 min.
+fn backoff(tries: u32) -> Duration {
+    Duration::from_secs((1u64 << tries.saturating_sub(1).min(6)).min(60))
+}
+
+/// The pod of the proof: fixed, `restricted` (Pod Security Standards), with requests and limits. It is never stored.
+pub fn pod(compute: &str) -> Value {
+    json!({
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {
+            "name": format!("{PROBE_PREFIX}{compute}"),
+            "labels": {LABEL_COMPUTE: compute, LABEL_MANAGED_BY: MANAGED_BY},
+        },
+        "spec": {
+            "serviceAccountName": PROBE_SERVICE_ACCOUNT,
+            "automountServiceAccountToken": false,
+            "restartPolicy": "Never",
+            "securityContext": {
+                "runAsNonRoot": true,
+                "runAsUser": 65532,
+                "seccompProfile": {"type": "RuntimeDefault"},
+            },
+            "containers": [{
+                "name": "probe",
+                "image": "registry.k8s.io/pause:3.10",
+                "resources": {
+                    "requests": {"cpu": "1m", "memory": "1Mi"},
+                    "limits": {"cpu": "1m", "memory": "1Mi"},
+                },
+                "securityContext": {
+                    "allowPrivilegeEscalation": false,
+                    "readOnlyRootFilesystem": true,
+                    "capabilities": {"drop": ["ALL"]},
+                },
+            }],
+        },
+    })
+}
+
+/// What the API server answered to the dry-run pod.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Answer {
+    /// The pod as it would be stored.
+    Pod(Value),
+    /// Admission refused it, with this message.
+    Refused(String),
+    /// There was no answer to speak of.
+    None(String),
+}
+
+/// Judges the answer.
+///
+/// Other admission adds to a pod, so its placement must *contain* what the Placement says. A pod that is not placed at
+/// all may be early: admission takes up to `patience` to act on what was applied.
+pub fn judge(
+    answer: &Answer,
+    name: &str,
+    wanted: &Wanted,
+    since_change: Option<Duration>,
+    settings: &Settings,
+) -> Proof {
+    match answer {
+        Answer::None(why) => Proof::Unreachable(why.clone()),
+        // Our own policies refuse what they do not know yet.
+        Answer::Refused(why) if why.contains(".poros.dataos.io'") => early(why.clone(), since_change, settings),
+        Answer::Refused(why) => Proof::Blocked(why.clone()),
+        Answer::Pod(pod) => placed(pod, name, wanted, since_change, settings),
+    }
+}
+
+fn early(why: String, since_change: Option<Duration>, settings: &Settings) -> Proof {
+    match since_change {
+        Some(ago) if ago < settings.proof_patience => Proof::NotYet(why),
+        _ => Proof::Mismatch(why),
+    }
+}
+
+fn placed(
+    pod: &Value,
+    name: &str,
+    wanted: &Wanted,
+    since_change: Option<Duration>,
+    settings: &Settings,
+) -> Proof {
+    let mark = pod["metadata"]["annotations"][MARK_PLACED_BY].as_str().unwrap_or_default();
+    let expected = format!("{name}/{}", wanted.placement.revision);
+    if mark != expected {
+        let found = if mark.is_empty() { "none".to_owned() } else { format!("{mark:?}") };
+        let text = format!("metadata.annotations[{MARK_PLACED_BY}]: expected {expected:?}, found {found}");
+        return early(text, since_change, settings);
+    }
+    for (key, value) in &wanted.placement.node_selector {
+        let found = &pod["spec"]["nodeSelector"][key];
+        if found.as_str() != Some(value) {
+            return Proof::Mismatch(format!("spec.nodeSelector[{key}]: expected {value:?}, found {}", shown(found)));
+        }
+    }
+    let tolerations = pod["spec"]["tolerations"].as_array().cloned().unwrap_or_default();
+    for (index, wanted) in wanted.placement.tolerations.iter().enumerate() {
+        let wanted = json!(wanted);
+        if !tolerations.contains(&wanted) {
+            return Proof::Mismatch(format!("spec.tolerations: toleration {index} of the Compute is not there: {wanted}"));
+        }
+    }
+    Proof::Proven
+}
+
+fn shown(value: &Value) -> String {
+    if value.is_null() { "none".into() } else { value.to_string() }
+}

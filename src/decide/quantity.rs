@@ -1,0 +1,112 @@
+//! Sums of Kubernetes quantities (`resource.Quantity`), exactly, in thousandths.
+
+/// A sum of quantities of one resource.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Sum {
+    thousandths: i128,
+    binary: bool,
+}
+
+impl Sum {
+    /// Adds a quantity; one that cannot be read counts as nothing, as a node that offers none of it.
+    pub fn add(&mut self, quantity: &str) {
+        if let Some((thousandths, binary)) = parse(quantity) {
+            self.thousandths = self.thousandths.saturating_add(thousandths);
+            self.binary |= binary;
+        }
+    }
+}
+
+impl std::fmt::Display for Sum {
+    /// The canonical form: the largest suffix that leaves a whole number.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        if self.thousandths % 1000 != 0 {
+            return write!(f, "{}m", self.thousandths);
+        }
+        let whole = self.thousandths / 1000;
+        let (base, suffixes): (i128, &[&str]) = if self.binary {
+            (1024, &["", "Ki", "Mi", "Gi", "Ti", "Pi", "Ei"])
+        } else {
+            (1000, &["", "k", "M", "G", "T", "P", "E"])
+        };
+        let (mut value, mut power) = (whole, 0);
+        while value != 0 && value % base == 0 && power + 1 < suffixes.len() {
+            value /= base;
+            power += 1;
+        }
+        write!(f, "{value}{}", suffixes[power])
+    }
+}
+
+/// Thousandths, and whether the suffix was binary. Amounts below a thousandth round up, as in Kubernetes.
+fn parse(text: &str) -> Option<(i128, bool)> {
+    let split = text.find(|c: char| !(c.is_ascii_digit() || c == '.' || c == '+' || c == '-')).unwrap_or(text.len());
+    let (number, suffix) = text.split_at(split);
+    let (mantissa, decimals) = decimal(number)?;
+    let (numerator, denominator, binary): (i128, i128, bool) = match suffix {
+        "n" => (1, 1_000_000, false),
+        "u" => (1, 1_000, false),
+        "m" => (1, 1, false),
+        "" => (1_000, 1, false),
+        "k" => (1_000_000, 1, false),
+        "M" => (10i128.pow(9), 1, false),
+        "G" => (10i128.pow(12), 1, false),
+        "T" => (10i128.pow(15), 1, false),
+        "P" => (10i128.pow(18), 1, false),
+        "E" => (10i128.pow(21), 1, false),
+        "Ki" => (1_000 << 10, 1, true),
+        "Mi" => (1_000 << 20, 1, true),
+        "Gi" => (1_000 << 30, 1, true),
+        "Ti" => (1_000 << 40, 1, true),
+        "Pi" => (1_000 << 50, 1, true),
+        "Ei" => (1_000 << 60, 1, true),
+        _ => {
+            let exponent: i32 = suffix.strip_prefix(['e', 'E'])?.parse().ok().filter(|e: &i32| e.abs() <= 18)?;
+            let power = 10i128.pow(exponent.unsigned_abs());
+            if exponent < 0 { (1_000, power, false) } else { (1_000 * power, 1, false) }
+        }
+    };
+    let numerator = mantissa.checked_mul(numerator)?;
+    let denominator = denominator.checked_mul(10i128.checked_pow(decimals)?)?;
+    Some(((numerator.checked_add(denominator - 1)?).div_euclid(denominator), binary))
+}
+
+/// A decimal number as mantissa and number of decimals.
+fn decimal(text: &str) -> Option<(i128, u32)> {
+    let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
+    if fraction.len() > 18 || !fraction.bytes().all(|b| b.is_ascii_digit()) {
+        return None;
+    }
+    let digits = format!("{whole}{fraction}");
+    Some((digits.parse().ok()?, u32::try_from(fraction.len()).ok()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(quantities: &[&str], expect: &str) {
+        let mut sum = Sum::default();
+        for quantity in quantities {
+            sum.add(quantity);
+        }
+        assert_eq!(sum.to_string(), expect, "{quantities:?}");
+    }
+
+    #[test]
+    fn sums_are_exact_and_printed_as_kubernetes_does() {
+        check(&[], "0");
+        check(&["4", "8"], "12");
+        check(&["1500m", "500m"], "2");
+        check(&["100m", "1"], "1100m");
+        check(&["16Gi", "16Gi"], "32Gi");
+        check(&["1Gi", "512Mi"], "1536Mi");
+        check(&["16307652Ki"], "16307652Ki");
+        check(&["1k", "1M"], "1001k");
+        check(&["0.5", ".5"], "1");
+        check(&["1e3", "1E3"], "2k");
+        check(&["0.0000001n"], "1m");
+        check(&["110", "nonsense", "1e1000", "--1"], "110");
+        check(&["16Ei", "16Ei"], "32Ei");
+    }
+}

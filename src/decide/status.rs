@@ -1,0 +1,313 @@
+//! From the verdict to the status that is written: conditions, counters, transitions. Equal facts give an equal status.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+
+use crate::api::status::{
+    AggregateStatus, BuilderState, Capacity, CloudKernelResource, ComputeStatus, PlacementMode, PlacementStatus,
+    ResourceStatus, Transition,
+};
+use crate::decide::applied::{Applied, State};
+use crate::decide::desired::{Desired, ready_reason};
+use crate::decide::fault::Category;
+use crate::decide::manifest::Kind;
+use crate::decide::outcome::{Facts, Verdict, Verified};
+use crate::decide::truth::{Outcome, Truth, Words, words};
+
+/// How many transitions a status remembers.
+const HISTORY: usize = 8;
+/// The longest text in a condition or a transition; the API server takes 32 Ki, a person reads less.
+const TEXT: usize = 1024;
+/// The condition types that Poros owns; those of others are carried along.
+const OWNED: [&str; 11] = [
+    "Ready", "Built", "PlacementVerified", "PoolReady", "Reconciling", "Stalled", "Drifted", "Contended",
+    "Overlapping", "Deleting", "Paused",
+];
+
+/// Makes the status that the verdict calls for.
+pub fn status(facts: &Facts<'_>, verdict: &Verdict) -> ComputeStatus {
+    let before = &facts.compute.status;
+    let words = words(&verdict.outcome);
+    let now = Time(facts.now);
+    // A paused Compute's new generation is not acted on, and so not observed.
+    let paused = *facts.desired == Desired::AsItIs;
+    let generation = if paused { before.observed_generation } else { facts.compute.generation };
+    let mut status = ComputeStatus {
+        aggregate_status: words.aggregate,
+        builder_state: builder_state(facts, verdict, &words, generation, &now),
+        cloud_kernel_resources: if paused { before.cloud_kernel_resources.clone() } else { resources(facts) },
+        placement: if paused { before.placement.clone() } else { placement(facts, verdict, &now) },
+        nodes: facts.valid.is_ok().then(|| facts.observed.pool.counts.clone()),
+        capacity: facts
+            .valid
+            .is_ok()
+            .then(|| Capacity { allocatable: facts.observed.pool.allocatable.clone() }),
+        users: Some(facts.observed.users.clone()),
+        conditions: conditions(facts, verdict, &words, generation, &now),
+        transition_seq: before.transition_seq,
+        history: before.history.clone(),
+        observed_generation: generation,
+    };
+    note_transition(&mut status, facts, verdict, &now);
+    status
+}
+
+/// Adds the transition from the stored status to this one, if there is one.
+fn note_transition(status: &mut ComputeStatus, facts: &Facts<'_>, verdict: &Verdict, now: &Time) {
+    let before = &facts.compute.status;
+    let unseen = before.transition_seq == 0;
+    let changed = before.aggregate_status != status.aggregate_status
+        || before.builder_state.stage != status.builder_state.stage
+        || last_reason(facts) != Some(verdict.outcome.reason());
+    if !(unseen || changed) {
+        return;
+    }
+    status.transition_seq += 1;
+    status.history.push(Transition {
+        seq: status.transition_seq,
+        from: (!unseen).then_some(before.aggregate_status),
+        to: status.aggregate_status,
+        stage: status.builder_state.stage,
+        reason: verdict.outcome.reason().into(),
+        message: bounded(verdict.outcome.info()),
+        time: now.clone(),
+    });
+    let excess = status.history.len().saturating_sub(HISTORY);
+    status.history.drain(..excess);
+}
+
+/// The reason of the last transition; after `deleted`, which has no condition Ready, that of the history.
+fn last_reason<'a>(facts: &Facts<'a>) -> Option<&'a str> {
+    let history = &facts.compute.status.history;
+    ready_reason(facts.compute).or_else(|| history.last().map(|last| last.reason.as_str()))
+}
+
+fn builder_state(
+    facts: &Facts<'_>,
+    verdict: &Verdict,
+    words: &Words,
+    generation: i64,
+    now: &Time,
+) -> BuilderState {
+    let before = &facts.compute.status;
+    let paused = *facts.desired == Desired::AsItIs;
+    let (wanted, processed) = match facts.desired {
+        Desired::AsItIs => {
+            (before.builder_state.number_of_wanted_resources, before.builder_state.number_of_processed_resources)
+        }
+        Desired::Nothing => (0, facts.applied.in_place()),
+        Desired::Spec(_) | Desired::LastProven(..) | Desired::Closed(_) => (2, facts.applied.in_place()),
+    };
+    let same = before.aggregate_status == words.aggregate
+        && before.builder_state.stage == words.stage
+        && last_reason(facts) == Some(verdict.outcome.reason())
+        && (words.aggregate != AggregateStatus::Pending || before.observed_generation == generation);
+    let since = if same { before.builder_state.since.clone() } else { None };
+    BuilderState {
+        stage: words.stage,
+        number_of_wanted_resources: wanted,
+        number_of_processed_resources: processed,
+        summary: format!("{processed}/{wanted}"),
+        info: if paused && !before.builder_state.info.is_empty() {
+            before.builder_state.info.clone()
+        } else {
+            bounded(verdict.outcome.info())
+        },
+        since: Some(since.unwrap_or_else(|| now.clone())),
+    }
+}
+
+fn resources(facts: &Facts<'_>) -> Vec<CloudKernelResource> {
+    let Applied { placement, binding, .. } = facts.applied;
+    [(Kind::Placement, placement), (Kind::Binding, binding)]
+        .into_iter()
+        .map(|(kind, state)| {
+            let (status, reason) = match state {
+                State::InPlace => (ResourceStatus::Created, None),
+                State::Absent if *facts.desired == Desired::Nothing => (ResourceStatus::Deleted, None),
+                State::Absent => (ResourceStatus::Pending, None),
+                State::Pending(why) => (ResourceStatus::Pending, Some(bounded(why))),
+                State::Failed(fault) => (ResourceStatus::Error, Some(bounded(&fault.text))),
+            };
+            CloudKernelResource {
+                name: kind.name_for(&facts.observed.name),
+                namespace: String::new(),
+                version: kind.api_version().into(),
+                kind: kind.kind().into(),
+                resource: kind.plural().into(),
+                dataplane: facts.settings.dataplane.clone(),
+                status,
+                reason,
+            }
+        })
+        .collect()
+}
+
+fn placement(facts: &Facts<'_>, verdict: &Verdict, now: &Time) -> Option<PlacementStatus> {
+    let before = facts.compute.status.placement.clone();
+    let wanted = match facts.desired {
+        Desired::Spec(wanted) | Desired::LastProven(Some(wanted), _) | Desired::Closed(wanted) => wanted,
+        Desired::LastProven(None, _) | Desired::AsItIs | Desired::Nothing => return before,
+    };
+    if facts.applied.placement != State::InPlace {
+        return before;
+    }
+    let mut status = PlacementStatus {
+        mode: PlacementMode::Policy,
+        revision: wanted.placement.revision,
+        last_revision: wanted.placement.last_revision,
+        ..before.unwrap_or_default()
+    };
+    match (&verdict.verified, facts.target) {
+        (Verified::Newly, Some(target)) => {
+            status.proven_revision = Some(target.revision);
+            status.proven_content = Some(target.content.clone());
+            status.proven_with = Some(target.through.clone());
+            status.proven_at = Some(now.clone());
+        }
+        (Verified::Failed(_), Some(target)) if status.proven_revision == Some(target.revision) => {
+            status.proven_revision = None;
+            status.proven_content = None;
+            status.proven_with = None;
+            status.proven_at = None;
+        }
+        _ => {}
+    }
+    Some(status)
+}
+
+fn conditions(
+    facts: &Facts<'_>,
+    verdict: &Verdict,
+    words: &Words,
+    generation: i64,
+    now: &Time,
+) -> Vec<Condition> {
+    let before = &facts.compute.status.conditions;
+    let mut conditions = Vec::new();
+    let mut say = |type_: &str, truth: Truth, reason: &str, message: &str| {
+        let old = before.iter().find(|condition| condition.type_ == type_);
+        let unchanged = old.filter(|old| old.status == truth.word());
+        conditions.push(Condition {
+            type_: type_.into(),
+            status: truth.word().into(),
+            reason: reason.into(),
+            message: bounded(message),
+            observed_generation: Some(generation),
+            last_transition_time: unchanged.map_or_else(|| now.clone(), |old| old.last_transition_time.clone()),
+        });
+    };
+    let (reason, info) = (verdict.outcome.reason(), verdict.outcome.info());
+    if let Some(truth) = words.ready {
+        say("Ready", truth, reason, info);
+        let (truth, reason, message) = built(verdict);
+        say("Built", truth, reason, &message);
+        let (truth, reason, message) = placement_verified(facts, verdict);
+        say("PlacementVerified", truth, reason, &message);
+        let (truth, reason, message) = pool_ready(facts, verdict);
+        say("PoolReady", truth, reason, message);
+    }
+    if words.reconciling {
+        say("Reconciling", Truth::True, reason, info);
+    }
+    if words.stalled {
+        say("Stalled", Truth::True, reason, info);
+    }
+    if let Some(text) = &verdict.drifted {
+        say("Drifted", Truth::True, "Drifted", text);
+    }
+    if let Some(text) = &verdict.contended {
+        say("Contended", Truth::True, "Contended", text);
+    }
+    if words.deleting {
+        say("Deleting", Truth::True, reason, info);
+    }
+    if *facts.desired == Desired::AsItIs {
+        say("Paused", Truth::True, "Paused", "Poros writes nothing for it while the annotation poros.dataos.io/paused is present");
+    }
+    conditions.extend(before.iter().filter(|condition| !OWNED.contains(&condition.type_.as_str())).cloned());
+    conditions
+}
+
+fn built(verdict: &Verdict) -> (Truth, &'static str, String) {
+    let reason = verdict.outcome.reason();
+    match &verdict.outcome {
+        Outcome::FailedInBuild(fault) => (Truth::False, reason, fault.text.clone()),
+        Outcome::Building { reason, info } if *reason != "AwaitingPool" => (Truth::Unknown, reason, info.clone()),
+        Outcome::Deleting { reason, info } => (Truth::False, reason, info.clone()),
+        Outcome::Deleted => (Truth::False, reason, String::new()),
+        Outcome::Building { .. } | Outcome::Active { .. } | Outcome::FailedAfterBuild(_) => {
+            (Truth::True, "Built", "every resource was put in place".into())
+        }
+    }
+}
+
+fn placement_verified(facts: &Facts<'_>, verdict: &Verdict) -> (Truth, &'static str, String) {
+    if let Desired::LastProven(standing, fault) = facts.desired {
+        let truth = if fault.category == Category::ProofMismatch { Truth::False } else { Truth::Unknown };
+        let instead = match standing {
+            Some(wanted) if wanted.bound => format!("revision {} stays in force", wanted.placement.revision),
+            _ => "nothing is in force: pods that name this Compute are refused".into(),
+        };
+        return (truth, fault.category.word(), instead);
+    }
+    match &verdict.verified {
+        Verified::Newly | Verified::Standing => {
+            (Truth::True, "Proven", "a dry-run pod that names this Compute came back placed as it says".into())
+        }
+        Verified::Pending(why) => (Truth::Unknown, "ProofPending", why.clone()),
+        Verified::Blocked(why) => (Truth::Unknown, "ProofBlocked", why.clone()),
+        Verified::Failed(why) => (Truth::False, "ProofMismatch", why.clone()),
+    }
+}
+
+fn pool_ready<'a>(facts: &Facts<'_>, verdict: &'a Verdict) -> (Truth, &'static str, &'a str) {
+    match &verdict.pool {
+        Some(fault) => (Truth::False, fault.category.word(), &fault.text),
+        None if facts.valid.is_err() => (Truth::Unknown, "Unknown", "the pool is not looked at while the spec cannot be built"),
+        None => (Truth::True, "PoolReady", "the pool has the ready nodes that spec.nodePool.minReadyNodes asks for"),
+    }
+}
+
+/// What a new status is worth.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Worth {
+    /// It is the stored one: no write.
+    Nothing,
+    /// Only counters differ: written at most once an interval.
+    Counters(Duration),
+    /// It says something new: written now.
+    News,
+}
+
+/// Compares the status to be written with the stored one.
+pub fn worth(facts: &Facts<'_>, status: &ComputeStatus) -> Worth {
+    let stored = &facts.compute.status;
+    if status == stored {
+        return Worth::Nothing;
+    }
+    let used = |status: &ComputeStatus| status.users.as_ref().is_some_and(|users| users.pods > 0);
+    let uncounted = |status: &ComputeStatus| ComputeStatus { nodes: None, capacity: None, users: None, ..status.clone() };
+    if used(status) != used(stored) || uncounted(status) != uncounted(stored) {
+        return Worth::News;
+    }
+    match facts.observed.recall.status_written_ago {
+        Some(ago) if ago < facts.settings.counter_interval => Worth::Counters(facts.settings.counter_interval - ago),
+        _ => Worth::News,
+    }
+}
+
+/// A text of at most [`TEXT`] characters.
+fn bounded(text: &str) -> String {
+    if text.chars().count() <= TEXT {
+        return text.to_owned();
+    }
+    text.chars().take(TEXT - 1).chain(['…']).collect()
+}
+
+/// The time of this pass as Kubernetes stores it: whole seconds.
+pub fn stored_time(now: Timestamp) -> Timestamp {
+    Timestamp::from_second(now.as_second()).unwrap_or(now)
+}

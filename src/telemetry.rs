@@ -1,0 +1,131 @@
+//! Metrics and logs: a leaf that rooms with I/O may use.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::encoding::text::encode;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
+use prometheus_client::registry::Registry;
+use tracing_subscriber::EnvFilter;
+
+/// How logs are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// Sends logs to stderr. `filter` is a level or a list of `target=level`.
+pub fn log(filter: &str, format: LogFormat) {
+    let filter = EnvFilter::builder().parse_lossy(filter);
+    let logs = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    match format {
+        LogFormat::Text => logs.init(),
+        LogFormat::Json => logs.json().flatten_event(true).init(),
+    }
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct Of {
+    resource: &'static str,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct Ended {
+    result: &'static str,
+}
+
+/// Handles to all metrics; cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Metrics {
+    registry: Arc<Registry>,
+    passes: Family<Ended, Counter>,
+    duration: Histogram,
+    panics: Counter,
+    queued: Gauge,
+    writes: Counter,
+    probes: Family<Ended, Counter>,
+    failures: Family<Of, Counter>,
+    synced: Family<Of, Gauge>,
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Metrics {
+    /// All metrics, at zero.
+    pub fn new() -> Self {
+        let mut registry = Registry::with_prefix("poros");
+        let passes = Family::default();
+        registry.register("passes", "Passes made, by whether they are to be made again with backoff", passes.clone());
+        let duration = Histogram::new(exponential_buckets(0.0005, 2.0, 16));
+        registry.register("pass_duration_seconds", "How long passes took", duration.clone());
+        let panics = Counter::default();
+        registry.register("pass_panics", "Passes that panicked", panics.clone());
+        let queued = Gauge::default();
+        registry.register("queue_depth", "Computes that wait for a pass", queued.clone());
+        let writes = Counter::default();
+        registry.register("api_writes", "Objects written to the API server", writes.clone());
+        let probes = Family::default();
+        registry.register("probes", "Proofs tried, by result", probes.clone());
+        let failures = Family::default();
+        registry.register("watch_failures", "Failures of watches, by resource", failures.clone());
+        let synced = Family::default();
+        registry.register("watch_synced", "Whether a watch has listed its resource", synced.clone());
+        Self { registry: Arc::new(registry), passes, duration, panics, queued, writes, probes, failures, synced }
+    }
+
+    /// A pass ended.
+    pub fn passed(&self, took: Duration, retry: bool) {
+        let result = if retry { "retry" } else { "done" };
+        self.passes.get_or_create(&Ended { result }).inc();
+        self.duration.observe(took.as_secs_f64());
+    }
+
+    /// A pass panicked.
+    pub fn panicked(&self) {
+        self.panics.inc();
+    }
+
+    /// So many Computes wait.
+    pub fn queued(&self, depth: usize) {
+        self.queued.set(i64::try_from(depth).unwrap_or(i64::MAX));
+    }
+
+    /// So many objects were written.
+    pub fn wrote(&self, objects: usize) {
+        self.writes.inc_by(objects as u64);
+    }
+
+    /// A proof was tried.
+    pub fn probed(&self, result: &'static str) {
+        self.probes.get_or_create(&Ended { result }).inc();
+    }
+
+    /// A watch failed.
+    pub fn watch_failed(&self, resource: &'static str) {
+        self.failures.get_or_create(&Of { resource }).inc();
+    }
+
+    /// A watch has listed its resource.
+    pub fn watch_synced(&self, resource: &'static str) {
+        self.synced.get_or_create(&Of { resource }).set(1);
+    }
+
+    /// All of them in the OpenMetrics text format.
+    pub fn render(&self) -> String {
+        let mut text = String::new();
+        // Writing to a String does not fail; were it to, the scrape is short.
+        let _ = encode(&mut text, &self.registry);
+        text
+    }
+}

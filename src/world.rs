@@ -1,0 +1,165 @@
+//! What Poros knows of the cluster: projections of watched objects. A change goes in, the names it concerns come out.
+//!
+//! Synchronous, without client or clock. An event whose projection is unchanged ends here.
+
+pub mod nodes;
+pub mod project;
+pub mod users;
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use crate::api::names::compute_of_binding;
+use crate::decide::observed::{Child, Compute, Observed, Policies, Recall};
+use crate::decide::policies::{SharedKind, Stored, compare};
+use crate::decide::pool::Node;
+use crate::decide::validate::normal;
+use crate::world::nodes::Nodes;
+use crate::world::users::{Pod, Pods};
+
+/// A change of one watched object: what it is now, or that it is gone.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Change {
+    /// A Compute, by name.
+    Compute(String, Option<Box<Compute>>),
+    /// A Placement, by name.
+    Placement(String, Option<Box<Child>>),
+    /// A MutatingAdmissionPolicyBinding, by name, that bears the name of a Compute's binding.
+    Binding(String, Option<Box<Child>>),
+    /// A node, by name.
+    Node(String, Option<Box<Node>>),
+    /// An unfinished pod that names a Compute, by `<namespace>/<name>`.
+    Pod(String, Option<Pod>),
+    /// A shared policy or its binding.
+    Shared((SharedKind, String), Option<Stored>),
+}
+
+/// Everything that is watched, as projections.
+#[derive(Debug, Default)]
+pub struct World {
+    computes: HashMap<String, Arc<Compute>>,
+    placements: HashMap<String, Arc<Child>>,
+    bindings: HashMap<String, Arc<Child>>,
+    nodes: Nodes,
+    pods: Pods,
+    shared: BTreeMap<(SharedKind, String), Stored>,
+    policies: Policies,
+}
+
+impl World {
+    /// An empty world: nothing was seen, so every shared policy is missing.
+    pub fn new() -> Self {
+        Self { policies: compare(&BTreeMap::new()), ..Self::default() }
+    }
+
+    /// Takes in a change; returns the names of the Computes that it concerns.
+    pub fn apply(&mut self, change: Change) -> Vec<String> {
+        match change {
+            Change::Compute(name, compute) => self.compute(name, compute),
+            Change::Placement(name, child) => child_changed(&mut self.placements, &name, child, &name),
+            Change::Binding(name, child) => match compute_of_binding(&name) {
+                Some(compute) => child_changed(&mut self.bindings, &name, child, compute),
+                None => Vec::new(),
+            },
+            Change::Node(name, node) => self.nodes.apply(name, node.map(|node| *node)),
+            Change::Pod(name, pod) => self.pods.apply(name, pod),
+            Change::Shared(key, stored) => self.shared(key, stored),
+        }
+    }
+
+    fn compute(&mut self, name: String, compute: Option<Box<Compute>>) -> Vec<String> {
+        let Some(compute) = compute else {
+            self.nodes.forget(&name);
+            return if self.computes.remove(&name).is_some() { vec![name] } else { Vec::new() };
+        };
+        let stale = self.computes.get(&name).is_some_and(|known| {
+            **known == *compute || older(&compute.resource_version, &known.resource_version)
+        });
+        if stale {
+            return Vec::new();
+        }
+        match &compute.spec {
+            Ok(spec) => {
+                let pool = &spec.node_pool;
+                let tolerations = pool.tolerations.iter().map(normal).collect();
+                self.nodes.select(&name, pool.node_selector.clone(), tolerations);
+            }
+            Err(_) => self.nodes.forget(&name),
+        }
+        self.computes.insert(name.clone(), Arc::from(compute));
+        vec![name]
+    }
+
+    fn shared(&mut self, key: (SharedKind, String), stored: Option<Stored>) -> Vec<String> {
+        match stored {
+            Some(stored) => self.shared.insert(key, stored),
+            None => self.shared.remove(&key),
+        };
+        let policies = compare(&self.shared);
+        if policies == self.policies {
+            return Vec::new();
+        }
+        self.policies = policies;
+        self.computes.keys().cloned().collect()
+    }
+
+    /// All that a pass over this name looks at; what passes remember is added by who keeps it.
+    pub fn observe(&self, name: &str) -> Observed {
+        let placement = self.placements.get(name).cloned();
+        let revision = placement.as_ref().and_then(|child| child.spec["revision"].as_u64());
+        Observed {
+            name: name.to_owned(),
+            compute: self.computes.get(name).cloned(),
+            placement,
+            binding: self.bindings.get(&crate::api::names::binding_name(name)).cloned(),
+            pool: self.nodes.pool(name),
+            users: self.pods.users(name, revision),
+            policies: self.policies.clone(),
+            recall: Recall::default(),
+        }
+    }
+
+    /// The shared policies, as a whole.
+    pub fn policies(&self) -> &Policies {
+        &self.policies
+    }
+
+    /// The Computes, in no order.
+    pub fn computes(&self) -> impl Iterator<Item = &Arc<Compute>> {
+        self.computes.values()
+    }
+}
+
+fn child_changed(
+    children: &mut HashMap<String, Arc<Child>>,
+    name: &str,
+    child: Option<Box<Child>>,
+    compute: &str,
+) -> Vec<String> {
+    let concerned = || vec![compute.to_owned()];
+    match child {
+        None => {
+            if children.remove(name).is_some() {
+                return concerned();
+            }
+        }
+        Some(child) => {
+            let stale = children.get(name).is_some_and(|known| {
+                **known == *child || older(&child.resource_version, &known.resource_version)
+            });
+            if !stale {
+                children.insert(name.to_owned(), Arc::from(child));
+                return concerned();
+            }
+        }
+    }
+    Vec::new()
+}
+
+/// Whether a resourceVersion is older than another. They compare as numbers (KEP-5504); others never do.
+fn older(version: &str, known: &str) -> bool {
+    match (version.parse::<u64>(), known.parse::<u64>()) {
+        (Ok(version), Ok(known)) => version < known,
+        _ => false,
+    }
+}

@@ -1,0 +1,132 @@
+//! From objects as the API server sends them to the projections that Poros keeps.
+
+use std::collections::BTreeMap;
+
+use kube::api::{DynamicObject, ObjectMeta};
+use kube::core::{Object, PartialObjectMeta};
+use serde::Deserialize;
+
+use crate::api::compute::TaintEffect;
+use crate::api::names::{
+    ANNOTATION_DELETE_IN_USE, ANNOTATION_PAUSED, ANNOTATION_POLICY_VERSION, LABEL_COMPUTE, MARK_PLACED_BY,
+};
+use crate::decide::observed::{Child, Compute};
+use crate::decide::policies::Stored;
+use crate::decide::pool::{Node, Taint};
+use crate::world::users::Pod;
+
+/// A node on the wire, without what Poros never reads: images, volumes and addresses are skipped while parsing.
+pub type WireNode = Object<WireNodeSpec, WireNodeStatus>;
+
+/// `spec` of a [`WireNode`].
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct WireNodeSpec {
+    unschedulable: bool,
+    taints: Vec<WireTaint>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+struct WireTaint {
+    key: String,
+    #[serde(default)]
+    value: String,
+    effect: String,
+}
+
+/// `status` of a [`WireNode`].
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct WireNodeStatus {
+    conditions: Vec<WireCondition>,
+    allocatable: BTreeMap<String, String>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+struct WireCondition {
+    r#type: String,
+    status: String,
+}
+
+/// The projection of a Compute. What cannot be read of it is said in `spec`, so that it degrades itself alone.
+pub fn compute(object: DynamicObject) -> Compute {
+    let DynamicObject { metadata, mut data, .. } = object;
+    let annotated = |key: &str| metadata.annotations.as_ref().is_some_and(|annotations| annotations.contains_key(key));
+    let part = |data: &mut serde_json::Value, key: &str| data.get_mut(key).map(serde_json::Value::take).unwrap_or_default();
+    let spec = serde_json::from_value(part(&mut data, "spec")).map_err(|why| format!("spec: {why}"));
+    // A status that cannot be read is as good as none: it is derived from the cluster again.
+    let status = serde_json::from_value(part(&mut data, "status")).unwrap_or_else(|_| unseen());
+    Compute {
+        paused: annotated(ANNOTATION_PAUSED),
+        delete_in_use: annotated(ANNOTATION_DELETE_IN_USE),
+        deleting: metadata.deletion_timestamp.is_some(),
+        generation: metadata.generation.unwrap_or_default(),
+        name: metadata.name.unwrap_or_default(),
+        uid: metadata.uid.unwrap_or_default(),
+        resource_version: metadata.resource_version.unwrap_or_default(),
+        finalizers: metadata.finalizers.unwrap_or_default(),
+        spec,
+        status,
+    }
+}
+
+/// The status of a Compute that Poros has not seen.
+fn unseen() -> crate::api::status::ComputeStatus {
+    crate::api::status::ComputeStatus { observed_generation: -1, ..Default::default() }
+}
+
+/// The projection of a Placement or a binding.
+pub fn child(object: DynamicObject) -> Child {
+    let DynamicObject { metadata, mut data, .. } = object;
+    let ObjectMeta { uid, resource_version, deletion_timestamp, labels, annotations, owner_references, .. } = metadata;
+    Child {
+        uid: uid.unwrap_or_default(),
+        resource_version: resource_version.unwrap_or_default(),
+        deleting: deletion_timestamp.is_some(),
+        labels: labels.unwrap_or_default(),
+        annotations: annotations.unwrap_or_default(),
+        owners: owner_references.unwrap_or_default().into_iter().map(|owner| owner.uid).collect(),
+        spec: data.get_mut("spec").map(serde_json::Value::take).unwrap_or_default(),
+    }
+}
+
+/// The projection of a shared policy or its binding.
+pub fn shared(mut object: DynamicObject) -> Stored {
+    let annotations = object.metadata.annotations.unwrap_or_default();
+    let version = annotations.get(ANNOTATION_POLICY_VERSION).and_then(|version| version.parse().ok());
+    Stored {
+        version: version.unwrap_or_default(),
+        spec: object.data.get_mut("spec").map(serde_json::Value::take).unwrap_or_default(),
+    }
+}
+
+/// The projection of a node.
+pub fn node(object: WireNode) -> Node {
+    let status = object.status.unwrap_or_default();
+    let effect = |effect: &str| match effect {
+        "NoSchedule" => Some(TaintEffect::NoSchedule),
+        "PreferNoSchedule" => Some(TaintEffect::PreferNoSchedule),
+        "NoExecute" => Some(TaintEffect::NoExecute),
+        _ => None,
+    };
+    let taints = object.spec.taints.into_iter();
+    Node {
+        labels: object.metadata.labels.unwrap_or_default(),
+        ready: status.conditions.iter().any(|condition| condition.r#type == "Ready" && condition.status == "True"),
+        unschedulable: object.spec.unschedulable,
+        taints: taints
+            .filter_map(|taint| Some(Taint { effect: effect(&taint.effect)?, key: taint.key, value: taint.value }))
+            .collect(),
+        allocatable: status.allocatable,
+    }
+}
+
+/// The projection of a pod that names a Compute.
+pub fn pod(object: &PartialObjectMeta<k8s_openapi::api::core::v1::Pod>) -> Option<Pod> {
+    let compute = object.metadata.labels.as_ref()?.get(LABEL_COMPUTE)?.clone();
+    let mark = object.metadata.annotations.as_ref().and_then(|annotations| annotations.get(MARK_PLACED_BY));
+    let revision = mark
+        .and_then(|mark| mark.strip_prefix(compute.as_str())?.strip_prefix('/'))
+        .and_then(|revision| revision.parse().ok());
+    Some(Pod { compute, revision })
+}
