@@ -267,6 +267,9 @@ fn pool_ready<'a>(facts: &Facts<'_>, verdict: &'a Verdict) -> (Truth, &'static s
     match &verdict.pool {
         Some(fault) => (Truth::False, fault.category.word(), &fault.text),
         None if facts.valid.is_err() => (Truth::Unknown, "Unknown", "the pool is not looked at while the spec cannot be built"),
+        None if facts.observed.pool.counts.ready > 0 && facts.observed.pool.counts.schedulable == 0 => {
+            (Truth::True, "PoolReady", "nodes are ready, but none takes new pods: each is cordoned, or has a taint that spec.nodePool.tolerations does not cover")
+        }
         None => (Truth::True, "PoolReady", "the pool has the ready nodes that spec.nodePool.minReadyNodes asks for"),
     }
 }

@@ -1,0 +1,107 @@
+//! A control plane with the CRDs of Poros, and an account for Poros with just the rights that it needs.
+
+use std::path::PathBuf;
+use std::process::Stdio;
+use std::sync::{Mutex, OnceLock};
+use std::time::Duration;
+
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
+use kube::api::{Api, Patch, PatchParams};
+use kube::{Client, Config, ResourceExt};
+use xtask::rig::{Options, Rig};
+
+use super::poros::Poros;
+use super::until;
+
+/// The namespace of Poros in the tests.
+pub const NAMESPACE: &str = "poros-system";
+/// The user that Poros is in the audit log.
+pub const POROS_USER: &str = "system:serviceaccount:poros-system:poros";
+
+/// A control plane.
+pub struct Cluster {
+    pub rig: Rig,
+}
+
+static SHARED: OnceLock<Cluster> = OnceLock::new();
+static SHARED_POROS: Mutex<Option<Poros>> = Mutex::new(None);
+
+/// The shared control plane, with a shared Poros that has short graces. Tests on it use names of their own.
+pub async fn shared() -> &'static Cluster {
+    let cluster = tokio::task::spawn_blocking(|| {
+        SHARED.get_or_init(|| {
+            let cluster = Cluster::start(Options::api_only("it-shared"));
+            let poros = Poros::start(&cluster, &["--manage-policies", "--pool-grace=1", "--policy-grace=2", "--proof-blocked-grace=2", "--contended-quiet=4", "--repair-interval=1", "--counter-interval=1"]);
+            *SHARED_POROS.lock().unwrap() = Some(poros);
+            cluster
+        })
+    });
+    cluster.await.expect("the shared control plane starts")
+}
+
+/// Stops what is shared: statics are not dropped.
+pub fn stop_shared() {
+    drop(SHARED_POROS.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take());
+}
+
+impl Cluster {
+    /// Starts a control plane of its own, and installs CRDs, namespace and account.
+    pub fn start(options: Options) -> Self {
+        let rig = Rig::start(options).unwrap_or_else(|error| panic!("{}", xtask::assets::chain(&error)));
+        let cluster = Self { rig };
+        cluster.kubectl(&["apply", "--server-side", "-f", concat!(env!("CARGO_MANIFEST_DIR"), "/crds")]);
+        cluster.kubectl(&["create", "namespace", NAMESPACE]);
+        cluster.kubectl(&["apply", "-f", concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/rbac.yaml")]);
+        cluster.await_crds();
+        cluster
+    }
+
+    /// Right after a CRD is made, creating its kind may answer 404 or 503 for a while.
+    fn await_crds(&self) {
+        let crds = ["crd/computes.poros.dataos.io", "crd/placements.poros.dataos.io"];
+        self.kubectl(&[&["wait", "--for=condition=Established", "--timeout=30s"], &crds[..]].concat());
+        self.kubectl(&["get", "computes,placements"]);
+    }
+
+    /// Runs kubectl as admin; panics with what it printed if it fails. Gives back its stdout.
+    pub fn kubectl(&self, arguments: &[&str]) -> String {
+        let output = self.rig.kubectl().args(arguments).stdin(Stdio::null()).output().expect("kubectl starts");
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert!(
+            output.status.success(),
+            "kubectl {arguments:?} failed: {text}{}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+        text
+    }
+
+    /// A client as admin.
+    pub async fn client(&self) -> Client {
+        let kubeconfig = kube::config::Kubeconfig::read_from(self.rig.kubeconfig()).unwrap();
+        let mut config = Config::from_custom_kubeconfig(kubeconfig, &Default::default()).await.unwrap();
+        config.default_retry = false;
+        Client::try_from(config).unwrap()
+    }
+
+    /// A kubeconfig for the service account of Poros.
+    pub fn poros_kubeconfig(&self) -> PathBuf {
+        let token = self.kubectl(&["create", "token", "poros", "-n", NAMESPACE, "--duration=24h"]);
+        self.rig.kubeconfig_for_token("poros", token.trim()).unwrap()
+    }
+
+    /// Replaces a CRD by a changed one, and waits until it is served.
+    pub async fn change_crd(&self, name: &str, change: impl FnOnce(&mut CustomResourceDefinition)) {
+        let api: Api<CustomResourceDefinition> = Api::all(self.client().await);
+        let mut crd = api.get(name).await.unwrap();
+        change(&mut crd);
+        crd.metadata.managed_fields = None;
+        crd.metadata.resource_version = None;
+        crd.status = None;
+        let name = crd.name_any();
+        api.patch(&name, &PatchParams::apply("test").force(), &Patch::Apply(&crd)).await.unwrap();
+        until("the changed CRD to be stored", Duration::from_secs(10), || async {
+            api.get(&name).await.map(|_| ()).map_err(|error| error.to_string())
+        })
+        .await;
+    }
+}

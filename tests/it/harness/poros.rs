@@ -1,0 +1,110 @@
+//! Poros as a process: the binary of this build, with its log in the folder of the control plane.
+
+use std::fs::File;
+use std::io::Read as _;
+use std::net::{TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+
+use super::cluster::Cluster;
+
+static COUNT: AtomicU32 = AtomicU32::new(0);
+
+/// A running Poros. Dropping it kills it.
+pub struct Poros {
+    child: Child,
+    address: String,
+    log: PathBuf,
+}
+
+impl Poros {
+    /// Starts it under its own account, and waits until it is ready.
+    pub fn start(cluster: &Cluster, flags: &[&str]) -> Self {
+        let poros = Self::launch(cluster, &cluster.poros_kubeconfig(), flags);
+        poros.await_ready(Duration::from_secs(30));
+        poros
+    }
+
+    /// Starts it with this kubeconfig; does not wait.
+    pub fn launch(cluster: &Cluster, kubeconfig: &Path, flags: &[&str]) -> Self {
+        let address = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).unwrap().to_string();
+        let log = cluster.rig.dir().join("logs").join(format!("poros-{}.log", COUNT.fetch_add(1, Ordering::Relaxed)));
+        std::fs::create_dir_all(log.parent().unwrap()).unwrap();
+        let file = File::create(&log).unwrap();
+        let child = Command::new(env!("CARGO_BIN_EXE_poros"))
+            .arg("run")
+            .args(["--listen", &address, "--log", "poros=debug,info"])
+            .args(flags)
+            .env("POROS_KUBECONFIG", kubeconfig)
+            .env("NO_COLOR", "1")
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(file)
+            .spawn()
+            .expect("poros starts");
+        Self { child, address, log }
+    }
+
+    /// Waits until `/readyz` says so.
+    pub fn await_ready(&self, limit: Duration) {
+        let start = Instant::now();
+        loop {
+            let seen = match self.get("/readyz") {
+                Ok((200, _)) => return,
+                Ok((code, body)) => format!("{code} {body}"),
+                Err(error) => error.to_string(),
+            };
+            assert!(start.elapsed() < limit, "poros is not ready after {limit:?}: {seen}\n{}", self.log_text());
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    /// GET of its HTTP endpoint: status and body.
+    pub fn get(&self, path: &str) -> std::io::Result<(u16, String)> {
+        let mut stream = TcpStream::connect(&self.address)?;
+        stream.set_read_timeout(Some(Duration::from_secs(5)))?;
+        std::io::Write::write_all(
+            &mut stream,
+            format!("GET {path} HTTP/1.1\r\nHost: poros\r\nConnection: close\r\n\r\n").as_bytes(),
+        )?;
+        let mut text = String::new();
+        stream.read_to_string(&mut text)?;
+        let code = text.split(' ').nth(1).and_then(|code| code.parse().ok()).unwrap_or(0);
+        let body = text.split_once("\r\n\r\n").map(|(_, body)| body.to_owned()).unwrap_or_default();
+        Ok((code, body))
+    }
+
+    /// Asks it to stop (SIGTERM); gives back how long that took, and whether it ended well.
+    pub fn stop(mut self) -> (Duration, bool) {
+        let start = Instant::now();
+        let id = self.child.id().to_string();
+        assert!(Command::new("kill").args(["-TERM", &id]).status().unwrap().success());
+        let status = self.child.wait().unwrap();
+        (start.elapsed(), status.success())
+    }
+
+    /// Kills it (SIGKILL).
+    pub fn kill(mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    /// Its process id.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// All that it logged.
+    pub fn log_text(&self) -> String {
+        std::fs::read_to_string(&self.log).unwrap_or_default()
+    }
+}
+
+impl Drop for Poros {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}

@@ -1,0 +1,23 @@
+//! The cluster ring: Poros as a process against a real API server. One binary, one shared control plane, own names.
+#![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout, clippy::print_stderr)] // tests
+
+mod counts;
+mod faults;
+mod harness;
+mod kills;
+mod kstatus;
+mod proofs;
+mod rows;
+mod schema;
+
+use libtest_mimic::{Arguments, Trial};
+
+fn main() {
+    // A failed test says what it saw; a backtrace through the harness says nothing more.
+    std::panic::set_hook(Box::new(|panic| eprintln!("{panic}")));
+    let arguments = Arguments::from_args();
+    let trials: Vec<Trial> = [schema::trials(), rows::trials(), proofs::trials(), counts::trials(), faults::trials(), kills::trials()].into_iter().flatten().collect();
+    let conclusion = libtest_mimic::run(&arguments, trials);
+    harness::cluster::stop_shared();
+    std::process::exit(i32::from(conclusion.has_failed()) * 101);
+}
