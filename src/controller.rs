@@ -79,7 +79,10 @@ impl Controller {
             let controller = self.clone();
             tasks.spawn(async move {
                 let teller = controller.clone();
-                crate::cluster::watch::run(controller.client.clone(), what, move |news| teller.hear(what, news)).await;
+                crate::cluster::watch::run(controller.client.clone(), what, move |news| {
+                    teller.hear(what, news);
+                })
+                .await;
             });
         }
         if self.options.manage_policies {
@@ -99,7 +102,10 @@ impl Controller {
             }
         };
         if tokio::time::timeout(DRAIN, drained).await.is_err() {
-            warn!(running = self.queue.running(), "passes did not end in time; their work is taken up at the next start");
+            warn!(
+                running = self.queue.running(),
+                "passes did not end in time; their work is taken up at the next start"
+            );
         }
         tasks.shutdown().await;
     }
@@ -180,7 +186,12 @@ impl Controller {
             }
             Err(_) => {
                 pass.abort();
-                error!(compute = name, category = "Internal", "a pass took more than {} s, trying again", PASS_TIMEOUT.as_secs());
+                error!(
+                    compute = name,
+                    category = "Internal",
+                    "a pass took more than {} s, trying again",
+                    PASS_TIMEOUT.as_secs()
+                );
                 pass::Next::retry()
             }
         };
@@ -194,7 +205,11 @@ impl Controller {
     async fn keep_policies(self: Arc<Self>) {
         let pause = Duration::from_secs(1);
         while let Err(error) = install::namespace(&self.client, &self.options.namespace).await {
-            warn!("the namespace {} could not be made, trying again: {}", self.options.namespace, error.chain());
+            warn!(
+                "the namespace {} could not be made, trying again: {}",
+                self.options.namespace,
+                error.chain()
+            );
             tokio::time::sleep(pause).await;
         }
         let mut unsynced = self.unsynced.subscribe();
@@ -207,7 +222,12 @@ impl Controller {
             if self.world().policies().missing.is_some() {
                 for shared in policies::all() {
                     if let Err(error) = install::policy(&self.client, &shared).await {
-                        warn!("{} {} could not be applied, trying again: {}", shared.kind.kind(), shared.name, error.chain());
+                        warn!(
+                            "{} {} could not be applied, trying again: {}",
+                            shared.kind.kind(),
+                            shared.name,
+                            error.chain()
+                        );
                     }
                 }
                 tokio::time::sleep(pause).await;

@@ -66,7 +66,11 @@ impl Metrics {
     pub fn new() -> Self {
         let mut registry = Registry::with_prefix("poros");
         let passes = Family::default();
-        registry.register("passes", "Passes made, by whether they are to be made again with backoff", passes.clone());
+        registry.register(
+            "passes",
+            "Passes made, by whether they are to be made again with backoff",
+            passes.clone(),
+        );
         let duration = Histogram::new(exponential_buckets(0.0005, 2.0, 16));
         registry.register("pass_duration_seconds", "How long passes took", duration.clone());
         let panics = Counter::default();
@@ -81,7 +85,17 @@ impl Metrics {
         registry.register("watch_failures", "Failures of watches, by resource", failures.clone());
         let synced = Family::default();
         registry.register("watch_synced", "Whether a watch has listed its resource", synced.clone());
-        Self { registry: Arc::new(registry), passes, duration, panics, queued, writes, probes, failures, synced }
+        Self {
+            registry: Arc::new(registry),
+            passes,
+            duration,
+            panics,
+            queued,
+            writes,
+            probes,
+            failures,
+            synced,
+        }
     }
 
     /// A pass ended.

@@ -1,6 +1,7 @@
 //! `Compute`: the resource that people write. A name for a pool of nodes.
 
 #![allow(unreachable_pub)] // KubeSchema repeats each struct inside a function, where `pub` reaches nobody
+#![allow(clippy::duplicated_attributes)] // clippy takes the columns of one attribute for repetitions
 
 use std::collections::BTreeMap;
 
@@ -23,7 +24,12 @@ use crate::api::status::ComputeStatus;
     status = "ComputeStatus",
     derive = "PartialEq",
     doc = "A Compute gives a pool of nodes a name. A pod that carries the label `poros.dataos.io/compute: <name>` is placed on the nodes of that pool.",
-    printcolumn(name = "Purpose", type_ = "string", json_path = ".spec.purpose", description = "What the pool is for"),
+    printcolumn(
+        name = "Purpose",
+        type_ = "string",
+        json_path = ".spec.purpose",
+        description = "What the pool is for"
+    ),
     printcolumn(
         name = "Status",
         type_ = "string",
@@ -68,7 +74,12 @@ use crate::api::status::ComputeStatus;
         json_path = r#".status.conditions[?(@.type=="Ready")].message"#,
         priority = 1
     ),
-    printcolumn(name = "Selector", type_ = "string", json_path = ".spec.nodePool.nodeSelector", priority = 1)
+    printcolumn(
+        name = "Selector",
+        type_ = "string",
+        json_path = ".spec.nodePool.nodeSelector",
+        priority = 1
+    )
 )]
 #[serde(rename_all = "camelCase")]
 pub struct ComputeSpec {
@@ -177,7 +188,9 @@ pub struct Toleration {
 }
 
 /// How a toleration compares itself with a taint.
-#[derive(JsonSchema, Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    JsonSchema, Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
 pub enum TolerationOperator {
     /// Key and value are the taint's.
     #[default]

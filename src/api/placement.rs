@@ -1,6 +1,7 @@
 //! `Placement`: what is in force for a Compute. Poros alone writes it; admission reads it as its parameter.
 
 #![allow(unreachable_pub)] // KubeSchema repeats each struct inside a function, where `pub` reaches nobody
+#![allow(clippy::duplicated_attributes)] // clippy takes the columns of one attribute for repetitions
 
 use std::collections::BTreeMap;
 

@@ -73,6 +73,7 @@ enum Format {
 /// How long things may last before they count, in seconds
 #[derive(Args)]
 #[command(next_help_heading = "How long things may last before they count")]
+#[allow(clippy::struct_field_names)] // the names are those of the flags
 struct Patience {
     /// A pool fault of an active Compute counts after this long, and is over after this long
     #[arg(long, env = "POROS_POOL_GRACE", default_value = "10", value_name = "SECONDS", value_parser = seconds)]
@@ -98,8 +99,10 @@ struct Patience {
 }
 
 fn seconds(text: &str) -> Result<Duration, String> {
-    let seconds: f64 = text.parse().map_err(|_| "a number of seconds is expected, such as 10 or 0.5".to_owned())?;
-    let bounded = Duration::try_from_secs_f64(seconds).ok().filter(|duration| *duration <= Duration::from_secs(86_400));
+    let seconds: f64 =
+        text.parse().map_err(|_| "a number of seconds is expected, such as 10 or 0.5".to_owned())?;
+    let bounded =
+        Duration::try_from_secs_f64(seconds).ok().filter(|duration| *duration <= Duration::from_secs(86_400));
     bounded.ok_or_else(|| "0 to 86400 seconds are possible".to_owned())
 }
 
@@ -187,8 +190,9 @@ async fn serve(arguments: Run) -> Result<(), Failure> {
     let metrics = Metrics::new();
     let controller = Controller::new(client, options, metrics.clone());
     let asked = controller.clone();
-    let unready: web::Unready =
-        Arc::new(move || asked.unsynced().into_iter().map(|what| format!("{what} are not listed yet")).collect());
+    let unready: web::Unready = Arc::new(move || {
+        asked.unsynced().into_iter().map(|what| format!("{what} are not listed yet")).collect()
+    });
     let (address, http) = web::serve(arguments.listen, metrics, unready).await?;
     tracing::info!(%address, version = env!("CARGO_PKG_VERSION"), "health and metrics are served");
     let http = tokio::spawn(http);

@@ -87,7 +87,9 @@ impl Work<'_> {
             Action::Keep => State::InPlace,
             Action::None => State::Absent,
             Action::Await => State::Pending("is being removed".into()),
-            Action::Postpone { field } => State::Pending(format!("differs at {field}; the repair waits for its turn")),
+            Action::Postpone { field } => {
+                State::Pending(format!("differs at {field}; the repair waits for its turn"))
+            }
             Action::Refuse(fault) => State::Failed(fault.clone()),
             Action::Create { manifest, repair } => self.create(manifest, *repair).await,
             Action::Update { manifest, over, repair, .. } => self.replace(manifest, over, *repair).await,
@@ -145,7 +147,12 @@ impl Work<'_> {
         };
         match call(resources::children(self.client, kind).delete(&name, &parameters)).await {
             // The answer is the object, as it is, while finalizers of others hold it.
-            Ok(answer) if answer.as_ref().left().is_some_and(|object| object.metadata.deletion_timestamp.is_some()) => {
+            Ok(answer)
+                if answer
+                    .as_ref()
+                    .left()
+                    .is_some_and(|object| object.metadata.deletion_timestamp.is_some()) =>
+            {
                 State::Pending("is being removed".into())
             }
             Ok(_) | Err(CallError::NotFound(_)) => {
@@ -183,5 +190,8 @@ fn as_object(manifest: &Manifest, over: Option<&Child>) -> Option<kube::api::Dyn
 
 /// Not reachable: a manifest is made of maps and strings. Said as a fault all the same, never as a panic.
 fn unreadable(manifest: &Manifest) -> State {
-    State::Failed(Fault::new(Category::Internal, format!("{} {} could not be written down", manifest.kind.kind(), manifest.name)))
+    State::Failed(Fault::new(
+        Category::Internal,
+        format!("{} {} could not be written down", manifest.kind.kind(), manifest.name),
+    ))
 }

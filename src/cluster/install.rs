@@ -11,7 +11,8 @@ use crate::decide::policies::Shared;
 /// Makes the namespace of Poros and the service account of the probe.
 pub async fn namespace(client: &Client, namespace: &str) -> Result<(), CallError> {
     let labels = json!({LABEL_MANAGED_BY: MANAGED_BY});
-    let object = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace, "labels": labels}});
+    let object =
+        json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace, "labels": labels}});
     apply(&resources::core(client, None, "Namespace", "namespaces"), namespace, &object).await?;
     let account = json!({
         "apiVersion": "v1",

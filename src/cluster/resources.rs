@@ -1,9 +1,9 @@
 //! The resources that Poros reads and writes, as the dynamic client names them.
 
 use k8s_openapi::api::core::v1::{Node, Pod};
+use kube::Client;
 use kube::api::{Api, ApiResource, DynamicObject};
 use kube::core::GroupVersionKind;
-use kube::Client;
 
 use crate::api::names::{GROUP, VERSION};
 use crate::decide::manifest::Kind;
@@ -58,4 +58,3 @@ pub fn core(client: &Client, namespace: Option<&str>, kind: &str, plural: &str) 
         None => Api::all_with(client.clone(), &resource),
     }
 }
-

@@ -98,22 +98,27 @@ pub async fn run(client: Client, what: Watched, tell: impl Fn(News) + Send) {
             .await;
         }
         Watched::Pods => {
-            let unfinished = everything.labels(LABEL_COMPUTE).fields("status.phase!=Succeeded,status.phase!=Failed");
+            let unfinished =
+                everything.labels(LABEL_COMPUTE).fields("status.phase!=Succeeded,status.phase!=Failed");
             supervise(resources::pods(&client), unfinished, tell, |name, object| {
                 Some(Change::Pod(name, object.and_then(|object| project::pod(&object))))
             })
             .await;
         }
         Watched::Policies(kind) => {
-            let ours: HashSet<_> =
-                policies::all().iter().filter(|shared| shared.kind == kind).map(|shared| shared.name).collect();
+            let ours: HashSet<_> = policies::all()
+                .iter()
+                .filter(|shared| shared.kind == kind)
+                .map(|shared| shared.name)
+                .collect();
             supervise(resources::shared(&client, kind), everything, tell, move |name, object| {
                 if ours.contains(name.as_str()) {
                     return Some(Change::Shared((kind, name), object.map(project::shared)));
                 }
                 // A binding by the name of a Compute's is that Compute's affair, whoever made it.
                 let bears_name = kind == SharedKind::MutatingBinding && compute_of_binding(&name).is_some();
-                bears_name.then(|| Change::Binding(name, object.map(|object| Box::new(project::child(object)))))
+                bears_name
+                    .then(|| Change::Binding(name, object.map(|object| Box::new(project::child(object)))))
             })
             .await;
         }

@@ -100,7 +100,8 @@ impl Memories {
             (None, Some(_)) => memory.policies_missing_since = None,
             _ => {}
         }
-        let pool_ready = valid.as_ref().ok().map(|valid| pool::judge(&observed.pool, valid.min_ready_nodes).is_none());
+        let pool_ready =
+            valid.as_ref().ok().map(|valid| pool::judge(&observed.pool, valid.min_ready_nodes).is_none());
         if let Some(ready) = pool_ready
             && memory.pool.is_none_or(|(was, _)| was != ready)
         {
@@ -159,7 +160,8 @@ impl Memories {
             }
             Proof::Mismatch(text) => {
                 memory.changed = memory.changed.or(Some((now, Pace::Slow)));
-                let same = memory.rejected.as_ref().filter(|(rejected, _)| rejected.content == target.content);
+                let same =
+                    memory.rejected.as_ref().filter(|(rejected, _)| rejected.content == target.content);
                 let rejected = Rejected {
                     content: target.content.clone(),
                     text: format!("a pod that names this Compute is not placed as it says: {text}"),

@@ -51,7 +51,8 @@ impl Controller {
         observed.recall = self.memories().recall(&observed, &valid, Instant::now());
         let desired = desired(&observed, &valid);
         let plan = plan(&observed, &desired, settings);
-        let Carried { applied, changes, conflict, held } = apply(&self.client, name, Some(&compute), &plan).await;
+        let Carried { applied, changes, conflict, held } =
+            apply(&self.client, name, Some(&compute), &plan).await;
         let compute = held.map_or(compute, Arc::new);
         self.metrics.wrote(changes.len());
         self.learn_own(changes);
@@ -72,12 +73,7 @@ impl Controller {
         };
         let verdict = outcome(&facts);
         debug!(compute = name, outcome = verdict.outcome.reason(), "pass");
-        let mut next = Next {
-            wake: verdict.wake,
-            retry: applied.fault().is_some(),
-            conflict,
-            gone: false,
-        };
+        let mut next = Next { wake: verdict.wake, retry: applied.fault().is_some(), conflict, gone: false };
         self.report(&facts, &verdict, &mut next).await;
         next
     }

@@ -44,9 +44,10 @@ pub fn desired(observed: &Observed, valid: &Result<Valid, Fault>) -> Desired {
     let stored = stored_placement(observed, compute);
     if compute.deleting {
         return match stored {
-            Some(placement) if held_by_users(observed, compute) => {
-                Desired::Closed(Wanted { placement: PlacementSpec { closed: true, ..placement }, bound: true })
-            }
+            Some(placement) if held_by_users(observed, compute) => Desired::Closed(Wanted {
+                placement: PlacementSpec { closed: true, ..placement },
+                bound: true,
+            }),
             _ => Desired::Nothing,
         };
     }
@@ -101,7 +102,8 @@ fn rejection(observed: &Observed, compute: &Compute, content: &Content) -> Optio
         Some(_) => return None,
         None => {
             let stored = stored_placement(observed, compute);
-            let taken_back = stored.is_none_or(|stored| content_of(&stored) != *content || observed.binding.is_none());
+            let taken_back =
+                stored.is_none_or(|stored| content_of(&stored) != *content || observed.binding.is_none());
             let said = ready_reason(compute) == Some(Category::ProofMismatch.word())
                 && status.observed_generation == compute.generation;
             if !(said && taken_back) {
@@ -115,7 +117,12 @@ fn rejection(observed: &Observed, compute: &Compute, content: &Content) -> Optio
 
 /// The reason of the condition Ready in the stored status.
 pub fn ready_reason(compute: &Compute) -> Option<&str> {
-    compute.status.conditions.iter().find(|condition| condition.type_ == "Ready").map(|condition| condition.reason.as_str())
+    compute
+        .status
+        .conditions
+        .iter()
+        .find(|condition| condition.type_ == "Ready")
+        .map(|condition| condition.reason.as_str())
 }
 
 /// What was proven last, of a Compute whose spec cannot be in force.

@@ -150,10 +150,15 @@ impl Category {
                 "removing or renaming the other object",
             ),
             Self::Forbidden => (Step::Apply, ByRule, STAYS, "granting the verb that the text names"),
-            Self::ApplyFailed => (Step::Apply, ByRule, STAYS, "an API server that answers; retried with backoff"),
-            Self::PolicyMissing => {
-                (Step::Prove, ByRule, "as the API server's remaining policies say", "applying the chart again")
+            Self::ApplyFailed => {
+                (Step::Apply, ByRule, STAYS, "an API server that answers; retried with backoff")
             }
+            Self::PolicyMissing => (
+                Step::Prove,
+                ByRule,
+                "as the API server's remaining policies say",
+                "applying the chart again",
+            ),
             Self::ProofMismatch => (
                 Step::Prove,
                 InBuild,

@@ -94,7 +94,8 @@ impl Manifest {
     }
 
     fn new(kind: Kind, compute: &Compute, spec: Value) -> Self {
-        let text = |pairs: &[(&str, &str)]| pairs.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
+        let text =
+            |pairs: &[(&str, &str)]| pairs.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
         Self {
             kind,
             name: kind.name_for(&compute.name),
@@ -120,7 +121,8 @@ impl Manifest {
             }
         }
         // Hashes made another way say nothing about drift (an upgrade must not rewrite every child).
-        let hashed_alike = stored.annotations.get(ANNOTATION_HASH_VERSION).is_none_or(|v| v == hash::HASH_VERSION);
+        let hashed_alike =
+            stored.annotations.get(ANNOTATION_HASH_VERSION).is_none_or(|v| v == hash::HASH_VERSION);
         for (key, value) in &self.annotations {
             let judged = key == ANNOTATION_OWNER_UID || hashed_alike;
             if judged && stored.annotations.get(key) != Some(value) {
@@ -178,11 +180,11 @@ pub fn first_difference(path: &str, wanted: &Value, found: &Value) -> Option<Str
                 }
             })
         }
-        (Value::Array(wanted), Value::Array(found)) if wanted.len() == found.len() => wanted
-            .iter()
-            .zip(found)
-            .enumerate()
-            .find_map(|(index, (wanted, found))| first_difference(&format!("{path}[{index}]"), wanted, found)),
+        (Value::Array(wanted), Value::Array(found)) if wanted.len() == found.len() => {
+            wanted.iter().zip(found).enumerate().find_map(|(index, (wanted, found))| {
+                first_difference(&format!("{path}[{index}]"), wanted, found)
+            })
+        }
         (wanted, found) => (wanted != found).then(|| path.to_owned()),
     }
 }

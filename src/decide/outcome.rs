@@ -144,11 +144,15 @@ fn proven(facts: &Facts<'_>, verified: &Verified) -> bool {
 }
 
 fn drifted(facts: &Facts<'_>, verified: &Verified) -> Option<String> {
-    let found = facts.plan.placement.drift(Kind::Placement).or_else(|| facts.plan.binding.drift(Kind::Binding));
+    let found =
+        facts.plan.placement.drift(Kind::Placement).or_else(|| facts.plan.binding.drift(Kind::Binding));
     let open = matches!(verified, Verified::Pending(_)) && facts.observed.recall.repaired_ago.is_some();
     let said = || {
         let conditions = &facts.compute.status.conditions;
-        conditions.iter().find(|condition| condition.type_ == "Drifted").map(|condition| condition.message.clone())
+        conditions
+            .iter()
+            .find(|condition| condition.type_ == "Drifted")
+            .map(|condition| condition.message.clone())
     };
     found.or_else(|| if open { said() } else { None })
 }
@@ -180,7 +184,9 @@ fn pool_fault(facts: &Facts<'_>, wakes: &mut Wakes) -> Option<Fault> {
         .conditions
         .iter()
         .find(|condition| condition.type_ == "PoolReady" && condition.status == "False")
-        .and_then(|condition| Some(Fault::new(Category::of_word(&condition.reason)?, condition.message.clone())));
+        .and_then(|condition| {
+            Some(Fault::new(Category::of_word(&condition.reason)?, condition.message.clone()))
+        });
     let steady = facts.observed.recall.pool_steady_for;
     let settled = steady >= facts.settings.pool_grace;
     let flap = |wakes: &mut Wakes| wakes.at(facts.settings.pool_grace.saturating_sub(steady));
@@ -267,11 +273,17 @@ fn building(
     let proven = proven(facts, verified);
     let deadline = Deadline::of(facts, proven, wakes);
     let failed = |fault: Fault| {
-        if fault.category.in_build(proven) { Outcome::FailedInBuild(fault) } else { Outcome::FailedAfterBuild(fault) }
+        if fault.category.in_build(proven) {
+            Outcome::FailedInBuild(fault)
+        } else {
+            Outcome::FailedAfterBuild(fault)
+        }
     };
     if let Some(fault) = facts.applied.fault() {
         return match fault.category {
-            Category::ApplyFailed if !deadline.passed => deadline.waiting(facts, "ApplyFailed", fault.text.clone()),
+            Category::ApplyFailed if !deadline.passed => {
+                deadline.waiting(facts, "ApplyFailed", fault.text.clone())
+            }
             _ => failed(fault.clone()),
         };
     }
@@ -309,7 +321,10 @@ fn building(
         return match facts.compute.status.aggregate_status {
             AggregateStatus::Active | AggregateStatus::Error if !edited(facts) => failed(fault.clone()),
             _ if deadline.passed => Outcome::FailedAfterBuild(fault.clone()),
-            _ => Outcome::Building { reason: "AwaitingPool", info: format!("built and proven; {}", fault.text) },
+            _ => Outcome::Building {
+                reason: "AwaitingPool",
+                info: format!("built and proven; {}", fault.text),
+            },
         };
     }
     let info = match verified {
@@ -340,7 +355,7 @@ impl Deadline {
         };
         let passed = elapsed >= allowed;
         if !passed {
-            wakes.at(allowed - elapsed + Duration::from_millis(10));
+            wakes.at(allowed.saturating_sub(elapsed) + Duration::from_millis(10));
         }
         Self { passed, proven }
     }

@@ -153,7 +153,13 @@ pub fn compare(stored: &BTreeMap<(SharedKind, String), Stored>) -> Policies {
 }
 
 /// `matchConstraints` with the API server's defaults.
-fn matching(groups: &Value, versions: &Value, operations: &Value, resources: &Value, objects: &Value) -> Value {
+fn matching(
+    groups: &Value,
+    versions: &Value,
+    operations: &Value,
+    resources: &Value,
+    objects: &Value,
+) -> Value {
     json!({
         "matchPolicy": "Equivalent",
         "namespaceSelector": {},
@@ -189,12 +195,21 @@ mod tests {
         let key = (SharedKind::Mutating, POLICY_PLACEMENT.to_owned());
         let mut absent = stored();
         absent.remove(&key);
-        assert!(compare(&absent).missing.unwrap().contains("MutatingAdmissionPolicy placement.poros.dataos.io is absent"));
+        assert!(
+            compare(&absent)
+                .missing
+                .unwrap()
+                .contains("MutatingAdmissionPolicy placement.poros.dataos.io is absent")
+        );
         let mut altered = stored();
         altered.get_mut(&key).unwrap().spec["failurePolicy"] = "Ignore".into();
         let found = compare(&altered);
         assert!(found.missing.unwrap().contains("was altered at spec.failurePolicy"));
-        assert_ne!(found.fingerprint, compare(&stored()).fingerprint, "a change of a placing policy asks for new proofs");
+        assert_ne!(
+            found.fingerprint,
+            compare(&stored()).fingerprint,
+            "a change of a placing policy asks for new proofs"
+        );
     }
 
     #[test]

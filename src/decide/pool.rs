@@ -63,7 +63,8 @@ impl Node {
 /// Whether a toleration covers a taint, as the scheduler judges it (core/v1 `Toleration.ToleratesTaint`).
 pub fn tolerates(toleration: &Toleration, taint: &Taint) -> bool {
     let key = toleration.key.as_deref().unwrap_or_default();
-    if toleration.effect.is_some_and(|effect| effect != taint.effect) || (!key.is_empty() && key != taint.key) {
+    if toleration.effect.is_some_and(|effect| effect != taint.effect) || (!key.is_empty() && key != taint.key)
+    {
         return false;
     }
     match toleration.operator {
@@ -109,10 +110,16 @@ pub fn judge(pool: &Pool, min_ready_nodes: u32) -> Option<Fault> {
             "no node carries the labels of spec.nodePool.nodeSelector; label nodes, or set minReadyNodes: 0 for a pool that grows from nothing",
         ));
     }
-    let least = if min_ready_nodes == 1 { "no node".to_owned() } else { format!("fewer than {min_ready_nodes} nodes") };
+    let least = if min_ready_nodes == 1 {
+        "no node".to_owned()
+    } else {
+        format!("fewer than {min_ready_nodes} nodes")
+    };
     Some(Fault::new(
         Category::NoReadyNodes,
-        format!("{least} of the pool is ready (spec.nodePool.minReadyNodes is {min_ready_nodes}); see kubectl get nodes"),
+        format!(
+            "{least} of the pool is ready (spec.nodePool.minReadyNodes is {min_ready_nodes}); see kubectl get nodes"
+        ),
     ))
 }
 

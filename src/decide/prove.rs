@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::api::names::{LABEL_COMPUTE, LABEL_MANAGED_BY, MANAGED_BY, MARK_PLACED_BY, PROBE_PREFIX, PROBE_SERVICE_ACCOUNT};
+use crate::api::names::{
+    LABEL_COMPUTE, LABEL_MANAGED_BY, MANAGED_BY, MARK_PLACED_BY, PROBE_PREFIX, PROBE_SERVICE_ACCOUNT,
+};
 use crate::decide::applied::Pace;
 use crate::decide::desired::Wanted;
 use crate::decide::hash;
@@ -12,9 +14,11 @@ use crate::decide::manifest::Manifest;
 use crate::decide::observed::{Compute, Observed, Proof, Settings, Target};
 
 /// When to try a proof after something that takes the API server's policy refresh (0 to 1 s) to act.
-const SLOW: [Duration; 3] = [Duration::from_millis(600), Duration::from_millis(1100), Duration::from_millis(1700)];
+const SLOW: [Duration; 3] =
+    [Duration::from_millis(600), Duration::from_millis(1100), Duration::from_millis(1700)];
 /// When to try a proof after something that takes only its informer (about 10 ms) to act.
-const FAST: [Duration; 3] = [Duration::from_millis(60), Duration::from_millis(200), Duration::from_millis(600)];
+const FAST: [Duration; 3] =
+    [Duration::from_millis(60), Duration::from_millis(200), Duration::from_millis(600)];
 
 /// Whether to try a proof in this pass.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,17 +62,18 @@ pub fn when(observed: &Observed, compute: &Compute, target: &Target, just_wrote:
     let Some(change) = recall.changed_ago else {
         return spaced(recall.probed_ago, Duration::from_secs(1));
     };
-    let failed = matches!(&recall.proof, Some((of, Proof::Blocked(_) | Proof::Unreachable(_))) if of == target);
+    let failed =
+        matches!(&recall.proof, Some((of, Proof::Blocked(_) | Proof::Unreachable(_))) if of == target);
     if failed {
         return spaced(recall.probed_ago, backoff(recall.probes));
     }
     let due = delay(change.pace, recall.probes);
-    if change.ago >= due { When::Now } else { When::In(due - change.ago) }
+    if change.ago >= due { When::Now } else { When::In(due.saturating_sub(change.ago)) }
 }
 
 fn spaced(last: Option<Duration>, interval: Duration) -> When {
     match last {
-        Some(ago) if ago < interval => When::In(interval - ago),
+        Some(ago) if ago < interval => When::In(interval.saturating_sub(ago)),
         _ => When::Now,
     }
 }
@@ -150,7 +155,9 @@ pub fn judge(
     match answer {
         Answer::None(why) => Proof::Unreachable(why.clone()),
         // Our own policies refuse what they do not know yet.
-        Answer::Refused(why) if why.contains(".poros.dataos.io'") => early(why.clone(), since_change, settings),
+        Answer::Refused(why) if why.contains(".poros.dataos.io'") => {
+            early(why.clone(), since_change, settings)
+        }
         Answer::Refused(why) => Proof::Blocked(why.clone()),
         Answer::Pod(pod) => placed(pod, name, wanted, since_change, settings),
     }
@@ -180,14 +187,19 @@ fn placed(
     for (key, value) in &wanted.placement.node_selector {
         let found = &pod["spec"]["nodeSelector"][key];
         if found.as_str() != Some(value) {
-            return Proof::Mismatch(format!("spec.nodeSelector[{key}]: expected {value:?}, found {}", shown(found)));
+            return Proof::Mismatch(format!(
+                "spec.nodeSelector[{key}]: expected {value:?}, found {}",
+                shown(found)
+            ));
         }
     }
     let tolerations = pod["spec"]["tolerations"].as_array().cloned().unwrap_or_default();
     for (index, wanted) in wanted.placement.tolerations.iter().enumerate() {
         let wanted = json!(wanted);
         if !tolerations.contains(&wanted) {
-            return Proof::Mismatch(format!("spec.tolerations: toleration {index} of the Compute is not there: {wanted}"));
+            return Proof::Mismatch(format!(
+                "spec.tolerations: toleration {index} of the Compute is not there: {wanted}"
+            ));
         }
     }
     Proof::Proven

@@ -40,7 +40,8 @@ impl std::fmt::Display for Sum {
 
 /// Thousandths, and whether the suffix was binary. Amounts below a thousandth round up, as in Kubernetes.
 fn parse(text: &str) -> Option<(i128, bool)> {
-    let split = text.find(|c: char| !(c.is_ascii_digit() || c == '.' || c == '+' || c == '-')).unwrap_or(text.len());
+    let split =
+        text.find(|c: char| !(c.is_ascii_digit() || c == '.' || c == '+' || c == '-')).unwrap_or(text.len());
     let (number, suffix) = text.split_at(split);
     let (mantissa, decimals) = decimal(number)?;
     let (numerator, denominator, binary): (i128, i128, bool) = match suffix {
@@ -61,7 +62,8 @@ fn parse(text: &str) -> Option<(i128, bool)> {
         "Pi" => (1_000 << 50, 1, true),
         "Ei" => (1_000 << 60, 1, true),
         _ => {
-            let exponent: i32 = suffix.strip_prefix(['e', 'E'])?.parse().ok().filter(|e: &i32| e.abs() <= 18)?;
+            let exponent: i32 =
+                suffix.strip_prefix(['e', 'E'])?.parse().ok().filter(|e: &i32| e.abs() <= 18)?;
             let power = 10i128.pow(exponent.unsigned_abs());
             if exponent < 0 { (1_000, power, false) } else { (1_000 * power, 1, false) }
         }

@@ -6,8 +6,8 @@ use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 
 use crate::api::status::{
-    AggregateStatus, BuilderState, Capacity, CloudKernelResource, ComputeStatus, PlacementMode, PlacementStatus,
-    ResourceStatus, Transition,
+    AggregateStatus, BuilderState, Capacity, CloudKernelResource, ComputeStatus, PlacementMode,
+    PlacementStatus, ResourceStatus, Transition,
 };
 use crate::decide::applied::{Applied, State};
 use crate::decide::desired::{Desired, ready_reason};
@@ -22,8 +22,17 @@ const HISTORY: usize = 8;
 const TEXT: usize = 1024;
 /// The condition types that Poros owns; those of others are carried along.
 const OWNED: [&str; 11] = [
-    "Ready", "Built", "PlacementVerified", "PoolReady", "Reconciling", "Stalled", "Drifted", "Contended",
-    "Overlapping", "Deleting", "Paused",
+    "Ready",
+    "Built",
+    "PlacementVerified",
+    "PoolReady",
+    "Reconciling",
+    "Stalled",
+    "Drifted",
+    "Contended",
+    "Overlapping",
+    "Deleting",
+    "Paused",
 ];
 
 /// Makes the status that the verdict calls for.
@@ -36,7 +45,7 @@ pub fn status(facts: &Facts<'_>, verdict: &Verdict) -> ComputeStatus {
     let generation = if paused { before.observed_generation } else { facts.compute.generation };
     let mut status = ComputeStatus {
         aggregate_status: words.aggregate,
-        builder_state: builder_state(facts, verdict, &words, generation, &now),
+        builder_state: builder_state(facts, verdict, words, generation, &now),
         cloud_kernel_resources: if paused { before.cloud_kernel_resources.clone() } else { resources(facts) },
         placement: if paused { before.placement.clone() } else { placement(facts, verdict, &now) },
         nodes: facts.valid.is_ok().then(|| facts.observed.pool.counts.clone()),
@@ -45,7 +54,7 @@ pub fn status(facts: &Facts<'_>, verdict: &Verdict) -> ComputeStatus {
             .is_ok()
             .then(|| Capacity { allocatable: facts.observed.pool.allocatable.clone() }),
         users: Some(facts.observed.users.clone()),
-        conditions: conditions(facts, verdict, &words, generation, &now),
+        conditions: conditions(facts, verdict, words, generation, &now),
         transition_seq: before.transition_seq,
         history: before.history.clone(),
         observed_generation: generation,
@@ -87,16 +96,17 @@ fn last_reason<'a>(facts: &Facts<'a>) -> Option<&'a str> {
 fn builder_state(
     facts: &Facts<'_>,
     verdict: &Verdict,
-    words: &Words,
+    words: Words,
     generation: i64,
     now: &Time,
 ) -> BuilderState {
     let before = &facts.compute.status;
     let paused = *facts.desired == Desired::AsItIs;
     let (wanted, processed) = match facts.desired {
-        Desired::AsItIs => {
-            (before.builder_state.number_of_wanted_resources, before.builder_state.number_of_processed_resources)
-        }
+        Desired::AsItIs => (
+            before.builder_state.number_of_wanted_resources,
+            before.builder_state.number_of_processed_resources,
+        ),
         Desired::Nothing => (0, facts.applied.in_place()),
         Desired::Spec(_) | Desired::LastProven(..) | Desired::Closed(_) => (2, facts.applied.in_place()),
     };
@@ -181,7 +191,7 @@ fn placement(facts: &Facts<'_>, verdict: &Verdict, now: &Time) -> Option<Placeme
 fn conditions(
     facts: &Facts<'_>,
     verdict: &Verdict,
-    words: &Words,
+    words: Words,
     generation: i64,
     now: &Time,
 ) -> Vec<Condition> {
@@ -196,7 +206,8 @@ fn conditions(
             reason: reason.into(),
             message: bounded(message),
             observed_generation: Some(generation),
-            last_transition_time: unchanged.map_or_else(|| now.clone(), |old| old.last_transition_time.clone()),
+            last_transition_time: unchanged
+                .map_or_else(|| now.clone(), |old| old.last_transition_time.clone()),
         });
     };
     let (reason, info) = (verdict.outcome.reason(), verdict.outcome.info());
@@ -225,7 +236,12 @@ fn conditions(
         say("Deleting", Truth::True, reason, info);
     }
     if *facts.desired == Desired::AsItIs {
-        say("Paused", Truth::True, "Paused", "Poros writes nothing for it while the annotation poros.dataos.io/paused is present");
+        say(
+            "Paused",
+            Truth::True,
+            "Paused",
+            "Poros writes nothing for it while the annotation poros.dataos.io/paused is present",
+        );
     }
     conditions.extend(before.iter().filter(|condition| !OWNED.contains(&condition.type_.as_str())).cloned());
     conditions
@@ -235,7 +251,9 @@ fn built(verdict: &Verdict) -> (Truth, &'static str, String) {
     let reason = verdict.outcome.reason();
     match &verdict.outcome {
         Outcome::FailedInBuild(fault) => (Truth::False, reason, fault.text.clone()),
-        Outcome::Building { reason, info } if *reason != "AwaitingPool" => (Truth::Unknown, reason, info.clone()),
+        Outcome::Building { reason, info } if *reason != "AwaitingPool" => {
+            (Truth::Unknown, reason, info.clone())
+        }
         Outcome::Deleting { reason, info } => (Truth::False, reason, info.clone()),
         Outcome::Deleted => (Truth::False, reason, String::new()),
         Outcome::Building { .. } | Outcome::Active { .. } | Outcome::FailedAfterBuild(_) => {
@@ -254,9 +272,11 @@ fn placement_verified(facts: &Facts<'_>, verdict: &Verdict) -> (Truth, &'static 
         return (truth, fault.category.word(), instead);
     }
     match &verdict.verified {
-        Verified::Newly | Verified::Standing => {
-            (Truth::True, "Proven", "a dry-run pod that names this Compute came back placed as it says".into())
-        }
+        Verified::Newly | Verified::Standing => (
+            Truth::True,
+            "Proven",
+            "a dry-run pod that names this Compute came back placed as it says".into(),
+        ),
         Verified::Pending(why) => (Truth::Unknown, "ProofPending", why.clone()),
         Verified::Blocked(why) => (Truth::Unknown, "ProofBlocked", why.clone()),
         Verified::Failed(why) => (Truth::False, "ProofMismatch", why.clone()),
@@ -266,11 +286,19 @@ fn placement_verified(facts: &Facts<'_>, verdict: &Verdict) -> (Truth, &'static 
 fn pool_ready<'a>(facts: &Facts<'_>, verdict: &'a Verdict) -> (Truth, &'static str, &'a str) {
     match &verdict.pool {
         Some(fault) => (Truth::False, fault.category.word(), &fault.text),
-        None if facts.valid.is_err() => (Truth::Unknown, "Unknown", "the pool is not looked at while the spec cannot be built"),
-        None if facts.observed.pool.counts.ready > 0 && facts.observed.pool.counts.schedulable == 0 => {
-            (Truth::True, "PoolReady", "nodes are ready, but none takes new pods: each is cordoned, or has a taint that spec.nodePool.tolerations does not cover")
+        None if facts.valid.is_err() => {
+            (Truth::Unknown, "Unknown", "the pool is not looked at while the spec cannot be built")
         }
-        None => (Truth::True, "PoolReady", "the pool has the ready nodes that spec.nodePool.minReadyNodes asks for"),
+        None if facts.observed.pool.counts.ready > 0 && facts.observed.pool.counts.schedulable == 0 => (
+            Truth::True,
+            "PoolReady",
+            "nodes are ready, but none takes new pods: each is cordoned, or has a taint that spec.nodePool.tolerations does not cover",
+        ),
+        None => (
+            Truth::True,
+            "PoolReady",
+            "the pool has the ready nodes that spec.nodePool.minReadyNodes asks for",
+        ),
     }
 }
 
@@ -292,12 +320,15 @@ pub fn worth(facts: &Facts<'_>, status: &ComputeStatus) -> Worth {
         return Worth::Nothing;
     }
     let used = |status: &ComputeStatus| status.users.as_ref().is_some_and(|users| users.pods > 0);
-    let uncounted = |status: &ComputeStatus| ComputeStatus { nodes: None, capacity: None, users: None, ..status.clone() };
+    let uncounted =
+        |status: &ComputeStatus| ComputeStatus { nodes: None, capacity: None, users: None, ..status.clone() };
     if used(status) != used(stored) || uncounted(status) != uncounted(stored) {
         return Worth::News;
     }
     match facts.observed.recall.status_written_ago {
-        Some(ago) if ago < facts.settings.counter_interval => Worth::Counters(facts.settings.counter_interval - ago),
+        Some(ago) if ago < facts.settings.counter_interval => {
+            Worth::Counters(facts.settings.counter_interval.saturating_sub(ago))
+        }
         _ => Worth::News,
     }
 }

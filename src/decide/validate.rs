@@ -38,7 +38,10 @@ impl Content {
 /// Checks a stored Compute.
 pub fn validate(compute: &Compute, settings: &Settings) -> Result<Valid, Fault> {
     let spec = compute.spec.as_ref().map_err(|why| {
-        Fault::new(Category::Undecodable, format!("the stored Compute cannot be read: {why}; edit it, or upgrade Poros"))
+        Fault::new(
+            Category::Undecodable,
+            format!("the stored Compute cannot be read: {why}; edit it, or upgrade Poros"),
+        )
     })?;
     if let Some(dataplane) = spec.dataplane.as_ref().filter(|named| **named != settings.dataplane) {
         return Err(Fault::new(
@@ -74,10 +77,14 @@ fn check(spec: &ComputeSpec) -> Result<(), String> {
     }
     for (key, value) in &pool.node_selector {
         label_key(key).map_err(|why| format!("spec.nodePool.nodeSelector has the key {key:?}: {why}"))?;
-        label_value(value).map_err(|why| format!("spec.nodePool.nodeSelector[{key:?}] is {value:?}: {why}"))?;
+        label_value(value)
+            .map_err(|why| format!("spec.nodePool.nodeSelector[{key:?}] is {value:?}: {why}"))?;
     }
     if pool.tolerations.len() > 32 {
-        return Err(format!("spec.nodePool.tolerations has {} items; it takes at most 32", pool.tolerations.len()));
+        return Err(format!(
+            "spec.nodePool.tolerations has {} items; it takes at most 32",
+            pool.tolerations.len()
+        ));
     }
     let mut seen = BTreeSet::new();
     for (index, toleration) in pool.tolerations.iter().enumerate() {
@@ -123,7 +130,9 @@ fn label_key(key: &str) -> Result<(), &'static str> {
         return Err("the prefix of a label key is a DNS subdomain of at most 253 characters");
     }
     if name.is_empty() || label_value(name).is_err() {
-        return Err("the name of a label key has 1 to 63 letters, digits, '-', '_', '.', and a letter or digit at both ends");
+        return Err(
+            "the name of a label key has 1 to 63 letters, digits, '-', '_', '.', and a letter or digit at both ends",
+        );
     }
     Ok(())
 }
@@ -178,8 +187,14 @@ mod tests {
             (json!({"nodeSelector": {"а": "x"}}), "the key"), // a Cyrillic look-alike
             (json!({"nodeSelector": {"a": "x".repeat(64)}}), "nodeSelector[\"a\"]"),
             (json!({"nodeSelector": {"a": "x"}, "tolerations": [{}]}), "tolerations[0].key"),
-            (json!({"nodeSelector": {"a": "x"}, "tolerations": [{"key": "k", "operator": "Exists", "value": "v"}]}), "tolerations[0].value"),
-            (json!({"nodeSelector": {"a": "x"}, "tolerations": [{"key": "k"}, {"key": "k"}]}), "tolerations[1] is listed twice"),
+            (
+                json!({"nodeSelector": {"a": "x"}, "tolerations": [{"key": "k", "operator": "Exists", "value": "v"}]}),
+                "tolerations[0].value",
+            ),
+            (
+                json!({"nodeSelector": {"a": "x"}, "tolerations": [{"key": "k"}, {"key": "k"}]}),
+                "tolerations[1] is listed twice",
+            ),
             (json!({"nodeSelector": {"a": "x"}, "tolerations": [{"key": "k k"}]}), "tolerations[0].key"),
         ] {
             let found = check_pool(pool.clone()).unwrap_err();
@@ -189,7 +204,15 @@ mod tests {
 
     #[test]
     fn empty_strings_are_normalised_away() {
-        let stored = Toleration { key: Some(String::new()), operator: TolerationOperator::Exists, value: Some(String::new()), effect: None };
-        assert_eq!(normal(&stored), Toleration { key: None, operator: TolerationOperator::Exists, value: None, effect: None });
+        let stored = Toleration {
+            key: Some(String::new()),
+            operator: TolerationOperator::Exists,
+            value: Some(String::new()),
+            effect: None,
+        };
+        assert_eq!(
+            normal(&stored),
+            Toleration { key: None, operator: TolerationOperator::Exists, value: None, effect: None }
+        );
     }
 }

@@ -11,7 +11,7 @@ type Pair = (String, String);
 /// All nodes and all selectors.
 #[derive(Debug, Default)]
 pub struct Nodes {
-    nodes: HashMap<String, Node>,
+    known: HashMap<String, Node>,
     by_label: HashMap<Pair, BTreeSet<String>>,
     selectors: HashMap<String, Selector>,
     /// Each Compute is posted under one pair of its selector: a node that lacks it cannot be in the pool.
@@ -29,14 +29,17 @@ struct Selector {
 impl Nodes {
     /// Takes in what a node is now; returns the Computes whose pool that changes.
     pub fn apply(&mut self, name: String, node: Option<Node>) -> Vec<String> {
-        let before = self.nodes.get(&name);
+        let before = self.known.get(&name);
         if before == node.as_ref() {
             return Vec::new();
         }
         let labels = |node: Option<&Node>| node.map(|node| node.labels.clone()).unwrap_or_default();
         let (old, new) = (labels(before), labels(node.as_ref()));
         let same_offer = match (before, &node) {
-            (Some(before), Some(now)) => Node { labels: BTreeMap::new(), ..before.clone() } == Node { labels: BTreeMap::new(), ..now.clone() },
+            (Some(before), Some(now)) => {
+                Node { labels: BTreeMap::new(), ..before.clone() }
+                    == Node { labels: BTreeMap::new(), ..now.clone() }
+            }
             _ => false,
         };
         for pair in old.iter().map(owned).filter(|(key, value)| new.get(key) != Some(value)) {
@@ -50,20 +53,26 @@ impl Nodes {
         for pair in new.iter().map(owned).filter(|(key, value)| old.get(key) != Some(value)) {
             self.by_label.entry(pair).or_default().insert(name.clone());
         }
-        let candidates: HashSet<String> =
-            old.iter().chain(&new).filter_map(|pair| self.posted.get(&owned(pair))).flatten().cloned().collect();
+        let candidates: HashSet<String> = old
+            .iter()
+            .chain(&new)
+            .filter_map(|pair| self.posted.get(&owned(pair)))
+            .flatten()
+            .cloned()
+            .collect();
         let mut concerned = Vec::new();
         for compute in candidates {
             let Some(selector) = self.selectors.get_mut(&compute) else { continue };
             let is = node.as_ref().is_some_and(|node| node.matches(&selector.pairs));
-            let was = if is { !selector.members.insert(name.clone()) } else { selector.members.remove(&name) };
+            let was =
+                if is { !selector.members.insert(name.clone()) } else { selector.members.remove(&name) };
             if was != is || (is && !same_offer) {
                 concerned.push(compute);
             }
         }
         match node {
-            Some(node) => self.nodes.insert(name, node),
-            None => self.nodes.remove(&name),
+            Some(node) => self.known.insert(name, node),
+            None => self.known.remove(&name),
         };
         concerned
     }
@@ -77,14 +86,15 @@ impl Nodes {
             return;
         }
         self.forget(compute);
-        let rarest = pairs.iter().map(owned).min_by_key(|pair| self.by_label.get(pair).map_or(0, BTreeSet::len));
+        let rarest =
+            pairs.iter().map(owned).min_by_key(|pair| self.by_label.get(pair).map_or(0, BTreeSet::len));
         let Some(posted_under) = rarest else { return };
         let members = self
             .by_label
             .get(&posted_under)
             .into_iter()
             .flatten()
-            .filter(|name| self.nodes.get(*name).is_some_and(|node| node.matches(&pairs)))
+            .filter(|name| self.known.get(*name).is_some_and(|node| node.matches(&pairs)))
             .cloned()
             .collect();
         self.posted.entry(posted_under.clone()).or_default().insert(compute.to_owned());
@@ -105,7 +115,7 @@ impl Nodes {
     /// The pool of a Compute.
     pub fn pool(&self, compute: &str) -> Pool {
         let Some(selector) = self.selectors.get(compute) else { return Pool::default() };
-        count(selector.members.iter().filter_map(|name| self.nodes.get(name)), &selector.tolerations)
+        count(selector.members.iter().filter_map(|name| self.known.get(name)), &selector.tolerations)
     }
 }
 
@@ -133,7 +143,10 @@ mod tests {
         nodes.select("gpu", labels(&[("purpose", "gpu")]), vec![]);
         assert_eq!(nodes.apply("a".into(), node(&[("purpose", "query")], true)), ["query"]);
         assert!(nodes.apply("a".into(), node(&[("purpose", "query")], true)).is_empty(), "nothing changed");
-        assert!(nodes.apply("a".into(), node(&[("purpose", "query"), ("x", "y")], true)).is_empty(), "a foreign label");
+        assert!(
+            nodes.apply("a".into(), node(&[("purpose", "query"), ("x", "y")], true)).is_empty(),
+            "a foreign label"
+        );
         let mut both = nodes.apply("a".into(), node(&[("purpose", "query"), ("disk", "ssd")], false));
         both.sort();
         assert_eq!(both, ["fast", "query"]);

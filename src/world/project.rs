@@ -51,8 +51,11 @@ struct WireCondition {
 /// The projection of a Compute. What cannot be read of it is said in `spec`, so that it degrades itself alone.
 pub fn compute(object: DynamicObject) -> Compute {
     let DynamicObject { metadata, mut data, .. } = object;
-    let annotated = |key: &str| metadata.annotations.as_ref().is_some_and(|annotations| annotations.contains_key(key));
-    let part = |data: &mut serde_json::Value, key: &str| data.get_mut(key).map(serde_json::Value::take).unwrap_or_default();
+    let annotated =
+        |key: &str| metadata.annotations.as_ref().is_some_and(|annotations| annotations.contains_key(key));
+    let part = |data: &mut serde_json::Value, key: &str| {
+        data.get_mut(key).map(serde_json::Value::take).unwrap_or_default()
+    };
     let spec = serde_json::from_value(part(&mut data, "spec")).map_err(|why| format!("spec: {why}"));
     // A status that cannot be read is as good as none: it is derived from the cluster again.
     let status = serde_json::from_value(part(&mut data, "status")).unwrap_or_else(|_| unseen());
@@ -78,7 +81,9 @@ fn unseen() -> crate::api::status::ComputeStatus {
 /// The projection of a Placement or a binding.
 pub fn child(object: DynamicObject) -> Child {
     let DynamicObject { metadata, mut data, .. } = object;
-    let ObjectMeta { uid, resource_version, deletion_timestamp, labels, annotations, owner_references, .. } = metadata;
+    let ObjectMeta {
+        uid, resource_version, deletion_timestamp, labels, annotations, owner_references, ..
+    } = metadata;
     Child {
         uid: uid.unwrap_or_default(),
         resource_version: resource_version.unwrap_or_default(),
@@ -112,10 +117,15 @@ pub fn node(object: WireNode) -> Node {
     let taints = object.spec.taints.into_iter();
     Node {
         labels: object.metadata.labels.unwrap_or_default(),
-        ready: status.conditions.iter().any(|condition| condition.r#type == "Ready" && condition.status == "True"),
+        ready: status
+            .conditions
+            .iter()
+            .any(|condition| condition.r#type == "Ready" && condition.status == "True"),
         unschedulable: object.spec.unschedulable,
         taints: taints
-            .filter_map(|taint| Some(Taint { effect: effect(&taint.effect)?, key: taint.key, value: taint.value }))
+            .filter_map(|taint| {
+                Some(Taint { effect: effect(&taint.effect)?, key: taint.key, value: taint.value })
+            })
             .collect(),
         allocatable: status.allocatable,
     }

@@ -28,7 +28,8 @@ impl Pods {
     pub fn apply(&mut self, name: String, pod: Option<Pod>) -> Vec<String> {
         let mut concerned = Vec::new();
         let before = self.named.get(&name).cloned();
-        if let Some(compute) = before.filter(|compute| pod.as_ref().is_none_or(|pod| pod.compute != *compute)) {
+        if let Some(compute) = before.filter(|compute| pod.as_ref().is_none_or(|pod| pod.compute != *compute))
+        {
             if let Some(pods) = self.computes.get_mut(&compute) {
                 pods.remove(&name);
                 if pods.is_empty() {
@@ -39,7 +40,8 @@ impl Pods {
             concerned.push(compute);
         }
         if let Some(pod) = pod {
-            let known = self.computes.entry(pod.compute.clone()).or_default().insert(name.clone(), pod.revision);
+            let known =
+                self.computes.entry(pod.compute.clone()).or_default().insert(name.clone(), pod.revision);
             if known != Some(pod.revision) {
                 concerned.push(pod.compute.clone());
             }

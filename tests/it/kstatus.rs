@@ -16,7 +16,10 @@ pub fn of(compute: &Compute) -> Kstatus {
     let status = compute.status.as_ref();
     let condition = |type_: &str| {
         let conditions = status.iter().flat_map(|status| &status.conditions);
-        conditions.into_iter().find(|condition| condition.type_ == type_).map(|condition| condition.status.as_str())
+        conditions
+            .into_iter()
+            .find(|condition| condition.type_ == type_)
+            .map(|condition| condition.status.as_str())
     };
     if compute.metadata.deletion_timestamp.is_some() {
         return Kstatus::Terminating;

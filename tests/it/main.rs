@@ -1,5 +1,13 @@
 //! The cluster ring: Poros as a process against a real API server. One binary, one shared control plane, own names.
-#![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout, clippy::print_stderr)] // tests
+#![allow(
+    missing_docs,
+    unreachable_pub,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    clippy::print_stderr
+)] // tests
 
 mod counts;
 mod faults;
@@ -16,7 +24,17 @@ fn main() {
     // A failed test says what it saw; a backtrace through the harness says nothing more.
     std::panic::set_hook(Box::new(|panic| eprintln!("{panic}")));
     let arguments = Arguments::from_args();
-    let trials: Vec<Trial> = [schema::trials(), rows::trials(), proofs::trials(), counts::trials(), faults::trials(), kills::trials()].into_iter().flatten().collect();
+    let trials: Vec<Trial> = [
+        schema::trials(),
+        rows::trials(),
+        proofs::trials(),
+        counts::trials(),
+        faults::trials(),
+        kills::trials(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect();
     let conclusion = libtest_mimic::run(&arguments, trials);
     harness::cluster::stop_shared();
     std::process::exit(i32::from(conclusion.has_failed()) * 101);

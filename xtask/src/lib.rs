@@ -1,1 +1,11 @@
-//! The rig.
+//! The rig: a real control plane for the tests, the demo and work by hand.
+//!
+//! [`assets`] finds or makes the binaries, [`rig`] runs them. Nothing here knows Poros itself.
+
+pub mod assets;
+pub mod demo;
+pub mod report;
+pub mod rig;
+pub mod signals;
+pub mod table;
+pub mod workspace;

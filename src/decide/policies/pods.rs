@@ -35,7 +35,8 @@ fn annotation(key: &str) -> String {
 /// server-side apply, hence JSON Patch.
 pub(super) fn placement() -> Value {
     let empty_annotations = add(r#""/metadata/annotations""#, "{}");
-    let mark = add(&annotation(MARK_PLACED_BY), r#"params.metadata.name + "/" + string(params.spec.revision)"#);
+    let mark =
+        add(&annotation(MARK_PLACED_BY), r#"params.metadata.name + "/" + string(params.spec.revision)"#);
     let closed = add(&annotation(MARK_CLOSED), r#""true""#);
     let conflict = add(
         &annotation(MARK_CONFLICT),

@@ -31,7 +31,18 @@ pub async fn shared() -> &'static Cluster {
     let cluster = tokio::task::spawn_blocking(|| {
         SHARED.get_or_init(|| {
             let cluster = Cluster::start(Options::api_only("it-shared"));
-            let poros = Poros::start(&cluster, &["--manage-policies", "--pool-grace=1", "--policy-grace=2", "--proof-blocked-grace=2", "--contended-quiet=4", "--repair-interval=1", "--counter-interval=1"]);
+            let poros = Poros::start(
+                &cluster,
+                &[
+                    "--manage-policies",
+                    "--pool-grace=1",
+                    "--policy-grace=2",
+                    "--proof-blocked-grace=2",
+                    "--contended-quiet=4",
+                    "--repair-interval=1",
+                    "--counter-interval=1",
+                ],
+            );
             *SHARED_POROS.lock().unwrap() = Some(poros);
             cluster
         })
@@ -65,7 +76,8 @@ impl Cluster {
 
     /// Runs kubectl as admin; panics with what it printed if it fails. Gives back its stdout.
     pub fn kubectl(&self, arguments: &[&str]) -> String {
-        let output = self.rig.kubectl().args(arguments).stdin(Stdio::null()).output().expect("kubectl starts");
+        let output =
+            self.rig.kubectl().args(arguments).stdin(Stdio::null()).output().expect("kubectl starts");
         let text = String::from_utf8_lossy(&output.stdout).into_owned();
         assert!(
             output.status.success(),

@@ -1,8 +1,8 @@
 //! The objects that tests make: Computes, nodes, pods; each in its own names.
 
+use kube::Client;
 use kube::api::{Api, ApiResource, DeleteParams, DynamicObject, Patch, PatchParams, PostParams};
 use kube::core::GroupVersionKind;
-use kube::Client;
 use poros::api::compute::Compute;
 use serde_json::{Value, json};
 
@@ -28,7 +28,13 @@ pub fn computes(client: &Client) -> Api<Compute> {
 }
 
 /// An API of any kind: `dynamic(client, "v1", "Pod", "pods", Some("default"))`.
-pub fn dynamic(client: &Client, api_version: &str, kind: &str, plural: &str, namespace: Option<&str>) -> Api<DynamicObject> {
+pub fn dynamic(
+    client: &Client,
+    api_version: &str,
+    kind: &str,
+    plural: &str,
+    namespace: Option<&str>,
+) -> Api<DynamicObject> {
     let (group, version) = api_version.split_once('/').unwrap_or(("", api_version));
     let resource = ApiResource::from_gvk_with_plural(&GroupVersionKind::gvk(group, version, kind), plural);
     match namespace {
@@ -49,7 +55,13 @@ pub fn placements(client: &Client) -> Api<DynamicObject> {
 
 /// Bindings.
 pub fn bindings(client: &Client) -> Api<DynamicObject> {
-    dynamic(client, "admissionregistration.k8s.io/v1", "MutatingAdmissionPolicyBinding", "mutatingadmissionpolicybindings", None)
+    dynamic(
+        client,
+        "admissionregistration.k8s.io/v1",
+        "MutatingAdmissionPolicyBinding",
+        "mutatingadmissionpolicybindings",
+        None,
+    )
 }
 
 /// Nodes.
@@ -73,7 +85,9 @@ pub async fn create(api: &Api<DynamicObject>, value: &Value) -> Result<DynamicOb
 
 /// Merges a patch into an object.
 pub async fn patch(api: &Api<DynamicObject>, name: &str, patch: &Value) -> DynamicObject {
-    api.patch(name, &PatchParams::default(), &Patch::Merge(patch)).await.unwrap_or_else(|error| panic!("patch {name}: {error}"))
+    api.patch(name, &PatchParams::default(), &Patch::Merge(patch))
+        .await
+        .unwrap_or_else(|error| panic!("patch {name}: {error}"))
 }
 
 /// Deletes an object.

@@ -29,8 +29,13 @@ impl Poros {
 
     /// Starts it with this kubeconfig; does not wait.
     pub fn launch(cluster: &Cluster, kubeconfig: &Path, flags: &[&str]) -> Self {
-        let address = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).unwrap().to_string();
-        let log = cluster.rig.dir().join("logs").join(format!("poros-{}.log", COUNT.fetch_add(1, Ordering::Relaxed)));
+        let address =
+            TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).unwrap().to_string();
+        let log = cluster
+            .rig
+            .dir()
+            .join("logs")
+            .join(format!("poros-{}.log", COUNT.fetch_add(1, Ordering::Relaxed)));
         std::fs::create_dir_all(log.parent().unwrap()).unwrap();
         let file = File::create(&log).unwrap();
         let child = Command::new(env!("CARGO_BIN_EXE_poros"))
@@ -56,7 +61,11 @@ impl Poros {
                 Ok((code, body)) => format!("{code} {body}"),
                 Err(error) => error.to_string(),
             };
-            assert!(start.elapsed() < limit, "poros is not ready after {limit:?}: {seen}\n{}", self.log_text());
+            assert!(
+                start.elapsed() < limit,
+                "poros is not ready after {limit:?}: {seen}\n{}",
+                self.log_text()
+            );
             std::thread::sleep(Duration::from_millis(20));
         }
     }

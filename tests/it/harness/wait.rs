@@ -13,14 +13,21 @@ const LIMIT: Duration = Duration::from_secs(20);
 /// The status of a condition: `True`, `False`, `Unknown`, or empty when it is absent.
 pub fn condition<'a>(compute: &'a Compute, type_: &str) -> &'a str {
     let conditions = compute.status.iter().flat_map(|status| &status.conditions);
-    conditions.into_iter().find(|condition| condition.type_ == type_).map_or("", |condition| &condition.status)
+    conditions
+        .into_iter()
+        .find(|condition| condition.type_ == type_)
+        .map_or("", |condition| &condition.status)
 }
 
 /// `status/stage reason`, as in `error/building NoNodesMatch`.
 pub fn words(compute: &Compute) -> String {
     let Some(status) = &compute.status else { return "no status".into() };
     let word = |value: serde_json::Value| value.as_str().unwrap_or_default().to_owned();
-    let reason = status.conditions.iter().find(|condition| condition.type_ == "Ready").map_or("", |ready| &ready.reason);
+    let reason = status
+        .conditions
+        .iter()
+        .find(|condition| condition.type_ == "Ready")
+        .map_or("", |ready| &ready.reason);
     format!(
         "{}/{} {reason}",
         word(serde_json::to_value(status.aggregate_status).unwrap()),
@@ -33,7 +40,11 @@ pub async fn compute(client: &Client, name: &str, what: &str, holds: impl Fn(&Co
     let api = computes(client);
     until(&format!("{name} to be {what}"), LIMIT, || async {
         let compute = api.get(name).await.map_err(|error| error.to_string())?;
-        if holds(&compute) { Ok(compute) } else { Err(format!("{} {}", words(&compute), serde_json::to_string(&compute.status).unwrap())) }
+        if holds(&compute) {
+            Ok(compute)
+        } else {
+            Err(format!("{} {}", words(&compute), serde_json::to_string(&compute.status).unwrap()))
+        }
     })
     .await
 }

@@ -1,0 +1,181 @@
+//! Where the control plane's binaries come from.
+//!
+//! In this order: `KUBEBUILDER_ASSETS`; a cache shared by all checkouts of this user; upstream's
+//! release downloads, checksums verified; a Go build of `tools/controlplane`, kept in the cache.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use crate::report::Report;
+
+mod build;
+mod cache;
+mod download;
+mod plan;
+mod release;
+mod settings;
+mod versions;
+
+pub use build::BuildError;
+pub use cache::CacheError;
+pub use download::DownloadError;
+pub use plan::{Plan, Source, Todo};
+pub use settings::{Platform, Settings, Site, cache_home, on_path};
+pub use versions::{Versions, VersionsError};
+
+/// A binary of the control plane.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Tool {
+    /// The store under the API server.
+    Etcd,
+    /// The API server.
+    Apiserver,
+    /// The controller manager: garbage collection, namespaces, Deployments, node taints.
+    ControllerManager,
+    /// The scheduler.
+    Scheduler,
+    /// The command line a person uses.
+    Kubectl,
+    /// Plays the kubelets of nodes that exist as objects only.
+    Kwok,
+}
+
+impl Tool {
+    /// Every binary, in the order in which tables list them.
+    pub const ALL: [Tool; 6] =
+        [Tool::Etcd, Tool::Apiserver, Tool::ControllerManager, Tool::Scheduler, Tool::Kubectl, Tool::Kwok];
+
+    /// The name of the file, in every source.
+    pub fn file(self) -> &'static str {
+        match self {
+            Tool::Etcd => "etcd",
+            Tool::Apiserver => "kube-apiserver",
+            Tool::ControllerManager => "kube-controller-manager",
+            Tool::Scheduler => "kube-scheduler",
+            Tool::Kubectl => "kubectl",
+            Tool::Kwok => "kwok",
+        }
+    }
+
+    /// The project that releases it.
+    pub fn project(self) -> Project {
+        match self {
+            Tool::Etcd => Project::Etcd,
+            Tool::Kwok => Project::Kwok,
+            Tool::Apiserver | Tool::ControllerManager | Tool::Scheduler | Tool::Kubectl => {
+                Project::Kubernetes
+            }
+        }
+    }
+}
+
+/// A project that releases binaries under one version.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Project {
+    /// Kubernetes: four of the binaries.
+    Kubernetes,
+    /// etcd.
+    Etcd,
+    /// KWOK.
+    Kwok,
+}
+
+impl Project {
+    /// Every project.
+    pub const ALL: [Project; 3] = [Project::Kubernetes, Project::Etcd, Project::Kwok];
+
+    /// Its name, as people write it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Project::Kubernetes => "Kubernetes",
+            Project::Etcd => "etcd",
+            Project::Kwok => "KWOK",
+        }
+    }
+
+    /// The environment variable that names another place for its downloads.
+    pub fn variable(self) -> &'static str {
+        match self {
+            Project::Kubernetes => "POROS_KUBERNETES_URL",
+            Project::Etcd => "POROS_ETCD_URL",
+            Project::Kwok => "POROS_KWOK_URL",
+        }
+    }
+}
+
+/// Why there are no binaries.
+#[derive(Debug, thiserror::Error)]
+pub enum AssetsError {
+    /// The Go module that names the versions could not be read.
+    #[error("cannot tell which versions of the control plane are wanted")]
+    Versions(#[source] VersionsError),
+    /// `KUBEBUILDER_ASSETS` names a folder that does not serve.
+    #[error(
+        "KUBEBUILDER_ASSETS is {path:?}, and there is no {missing} in it: name a folder that holds etcd and kube-apiserver, or unset the variable"
+    )]
+    Folder {
+        /// What the variable says.
+        path: PathBuf,
+        /// The file that is missed.
+        missing: &'static str,
+    },
+    /// The shared cache could not be used.
+    #[error("the cache of control plane binaries cannot be used")]
+    Cache(#[source] CacheError),
+    /// A download from a place that was asked for by name failed.
+    #[error(
+        "{} was to come from the place that {variable} names, and that failed: mend the place, or unset {variable}",
+        .project.name()
+    )]
+    Download {
+        /// Whose download.
+        project: Project,
+        /// The variable that names the place.
+        variable: &'static str,
+        /// What failed.
+        #[source]
+        source: DownloadError,
+    },
+    /// There is no Go to build what is missing.
+    #[error(
+        "missing: {missing}; no release download served them, and there is no `go` on PATH to build them: install Go {go} or newer from https://go.dev/doc/install, or set KUBEBUILDER_ASSETS to a folder that holds them"
+    )]
+    NoGo {
+        /// The missing binaries.
+        missing: String,
+        /// The version that the module asks for.
+        go: String,
+    },
+    /// The build failed.
+    #[error("the control plane could not be built")]
+    Build(#[source] BuildError),
+}
+
+/// The binaries, all there.
+#[derive(Debug, Clone)]
+pub struct Assets {
+    paths: BTreeMap<Tool, PathBuf>,
+}
+
+impl Assets {
+    /// Finds the binaries, or brings them; prints the table of the plan only where work is to be done.
+    pub fn find(settings: &Settings, report: &mut dyn Report) -> Result<Self, AssetsError> {
+        let plan = Plan::make(settings)?;
+        if !plan.is_complete() {
+            report.line(&plan.table().text());
+        }
+        plan.carry_out(settings, report)
+    }
+
+    /// The absolute path of a binary.
+    pub fn path(&self, tool: Tool) -> &Path {
+        // Made complete by `Plan::carry_out`; the bare name is then found on PATH or fails with its name.
+        self.paths.get(&tool).map_or_else(|| Path::new(tool.file()), PathBuf::as_path)
+    }
+}
+
+/// The text of an error with all its causes, in one line.
+pub fn chain(error: &(dyn std::error::Error + 'static)) -> String {
+    let causes = std::iter::successors(Some(error), |cause| cause.source());
+    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
+}

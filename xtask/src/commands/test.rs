@@ -1,0 +1,214 @@
+//! `cargo xtask test`: every check, in order, until one fails.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode, Stdio};
+use std::time::{Duration, Instant};
+
+use xtask::assets::{Plan, Settings, cache_home, chain, on_path};
+use xtask::report::{Report, Terminal};
+use xtask::table::Table;
+use xtask::workspace;
+
+use super::say;
+
+const DENY_VERSION: &str = "0.20.2";
+/// The advisories' database is a nicety: a network that swallows packets must not hold up the checks.
+const DATABASE_PATIENCE: Duration = Duration::from_mins(1);
+
+struct Step {
+    name: &'static str,
+    remedy: &'static str,
+    run: fn(&mut Checks) -> Result<Outcome, String>,
+}
+
+enum Outcome {
+    Passed,
+    /// Not done, and why that is no failure.
+    NotDone(&'static str),
+}
+
+const STEPS: [Step; 6] = [
+    Step { name: "control plane", remedy: "do what it says, then run this again", run: Checks::assets },
+    Step { name: "format", remedy: "run `cargo fmt --all`", run: Checks::format },
+    Step { name: "clippy", remedy: "mend what it names; a warning counts", run: Checks::clippy },
+    Step {
+        name: "dependencies",
+        remedy: "see deny.toml: each exception there has its reason",
+        run: Checks::deny,
+    },
+    Step { name: "advisories", remedy: "update the crate it names", run: Checks::advisories },
+    Step { name: "tests", remedy: "run one alone with `cargo test NAME -- --nocapture`", run: Checks::tests },
+];
+
+struct Checks {
+    cargo: OsString,
+    install: Option<std::process::Child>,
+    deny: PathBuf,
+}
+
+pub(crate) fn run() -> ExitCode {
+    let mut checks = Checks::prepare();
+    let mut table = Table::new(["step", "result", "seconds"]);
+    let begin = Instant::now();
+    let mut failed = None;
+    for (number, step) in STEPS.iter().enumerate() {
+        say(&format!("\n== {}/{}: {}", number + 1, STEPS.len(), step.name));
+        let start = Instant::now();
+        let result = (step.run)(&mut checks);
+        let seconds = format!("{:.1}", start.elapsed().as_secs_f64());
+        let word = match &result {
+            Ok(Outcome::Passed) => "ok",
+            Ok(Outcome::NotDone(why)) => why,
+            Err(_) => "failed",
+        };
+        say(&format!("-- {}: {word}, {seconds} s", step.name));
+        table.row([step.name.to_owned(), word.to_owned(), seconds]);
+        if let Err(text) = result {
+            failed = Some(format!("{} failed: {text}. What to do: {}.", step.name, step.remedy));
+            break;
+        }
+    }
+    table.row(["all".to_owned(), String::new(), format!("{:.1}", begin.elapsed().as_secs_f64())]);
+    say(&format!("\n{}", table.text()));
+    if let Some(text) = failed {
+        say(&format!("\n{text}"));
+        return ExitCode::FAILURE;
+    }
+    ExitCode::SUCCESS
+}
+
+impl Checks {
+    /// Starts at once what takes long and needs nobody: the installation of cargo-deny.
+    fn prepare() -> Self {
+        let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+        let root = cache_home().join("poros").join(format!("cargo-deny-{DENY_VERSION}"));
+        let cached = root.join("bin").join("cargo-deny");
+        let mut checks = Self { cargo, install: None, deny: cached.clone() };
+        if let Some(found) = on_path("cargo-deny").filter(has_wanted_version) {
+            checks.deny = found;
+        } else if !has_wanted_version(&cached) {
+            say(&format!(
+                "Installing cargo-deny {DENY_VERSION} into {}, beside the first steps.",
+                root.display()
+            ));
+            let mut install =
+                checks.cargo(&["install", "--quiet", "--locked", "--version", DENY_VERSION, "cargo-deny"]);
+            // A folder that stays, so that a run that failed early has not built for nothing.
+            install.arg("--root").arg(&root).env("CARGO_TARGET_DIR", root.join("build")).stdin(Stdio::null());
+            // Without a child here the step itself fails, and says so.
+            checks.install = install.spawn().ok();
+        }
+        checks
+    }
+
+    fn cargo(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(&self.cargo);
+        command.args(arguments).current_dir(workspace::root());
+        command
+    }
+
+    fn assets(_: &mut Self) -> Result<Outcome, String> {
+        let mut report = Terminal::new();
+        let settings = Settings::from_environment();
+        let plan = Plan::make(&settings).map_err(|error| chain(&error))?;
+        report.line(&plan.table().text());
+        plan.carry_out(&settings, &mut report).map_err(|error| chain(&error))?;
+        Ok(Outcome::Passed)
+    }
+
+    fn format(&mut self) -> Result<Outcome, String> {
+        passed(&mut self.cargo(&["fmt", "--all", "--check"]))
+    }
+
+    fn clippy(&mut self) -> Result<Outcome, String> {
+        passed(&mut self.cargo(&[
+            "clippy",
+            "--workspace",
+            "--all-targets",
+            "--locked",
+            "--",
+            "-D",
+            "warnings",
+        ]))
+    }
+
+    fn deny(&mut self) -> Result<Outcome, String> {
+        if let Some(mut install) = self.install.take() {
+            let status = install.wait().map_err(|error| error.to_string())?;
+            if !status.success() {
+                return Err(format!(
+                    "cargo-deny {DENY_VERSION} could not be installed ({status}; see above)"
+                ));
+            }
+            if let Some(root) = self.deny.parent().and_then(Path::parent) {
+                // What resists costs disk, nothing else.
+                let _ = std::fs::remove_dir_all(root.join("build"));
+            }
+        }
+        passed(
+            self.deny_command(&["--locked", "check", "bans", "licenses", "sources"])
+                .arg("--hide-inclusion-graph"),
+        )
+    }
+
+    fn advisories(&mut self) -> Result<Outcome, String> {
+        let mut fetch = self.deny_command(&["fetch", "db"]);
+        if !succeeds_within(fetch.stdout(Stdio::null()).stderr(Stdio::null()), DATABASE_PATIENCE) {
+            return Ok(Outcome::NotDone("not done: the advisories' database was not reached"));
+        }
+        passed(&mut self.deny_command(&["--locked", "check", "advisories"]))
+    }
+
+    fn tests(&mut self) -> Result<Outcome, String> {
+        passed(&mut self.cargo(&["test", "--workspace", "--locked"]))
+    }
+
+    fn deny_command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(&self.deny);
+        command.args(arguments).current_dir(workspace::root()).env("CARGO", &self.cargo);
+        command
+    }
+}
+
+impl Drop for Checks {
+    fn drop(&mut self) {
+        // A step before it failed, and a build that goes on in the background would surprise.
+        if let Some(install) = &mut self.install {
+            let _ = install.kill();
+            let _ = install.wait();
+        }
+    }
+}
+
+fn passed(command: &mut Command) -> Result<Outcome, String> {
+    // As a person types it: the program's name without its folder.
+    let program = Path::new(command.get_program()).file_name().unwrap_or_default();
+    let words = std::iter::once(program).chain(command.get_args());
+    let typed = words.map(|word| word.to_string_lossy().into_owned()).collect::<Vec<_>>().join(" ");
+    say(&format!("$ {typed}"));
+    let status = command.status().map_err(|error| format!("cannot run `{typed}`: {error}"))?;
+    if status.success() { Ok(Outcome::Passed) } else { Err(format!("`{typed}` ended with {status}")) }
+}
+
+fn succeeds_within(command: &mut Command, patience: Duration) -> bool {
+    let Ok(mut child) = command.stdin(Stdio::null()).spawn() else { return false };
+    let deadline = Instant::now() + patience;
+    loop {
+        match child.try_wait() {
+            Ok(Some(status)) => return status.success(),
+            Ok(None) if Instant::now() < deadline => std::thread::sleep(Duration::from_millis(100)),
+            _ => {
+                // Too late or lost: the answer is no, whatever becomes of it.
+                let _ = child.kill();
+                let _ = child.wait();
+                return false;
+            }
+        }
+    }
+}
+
+fn has_wanted_version(program: &PathBuf) -> bool {
+    let output = Command::new(program).arg("--version").output();
+    output.is_ok_and(|output| String::from_utf8_lossy(&output.stdout).trim().ends_with(DENY_VERSION))
+}

@@ -1,0 +1,63 @@
+//! `cargo xtask up`.
+
+use std::os::unix::fs::symlink;
+use std::path::Path;
+use std::process::ExitCode;
+use std::time::Instant;
+
+use xtask::assets::{Assets, Plan, Settings, Tool};
+use xtask::report::{Report, Terminal};
+use xtask::rig::Options;
+use xtask::rig::standing::Standing;
+
+use super::{Ended, lock, say, standing_folder, standing_kubeconfig};
+
+pub(crate) fn run() -> Ended {
+    let mut report = Terminal::new();
+    let settings = Settings::from_environment();
+    let plan = Plan::make(&settings)?;
+    report.line(&plan.table().text());
+    let assets = plan.carry_out(&settings, &mut report)?;
+    let kubectl = assets.path(Tool::Kubectl).to_owned();
+
+    let _lock = lock()?;
+    let folder = standing_folder();
+    let found = Standing::read(&folder);
+    if found.is_ready() {
+        say("The control plane is up already.");
+        tell(&kubectl);
+        return Ok(ExitCode::SUCCESS);
+    }
+    let stopped = found.stop()?;
+    if !stopped.is_empty() {
+        say(&format!("Stopped {} processes of a control plane that was not ready.", stopped.len()));
+    }
+    start(&folder, assets, &mut report)?;
+    tell(&kubectl);
+    Ok(ExitCode::SUCCESS)
+}
+
+fn start(folder: &Path, assets: Assets, report: &mut Terminal) -> Result<(), Box<dyn std::error::Error>> {
+    let begin = Instant::now();
+    let standing = Standing::start(Options::whole("up"), folder, assets, report)?;
+    let link = standing_kubeconfig();
+    if link.symlink_metadata().is_ok() {
+        std::fs::remove_file(&link)?;
+    }
+    symlink(standing.kubeconfig(), &link)?;
+    say(&format!("The control plane is ready after {:.1} s.", begin.elapsed().as_secs_f64()));
+    Ok(())
+}
+
+fn tell(kubectl: &Path) {
+    say(&format!("\n  export KUBECONFIG={}", quoted(&standing_kubeconfig())));
+    say(&format!("  alias kubectl={}", quoted(kubectl)));
+    say("\nNodes are objects: apply one and KWOK makes it Ready. Stop it all with: cargo xtask down");
+}
+
+/// For a shell: quoted only where it must be.
+fn quoted(path: &Path) -> String {
+    let text = path.display().to_string();
+    let plain = |letter: char| letter.is_ascii_alphanumeric() || "/._-+".contains(letter);
+    if text.chars().all(plain) { text } else { format!("'{}'", text.replace('\'', "'\\''")) }
+}

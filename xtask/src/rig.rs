@@ -1,0 +1,306 @@
+//! A real control plane for one owner: etcd, the API server and, when asked for, the rest.
+//!
+//! Everything started is stopped when the [`Rig`] is dropped; where the owner cannot do that
+//! (SIGKILL, abort), the guard does (see `guard`).
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use crate::assets::{Assets, AssetsError, Settings, Tool};
+use crate::report::{Report, Terminal};
+
+mod arguments;
+mod certificates;
+mod companion;
+mod guard;
+mod layout;
+mod node;
+mod options;
+mod ports;
+mod probe;
+mod process;
+pub mod standing;
+mod start;
+
+pub use certificates::CertificateError;
+pub use companion::Companion;
+pub use node::{Taint, node_yaml};
+pub use options::{Component, Options};
+pub use probe::ProbeError;
+pub use process::{ProcessError, Signal};
+
+use guard::Guard;
+use layout::Layout;
+use probe::Probe;
+
+/// Why a rig could not be started, or not be handled.
+#[derive(Debug, thiserror::Error)]
+pub enum RigError {
+    /// There are no binaries.
+    #[error("the rig has no control plane to run")]
+    Assets(#[source] AssetsError),
+    /// A file or folder of the rig resists.
+    #[error("cannot {verb} {path:?}: check its owner and the free space")]
+    File {
+        /// What was tried.
+        verb: &'static str,
+        /// On what.
+        path: PathBuf,
+        /// Why it failed.
+        #[source]
+        source: std::io::Error,
+    },
+    /// No certificates.
+    #[error("the rig has no certificates")]
+    Certificates(#[source] CertificateError),
+    /// The process that cleans up after a killed owner did not start.
+    #[error(
+        "cannot start the guard `sh`, which stops the control plane if this process is killed: is `sh` on PATH?"
+    )]
+    Guard(#[source] std::io::Error),
+    /// No free ports.
+    #[error("found no free port on 127.0.0.1 between {first} and {last}: stop what holds them")]
+    Ports {
+        /// The first port tried.
+        first: u16,
+        /// The last port tried.
+        last: u16,
+    },
+    /// A process failed.
+    #[error("a process of the control plane failed")]
+    Process(#[source] ProcessError),
+    /// A process never got ready.
+    #[error("a process of the control plane did not get ready")]
+    Probe(#[source] ProbeError),
+}
+
+/// A running control plane. Methods take `&self`, so one rig can serve many tests at once.
+#[derive(Debug)]
+pub struct Rig {
+    options: Options,
+    assets: Assets,
+    layout: Layout,
+    ports: BTreeMap<Component, u16>,
+    probe: Probe,
+    running: Mutex<BTreeMap<Component, Child>>,
+    guard: Option<Guard>,
+    ready_after: Duration,
+    keep: AtomicBool,
+}
+
+impl Rig {
+    /// Starts a control plane and waits until all of it is ready. Finds or builds the binaries first.
+    pub fn start(options: Options) -> Result<Self, RigError> {
+        let mut report = Terminal::new();
+        let assets = Assets::find(&Settings::from_environment(), &mut report).map_err(RigError::Assets)?;
+        Self::start_with(options, assets, &mut report)
+    }
+
+    /// As [`Rig::start`], with binaries at hand and another listener.
+    pub fn start_with(options: Options, assets: Assets, report: &mut dyn Report) -> Result<Self, RigError> {
+        start::start(options, assets, report)
+    }
+
+    /// A kubeconfig with every right. In the audit log its user is `rig-admin`.
+    pub fn kubeconfig(&self) -> &Path {
+        &self.layout.admin
+    }
+
+    /// The API server's address.
+    pub fn url(&self) -> String {
+        format!("https://127.0.0.1:{}", self.port(Component::Apiserver))
+    }
+
+    /// The port of a component, if it is part of this rig.
+    pub fn port_of(&self, component: Component) -> Option<u16> {
+        self.ports.get(&component).copied()
+    }
+
+    /// The file with the certificate of the rig's authority.
+    pub fn ca_file(&self) -> &Path {
+        &self.layout.ca
+    }
+
+    /// The certificate of the rig's authority, as PEM.
+    pub fn ca_pem(&self) -> Result<String, RigError> {
+        let path = self.ca_file();
+        std::fs::read_to_string(path).map_err(|source| RigError::File {
+            verb: "read",
+            path: path.into(),
+            source,
+        })
+    }
+
+    /// The rig's own folder; removed when the rig is stopped in order.
+    pub fn dir(&self) -> &Path {
+        &self.layout.dir
+    }
+
+    /// The API server's audit log: a JSON object a line, level `Metadata`, one line for each request
+    /// as it ends (and one as a watch begins). Written before the client has its answer.
+    pub fn audit_log(&self) -> &Path {
+        &self.layout.audit_log
+    }
+
+    /// The log of a component.
+    pub fn log_of(&self, component: Component) -> PathBuf {
+        self.layout.log(component)
+    }
+
+    /// How long the start took, from the first file to the last component's being ready.
+    pub fn ready_after(&self) -> Duration {
+        self.ready_after
+    }
+
+    /// The binaries in use.
+    pub fn assets(&self) -> &Assets {
+        &self.assets
+    }
+
+    /// `kubectl`, pointed at this control plane and at no other.
+    pub fn kubectl(&self) -> Command {
+        kubectl(&self.assets, self.kubeconfig())
+    }
+
+    /// Runs a program of the owner's beside the rig, with the admin's `KUBECONFIG` unless the command
+    /// sets its own. Its output goes to `logs/<name>.log`. It must be dropped before the rig.
+    pub fn companion(&self, name: &'static str, mut command: Command) -> Result<Companion, RigError> {
+        if !command.get_envs().any(|(variable, _)| variable == "KUBECONFIG") {
+            command.env("KUBECONFIG", self.kubeconfig());
+        }
+        Companion::start(name, command, &self.layout)
+    }
+
+    /// Writes a kubeconfig that logs in with a bearer token, for example one of `kubectl create token`.
+    pub fn kubeconfig_for_token(&self, name: &str, token: &str) -> Result<PathBuf, RigError> {
+        let path = self.layout.dir.join(format!("{name}.kubeconfig"));
+        layout::write_private(&path, &layout::token_kubeconfig(&self.url(), self.ca_file(), name, token))?;
+        Ok(path)
+    }
+
+    /// Leaves the folder with its logs in place when the rig is stopped.
+    pub fn keep_folder(&self) {
+        self.keep.store(true, Ordering::Relaxed);
+    }
+
+    /// The pid of a component, while it runs.
+    pub fn pid_of(&self, component: Component) -> Option<u32> {
+        self.running().get(&component).map(Child::id)
+    }
+
+    /// Stops the API server; its data stays in etcd.
+    pub fn stop_apiserver(&self, signal: Signal) -> Result<(), RigError> {
+        self.stop_component(Component::Apiserver, signal)
+    }
+
+    /// Starts the API server again, on the same port with the same data, and waits until it is ready.
+    pub fn start_apiserver(&self) -> Result<(), RigError> {
+        self.start_component(Component::Apiserver)
+    }
+
+    /// Stops etcd; its data stays in the rig's folder.
+    pub fn stop_etcd(&self, signal: Signal) -> Result<(), RigError> {
+        self.stop_component(Component::Etcd, signal)
+    }
+
+    /// Starts etcd again, on the same port with the same data, and waits until it is ready.
+    pub fn start_etcd(&self) -> Result<(), RigError> {
+        self.start_component(Component::Etcd)
+    }
+
+    /// Stops one component, and waits until its process is gone.
+    pub fn stop_component(&self, component: Component, signal: Signal) -> Result<(), RigError> {
+        let child = self.running().remove(&component);
+        let Some(mut child) = child else { return Ok(()) };
+        process::stop(component, &mut child, signal).map_err(RigError::Process)?;
+        self.layout.forget_pid(component);
+        Ok(())
+    }
+
+    /// Starts one component that was stopped, and waits until it is ready.
+    pub fn start_component(&self, component: Component) -> Result<(), RigError> {
+        self.launch(component)?;
+        self.await_ready(component)
+    }
+
+    /// Stops everything, the API server before etcd, and removes the folder.
+    pub fn stop(mut self) -> Result<(), RigError> {
+        self.halt()
+    }
+
+    fn port(&self, component: Component) -> u16 {
+        self.port_of(component).unwrap_or_default()
+    }
+
+    fn running(&self) -> MutexGuard<'_, BTreeMap<Component, Child>> {
+        // A panic elsewhere must not keep the processes from being stopped.
+        self.running.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn launch(&self, component: Component) -> Result<(), RigError> {
+        let mut running = self.running();
+        if running.contains_key(&component) {
+            return Ok(());
+        }
+        let arguments = arguments::of(component, &self.layout, &self.ports, &self.options);
+        let program = self.assets.path(component.tool());
+        let child =
+            process::spawn(component, program, &arguments, &self.layout).map_err(RigError::Process)?;
+        // Into the hands of `Drop` before anything else can fail.
+        let pid = child.id();
+        running.insert(component, child);
+        self.layout.note_pid(component, pid)
+    }
+
+    fn await_ready(&self, component: Component) -> Result<(), RigError> {
+        let exited = || {
+            let mut running = self.running();
+            let child = running.get_mut(&component)?;
+            child.try_wait().ok().flatten()
+        };
+        let log = self.layout.log(component);
+        self.probe.wait(component, self.port(component), &log, exited).map_err(RigError::Probe)
+    }
+
+    /// Lets the processes live on after this owner; [`standing`] finds them again.
+    fn release(mut self) {
+        self.running().clear();
+        if let Some(guard) = self.guard.take() {
+            guard.dismiss();
+        }
+    }
+
+    fn halt(&mut self) -> Result<(), RigError> {
+        let mut running = std::mem::take(&mut *self.running());
+        let result = process::stop_all(&mut running).map_err(RigError::Process);
+        let guard = self.guard.take();
+        if let (Some(guard), Ok(())) = (guard, &result) {
+            guard.dismiss();
+            // After a panic the logs are what a person wants to see.
+            if !std::thread::panicking() && !self.keep.load(Ordering::Relaxed) {
+                // A folder that resists costs disk, nothing else; the next rig tries again.
+                let _ = std::fs::remove_dir_all(&self.layout.dir);
+            }
+        }
+        // After a failure the guard is dropped instead: its pipe closes, and it does what it can.
+        result
+    }
+}
+
+impl Drop for Rig {
+    fn drop(&mut self) {
+        // Nobody is left to be told; what did not stop is the guard's.
+        let _ = self.halt();
+    }
+}
+
+/// `kubectl` for a kubeconfig; the user's own clusters are out of its sight.
+pub fn kubectl(assets: &Assets, kubeconfig: &Path) -> Command {
+    let mut command = Command::new(assets.path(Tool::Kubectl));
+    command.env("KUBECONFIG", kubeconfig).env_remove("KUBECTL_EXTERNAL_DIFF").env("KUBECTL_KUBERC", "false");
+    command
+}

@@ -1,0 +1,105 @@
+//! What a rig is made of, and what its owner may choose.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::assets::Tool;
+
+/// A part of the control plane that runs as a process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Component {
+    /// etcd.
+    Etcd,
+    /// kube-apiserver.
+    Apiserver,
+    /// kube-controller-manager.
+    ControllerManager,
+    /// kube-scheduler.
+    Scheduler,
+    /// KWOK.
+    Kwok,
+}
+
+impl Component {
+    /// Every component, in the order in which they start.
+    pub const ALL: [Component; 5] = [
+        Component::Etcd,
+        Component::Apiserver,
+        Component::ControllerManager,
+        Component::Scheduler,
+        Component::Kwok,
+    ];
+
+    /// The binary it runs.
+    pub fn tool(self) -> Tool {
+        match self {
+            Component::Etcd => Tool::Etcd,
+            Component::Apiserver => Tool::Apiserver,
+            Component::ControllerManager => Tool::ControllerManager,
+            Component::Scheduler => Tool::Scheduler,
+            Component::Kwok => Tool::Kwok,
+        }
+    }
+
+    /// The name of its binary, its log and its pid file.
+    pub fn name(self) -> &'static str {
+        self.tool().file()
+    }
+
+    /// The component of this name.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|component| component.name() == name)
+    }
+}
+
+/// What to start, and where.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Part of the folder's name; a few plain letters.
+    pub name: String,
+    /// Where to keep everything; by default `target/rig/<name>-<pid>-<n>`.
+    pub dir: Option<PathBuf>,
+    /// Run kube-controller-manager. Without it nothing collects garbage, empties namespaces, makes
+    /// pods of Deployments or lifts the not-ready taint that every new node carries; the admission
+    /// plugin that asks for the `default` service account is then off, so that pods can be made.
+    pub controller_manager: bool,
+    /// Run kube-scheduler.
+    pub scheduler: bool,
+    /// Run KWOK, which makes every Node object a Ready node and runs the pods bound to it.
+    pub kwok: bool,
+    /// How often each KWOK node writes its status, as a kubelet does; its Lease is renewed besides.
+    pub heartbeat: Duration,
+    /// More flags for the API server; a flag given twice has its last value.
+    pub extra_apiserver_args: Vec<String>,
+}
+
+impl Options {
+    /// etcd and the API server alone.
+    pub fn api_only(name: &str) -> Self {
+        Self {
+            name: name.to_owned(),
+            dir: None,
+            controller_manager: false,
+            scheduler: false,
+            kwok: false,
+            heartbeat: Duration::from_secs(10),
+            extra_apiserver_args: Vec::new(),
+        }
+    }
+
+    /// The whole control plane with KWOK.
+    pub fn whole(name: &str) -> Self {
+        Self { controller_manager: true, scheduler: true, kwok: true, ..Self::api_only(name) }
+    }
+
+    /// The components that these options ask for, in the order in which they start.
+    pub fn components(&self) -> Vec<Component> {
+        let asked = |component: &Component| match component {
+            Component::Etcd | Component::Apiserver => true,
+            Component::ControllerManager => self.controller_manager,
+            Component::Scheduler => self.scheduler,
+            Component::Kwok => self.kwok,
+        };
+        Component::ALL.into_iter().filter(asked).collect()
+    }
+}
