@@ -1,79 +1,10 @@
 //! The API server: watches, applies a plan, sends the probe, writes status. It chooses nothing.
 
 pub mod apply;
+pub mod call;
 pub mod client;
 pub mod install;
 pub mod probe;
 pub mod resources;
 pub mod status;
 pub mod watch;
-
-use std::time::Duration;
-
-use thiserror::Error;
-
-/// The longest that a write, or a read of one object, may take.
-pub const CALL_TIMEOUT: Duration = Duration::from_secs(10);
-
-/// Why the API server did not do what it was asked.
-#[derive(Debug, Error)]
-pub enum CallError {
-    /// It refused for lack of a permission. The message names user, verb and resource.
-    #[error("{0}")]
-    Forbidden(String),
-    /// The object changed in the meantime, or is there already.
-    #[error("{0}")]
-    Conflict(String),
-    /// The object is gone.
-    #[error("{0}")]
-    NotFound(String),
-    /// It refused for another reason.
-    #[error("{message} (status {code})")]
-    Refused {
-        /// What it said.
-        message: String,
-        /// The HTTP status.
-        code: u16,
-    },
-    /// It did not answer in time.
-    #[error("no answer from the API server within {} s", CALL_TIMEOUT.as_secs())]
-    Timeout,
-    /// It could not be reached, or its answer could not be read.
-    #[error("the API server could not be asked")]
-    Unreachable(#[source] Box<kube::Error>),
-}
-
-impl CallError {
-    /// Sorts an error of the client.
-    fn of(error: kube::Error) -> Self {
-        let kube::Error::Api(status) = error else { return Self::Unreachable(Box::new(error)) };
-        let message = status.message.clone();
-        match status.code {
-            // RBAC says "cannot"; admission refuses with 403 too, but is no lack of a permission.
-            403 if message.contains(" cannot ") => Self::Forbidden(message),
-            409 => Self::Conflict(message),
-            404 => Self::NotFound(message),
-            code => Self::Refused { message, code },
-        }
-    }
-
-    /// The error with its causes, in one line.
-    pub fn chain(&self) -> String {
-        let mut text = self.to_string();
-        let mut source = std::error::Error::source(self);
-        while let Some(error) = source {
-            text.push_str(": ");
-            text.push_str(&error.to_string());
-            source = error.source();
-        }
-        text
-    }
-}
-
-/// Makes a call, within [`CALL_TIMEOUT`].
-async fn call<T>(request: impl Future<Output = Result<T, kube::Error>>) -> Result<T, CallError> {
-    match tokio::time::timeout(CALL_TIMEOUT, request).await {
-        Ok(result) => result.map_err(CallError::of),
-        Err(_) => Err(CallError::Timeout),
-    }
-}

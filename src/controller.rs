@@ -1,11 +1,12 @@
 //! The drivers: watches feed the world, the world feeds the queue, workers make passes. No rule lives here.
 
+pub mod context;
 pub mod memory;
 pub mod pass;
 pub mod queue;
 
 use std::collections::BTreeSet;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use kube::Client;
@@ -15,12 +16,13 @@ use tracing::{error, info, warn};
 
 use crate::cluster::install;
 use crate::cluster::watch::{News, Watched};
-use crate::controller::memory::Memories;
+use crate::controller::context::{Context, Options};
+use crate::controller::memory::Next;
+use crate::controller::pass::pass;
 use crate::controller::queue::Queue;
-use crate::decide::observed::Settings;
 use crate::decide::policies;
 use crate::telemetry::Metrics;
-use crate::world::{Change, World};
+use crate::world::Change;
 
 /// Passes at one time.
 const WORKERS: usize = 16;
@@ -29,25 +31,10 @@ const PASS_TIMEOUT: Duration = Duration::from_secs(60);
 /// How long passes under way are awaited when Poros stops.
 const DRAIN: Duration = Duration::from_secs(8);
 
-/// What a controller is told.
-#[derive(Clone, Debug)]
-pub struct Options {
-    /// The namespace in which probes are made.
-    pub namespace: String,
-    /// Whether to install and repair the shared policies.
-    pub manage_policies: bool,
-    /// How long things may last.
-    pub settings: Settings,
-}
-
 /// A running controller.
 pub struct Controller {
-    client: Client,
-    options: Options,
-    world: Mutex<World>,
-    memories: Mutex<Memories>,
+    context: Arc<Context>,
     queue: Queue,
-    metrics: Metrics,
     unsynced: watch::Sender<BTreeSet<Watched>>,
     policies_changed: Notify,
 }
@@ -56,14 +43,10 @@ impl Controller {
     /// A controller that has seen nothing yet.
     pub fn new(client: Client, options: Options, metrics: Metrics) -> Arc<Self> {
         Arc::new(Self {
-            client,
-            world: Mutex::new(World::new()),
-            memories: Mutex::new(Memories::new(options.settings.clone())),
+            context: Arc::new(Context::new(client, options, metrics)),
             queue: Queue::new(),
-            metrics,
             unsynced: watch::Sender::new(Watched::ALL.into()),
             policies_changed: Notify::new(),
-            options,
         })
     }
 
@@ -79,13 +62,13 @@ impl Controller {
             let controller = self.clone();
             tasks.spawn(async move {
                 let teller = controller.clone();
-                crate::cluster::watch::run(controller.client.clone(), what, move |news| {
+                crate::cluster::watch::run(controller.context.client.clone(), what, move |news| {
                     teller.hear(what, news);
                 })
                 .await;
             });
         }
-        if self.options.manage_policies {
+        if self.context.options.manage_policies {
             let controller = self.clone();
             tasks.spawn(async move { controller.keep_policies().await });
         }
@@ -118,10 +101,10 @@ impl Controller {
             }
             News::Synced => {
                 self.unsynced.send_if_modified(|unsynced| unsynced.remove(&what));
-                self.metrics.watch_synced(what.plural());
+                self.context.metrics.watch_synced(what.plural());
             }
             News::Failing(why) => {
-                self.metrics.watch_failed(what.plural());
+                self.context.metrics.watch_failed(what.plural());
                 let hint = if matches!(what, Watched::Computes | Watched::Placements) && why.contains("404") {
                     "; are the CRDs installed? (poros crd | kubectl apply -f -)"
                 } else {
@@ -135,20 +118,12 @@ impl Controller {
     /// Takes in a change and queues whom it concerns.
     fn learn(&self, change: Change, backlog: bool) {
         let shared = matches!(change, Change::Shared(..));
-        let names = self.world().apply(change);
+        let names = self.context.world().apply(change);
         if shared {
             self.policies_changed.notify_one();
         }
         for name in names {
             self.queue.push(name, backlog);
-        }
-    }
-
-    /// Takes in what this process wrote itself: known at once, and no reason to look again.
-    fn learn_own(&self, changes: Vec<Change>) {
-        let mut world = self.world();
-        for change in changes {
-            world.apply(change);
         }
     }
 
@@ -173,41 +148,41 @@ impl Controller {
     /// Makes a pass over one name. A panic or a hang in it costs this name a retry, and nobody else anything.
     async fn work(self: Arc<Self>, name: String) {
         let started = Instant::now();
-        let controller = self.clone();
-        let of = name.clone();
-        let mut pass = tokio::spawn(async move { controller.pass(&of).await });
-        let result = tokio::time::timeout(PASS_TIMEOUT, &mut pass).await;
+        let (context, of) = (self.context.clone(), name.clone());
+        let mut running = tokio::spawn(async move { pass(&context, &of).await });
+        let result = tokio::time::timeout(PASS_TIMEOUT, &mut running).await;
         let next = match result {
             Ok(Ok(next)) => next,
             Ok(Err(join)) => {
-                self.metrics.panicked();
+                self.context.metrics.panicked();
                 error!(compute = name, category = "Internal", "a pass panicked, trying again: {join}");
-                pass::Next::retry()
+                Next::retry()
             }
             Err(_) => {
-                pass.abort();
+                running.abort();
                 error!(
                     compute = name,
                     category = "Internal",
                     "a pass took more than {} s, trying again",
                     PASS_TIMEOUT.as_secs()
                 );
-                pass::Next::retry()
+                Next::retry()
             }
         };
-        self.metrics.passed(started.elapsed(), next.retry);
-        let wake = self.memories().settle(&name, &next);
+        self.context.metrics.passed(started.elapsed(), next.retry);
+        let wake = self.context.memories().settle(&name, &next);
         self.queue.done(&name, wake);
-        self.metrics.queued(self.queue.len());
+        self.context.metrics.queued(self.queue.len());
     }
 
     /// Installs the shared policies and puts back what others change of them.
     async fn keep_policies(self: Arc<Self>) {
         let pause = Duration::from_secs(1);
-        while let Err(error) = install::namespace(&self.client, &self.options.namespace).await {
+        while let Err(error) = install::namespace(&self.context.client, &self.context.options.namespace).await
+        {
             warn!(
                 "the namespace {} could not be made, trying again: {}",
-                self.options.namespace,
+                self.context.options.namespace,
                 error.chain()
             );
             tokio::time::sleep(pause).await;
@@ -219,9 +194,9 @@ impl Controller {
             return;
         }
         loop {
-            if self.world().policies().missing.is_some() {
+            if self.context.world().policies().missing.is_some() {
                 for shared in policies::all() {
-                    if let Err(error) = install::policy(&self.client, &shared).await {
+                    if let Err(error) = install::policy(&self.context.client, &shared).await {
                         warn!(
                             "{} {} could not be applied, trying again: {}",
                             shared.kind.kind(),
@@ -235,13 +210,5 @@ impl Controller {
                 self.policies_changed.notified().await;
             }
         }
-    }
-
-    fn world(&self) -> MutexGuard<'_, World> {
-        self.world.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn memories(&self) -> MutexGuard<'_, Memories> {
-        self.memories.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -10,7 +10,8 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use poros::cluster::client::connect;
-use poros::controller::{Controller, Options};
+use poros::controller::Controller;
+use poros::controller::context::Options;
 use poros::decide::observed::Settings;
 use poros::telemetry::{self, Metrics};
 use poros::{api, decide, web};

@@ -7,7 +7,8 @@ use kube::Client;
 use kube::api::{DeleteParams, PostParams, Preconditions};
 
 use crate::api::names::MANAGER_BUILDER;
-use crate::cluster::{CallError, call, resources, status};
+use crate::cluster::call::{CallError, call};
+use crate::cluster::{resources, status};
 use crate::decide::applied::{Applied, Pace, State};
 use crate::decide::fault::{Category, Fault};
 use crate::decide::manifest::{Kind, Manifest};

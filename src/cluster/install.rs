@@ -5,7 +5,8 @@ use kube::api::{Api, DynamicObject, Patch, PatchParams};
 use serde_json::{Value, json};
 
 use crate::api::names::{LABEL_MANAGED_BY, MANAGED_BY, MANAGER_BUILDER, PROBE_SERVICE_ACCOUNT};
-use crate::cluster::{CallError, call, resources};
+use crate::cluster::call::{CallError, call};
+use crate::cluster::resources;
 use crate::decide::policies::Shared;
 
 /// Makes the namespace of Poros and the service account of the probe.

@@ -4,7 +4,8 @@ use kube::Client;
 use kube::api::PostParams;
 
 use crate::api::names::MANAGER_BUILDER;
-use crate::cluster::{CallError, call, resources};
+use crate::cluster::call::{CallError, call};
+use crate::cluster::resources;
 use crate::decide::prove::{self, Answer};
 
 /// Sends the probe for a Compute, in this namespace.

@@ -6,7 +6,8 @@ use serde_json::json;
 
 use crate::api::names::{API_VERSION, FINALIZER, MANAGER_STATUS};
 use crate::api::status::ComputeStatus;
-use crate::cluster::{CallError, call, resources};
+use crate::cluster::call::{CallError, call};
+use crate::cluster::resources;
 use crate::decide::observed::Compute;
 use crate::world::project;
 

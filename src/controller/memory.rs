@@ -5,7 +5,6 @@ use std::time::{Duration, Instant};
 
 use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
 
-use crate::controller::pass::Next;
 use crate::decide::applied::{Applied, Pace};
 use crate::decide::fault::{Category, Fault};
 use crate::decide::observed::{Change, Observed, Proof, Recall, Rejected, Settings, Target};
@@ -14,6 +13,26 @@ use crate::decide::validate::Valid;
 
 /// How soon a pass that met a conflict is made again: the watch needs a moment to tell what changed.
 const CONFLICT: Duration = Duration::from_millis(100);
+
+/// What a pass leaves to be done.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Next {
+    /// Look again after this long.
+    pub wake: Option<Duration>,
+    /// Something failed: look again with backoff.
+    pub retry: bool,
+    /// Something had changed in the meantime: look again soon.
+    pub conflict: bool,
+    /// Nothing is left to look at.
+    pub gone: bool,
+}
+
+impl Next {
+    /// Look again with backoff.
+    pub fn retry() -> Self {
+        Self { retry: true, ..Self::default() }
+    }
+}
 
 /// The memories of all Computes.
 #[derive(Debug)]

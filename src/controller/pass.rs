@@ -6,10 +6,11 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 use tracing::{debug, info, warn};
 
-use crate::cluster::CallError;
 use crate::cluster::apply::{Carried, apply};
+use crate::cluster::call::CallError;
 use crate::cluster::{probe::probe, status as write};
-use crate::controller::Controller;
+use crate::controller::context::Context;
+use crate::controller::memory::Next;
 use crate::decide::applied::Applied;
 use crate::decide::desired::{Desired, Wanted, desired};
 use crate::decide::observed::{Compute, Observed, Proof, Target};
@@ -21,168 +22,148 @@ use crate::decide::truth::Outcome;
 use crate::decide::validate::validate;
 use crate::world::Change;
 
-/// What a pass leaves to be done.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Next {
-    /// Look again after this long.
-    pub wake: Option<Duration>,
-    /// Something failed: look again with backoff.
-    pub retry: bool,
-    /// Something had changed in the meantime: look again soon.
-    pub conflict: bool,
-    /// Nothing is left to look at.
-    pub gone: bool,
+/// Makes a pass.
+pub async fn pass(context: &Context, name: &str) -> Next {
+    let mut observed = context.world().observe(name);
+    let Some(compute) = observed.compute.clone() else { return sweep(context, &observed).await };
+    let settings = &context.options.settings;
+    let valid = validate(&compute, settings);
+    observed.recall = context.memories().recall(&observed, &valid, Instant::now());
+    let desired = desired(&observed, &valid);
+    let plan = plan(&observed, &desired, settings);
+    let Carried { applied, changes, conflict, held } =
+        apply(&context.client, name, Some(&compute), &plan).await;
+    let compute = held.map_or(compute, Arc::new);
+    context.learn_own(changes);
+    context.memories().note_applied(name, &applied, Instant::now());
+    let (target, proof, prove_in) = prove(context, &observed, &compute, &desired, &applied).await;
+    let facts = Facts {
+        observed: &observed,
+        compute: &compute,
+        valid: &valid,
+        desired: &desired,
+        plan: &plan,
+        applied: &applied,
+        target: target.as_ref(),
+        proof: proof.as_ref(),
+        prove_in,
+        settings,
+        now: stored_time(Timestamp::now()),
+    };
+    let verdict = outcome(&facts);
+    debug!(compute = name, outcome = verdict.outcome.reason(), "pass");
+    let mut next = Next { wake: verdict.wake, retry: applied.fault().is_some(), conflict, gone: false };
+    report(context, &facts, &verdict, &mut next).await;
+    next
 }
 
-impl Next {
-    /// Look again with backoff.
-    pub fn retry() -> Self {
-        Self { retry: true, ..Self::default() }
+/// Proves what stands, if it is due: what is to be proven, what came of it, and when to try (again).
+async fn prove(
+    context: &Context,
+    observed: &Observed,
+    compute: &Compute,
+    desired: &Desired,
+    applied: &Applied,
+) -> (Option<Target>, Option<Proof>, Option<Duration>) {
+    let wanted = match desired {
+        Desired::Spec(wanted) | Desired::LastProven(Some(wanted), _) if wanted.bound => wanted,
+        _ => return (None, None, None),
+    };
+    if applied.in_place() < 2 {
+        return (None, None, None);
+    }
+    let target = prove::target(observed, compute, wanted);
+    let known = observed.recall.proof.clone().filter(|(of, _)| *of == target && applied.wrote.is_none());
+    match prove::when(observed, compute, &target, applied.wrote) {
+        When::Proven => (Some(target), None, None),
+        When::In(wait) => (Some(target), known.map(|(_, proof)| proof), Some(wait)),
+        When::Now => {
+            let proof = try_proof(context, observed, wanted, &target).await;
+            let again = (proof != Proof::Proven).then_some(Duration::from_millis(10));
+            (Some(target), Some(proof), again)
+        }
     }
 }
 
-impl Controller {
-    /// Makes a pass.
-    pub(super) async fn pass(&self, name: &str) -> Next {
-        let mut observed = self.world().observe(name);
-        let Some(compute) = observed.compute.clone() else { return self.sweep(&observed).await };
-        let settings = &self.options.settings;
-        let valid = validate(&compute, settings);
-        observed.recall = self.memories().recall(&observed, &valid, Instant::now());
-        let desired = desired(&observed, &valid);
-        let plan = plan(&observed, &desired, settings);
-        let Carried { applied, changes, conflict, held } =
-            apply(&self.client, name, Some(&compute), &plan).await;
-        let compute = held.map_or(compute, Arc::new);
-        self.metrics.wrote(changes.len());
-        self.learn_own(changes);
-        self.memories().note_applied(name, &applied, Instant::now());
-        let (target, proof, prove_in) = self.prove(&observed, &compute, &desired, &applied).await;
-        let facts = Facts {
-            observed: &observed,
-            compute: &compute,
-            valid: &valid,
-            desired: &desired,
-            plan: &plan,
-            applied: &applied,
-            target: target.as_ref(),
-            proof: proof.as_ref(),
-            prove_in,
-            settings,
-            now: stored_time(Timestamp::now()),
-        };
-        let verdict = outcome(&facts);
-        debug!(compute = name, outcome = verdict.outcome.reason(), "pass");
-        let mut next = Next { wake: verdict.wake, retry: applied.fault().is_some(), conflict, gone: false };
-        self.report(&facts, &verdict, &mut next).await;
-        next
-    }
+async fn try_proof(context: &Context, observed: &Observed, wanted: &Wanted, target: &Target) -> Proof {
+    let name = &observed.name;
+    let answer = probe(&context.client, &context.options.namespace, name).await;
+    let since_change = observed.recall.changed_ago.map(|change| change.ago);
+    let proof = prove::judge(&answer, name, wanted, since_change, &context.options.settings);
+    let word = match &proof {
+        Proof::Proven => "proven",
+        Proof::NotYet(_) => "not-yet",
+        Proof::Mismatch(_) => "mismatch",
+        Proof::Blocked(_) => "blocked",
+        Proof::Unreachable(_) => "unreachable",
+    };
+    context.metrics.probed(word);
+    debug!(compute = name, revision = target.revision, result = ?proof, "proof");
+    context.memories().note_proof(name, target, &proof, Instant::now());
+    proof
+}
 
-    /// Proves what stands, if it is due: what is to be proven, what came of it, and when to try (again).
-    async fn prove(
-        &self,
-        observed: &Observed,
-        compute: &Compute,
-        desired: &Desired,
-        applied: &Applied,
-    ) -> (Option<Target>, Option<Proof>, Option<Duration>) {
-        let wanted = match desired {
-            Desired::Spec(wanted) | Desired::LastProven(Some(wanted), _) if wanted.bound => wanted,
-            _ => return (None, None, None),
-        };
-        if applied.in_place() < 2 {
-            return (None, None, None);
-        }
-        let target = prove::target(observed, compute, wanted);
-        let known = observed.recall.proof.clone().filter(|(of, _)| *of == target && applied.wrote.is_none());
-        match prove::when(observed, compute, &target, applied.wrote) {
-            When::Proven => (Some(target), None, None),
-            When::In(wait) => (Some(target), known.map(|(_, proof)| proof), Some(wait)),
-            When::Now => {
-                let proof = self.try_proof(observed, wanted, &target).await;
-                let again = (proof != Proof::Proven).then_some(Duration::from_millis(10));
-                (Some(target), Some(proof), again)
-            }
-        }
-    }
-
-    async fn try_proof(&self, observed: &Observed, wanted: &Wanted, target: &Target) -> Proof {
-        let name = &observed.name;
-        let answer = probe(&self.client, &self.options.namespace, name).await;
-        let since_change = observed.recall.changed_ago.map(|change| change.ago);
-        let proof = prove::judge(&answer, name, wanted, since_change, &self.options.settings);
-        let word = match &proof {
-            Proof::Proven => "proven",
-            Proof::NotYet(_) => "not-yet",
-            Proof::Mismatch(_) => "mismatch",
-            Proof::Blocked(_) => "blocked",
-            Proof::Unreachable(_) => "unreachable",
-        };
-        self.metrics.probed(word);
-        debug!(compute = name, revision = target.revision, result = ?proof, "proof");
-        self.memories().note_proof(name, target, &proof, Instant::now());
-        proof
-    }
-
-    /// Writes the status if it says something new, and lets a deleted Compute go.
-    async fn report(&self, facts: &Facts<'_>, verdict: &crate::decide::outcome::Verdict, next: &mut Next) {
-        let (name, compute) = (&facts.observed.name, facts.compute);
-        let new = status(facts, verdict);
-        let mut stored = None;
-        match worth(facts, &new) {
-            Worth::Nothing => {}
-            Worth::Counters(wait) => next.wake = Some(next.wake.map_or(wait, |wake| wake.min(wait))),
-            Worth::News => match write::write(&self.client, compute, &new).await {
-                Ok(written) => {
-                    if new.transition_seq != compute.status.transition_seq {
-                        info!(
-                            compute = name,
-                            status = ?new.aggregate_status,
-                            stage = ?new.builder_state.stage,
-                            reason = verdict.outcome.reason(),
-                            seq = new.transition_seq,
-                            "{}",
-                            new.builder_state.info
-                        );
-                    }
-                    self.metrics.wrote(1);
-                    self.memories().note_status(name, Instant::now());
-                    self.learn_own(vec![Change::Compute(name.clone(), Some(Box::new(written.clone())))]);
-                    stored = Some(written);
+/// Writes the status if it says something new, and lets a deleted Compute go.
+async fn report(
+    context: &Context,
+    facts: &Facts<'_>,
+    verdict: &crate::decide::outcome::Verdict,
+    next: &mut Next,
+) {
+    let (name, compute) = (&facts.observed.name, facts.compute);
+    let new = status(facts, verdict);
+    let mut stored = None;
+    match worth(facts, &new) {
+        Worth::Nothing => {}
+        Worth::Counters(wait) => next.wake = Some(next.wake.map_or(wait, |wake| wake.min(wait))),
+        Worth::News => match write::write(&context.client, compute, &new).await {
+            Ok(written) => {
+                if new.transition_seq != compute.status.transition_seq {
+                    info!(
+                        compute = name,
+                        status = ?new.aggregate_status,
+                        stage = ?new.builder_state.stage,
+                        reason = verdict.outcome.reason(),
+                        seq = new.transition_seq,
+                        "{}",
+                        new.builder_state.info
+                    );
                 }
-                Err(error) => return failed(name, "the status could not be written", &error, next),
-            },
-        }
-        let held = compute.finalizers.iter().any(|held| held == crate::api::names::FINALIZER);
-        if verdict.outcome == Outcome::Deleted && held {
-            match write::release(&self.client, stored.as_ref().unwrap_or(compute)).await {
-                Ok(()) => self.metrics.wrote(1),
-                Err(error) => failed(name, "the finalizer could not be removed", &error, next),
+                context.memories().note_status(name, Instant::now());
+                context.learn_own(vec![Change::Compute(name.clone(), Some(Box::new(written.clone())))]);
+                stored = Some(written);
             }
+            Err(error) => return failed(name, "the status could not be written", &error, next),
+        },
+    }
+    let held = compute.finalizers.iter().any(|held| held == crate::api::names::FINALIZER);
+    if verdict.outcome == Outcome::Deleted && held {
+        match write::release(&context.client, stored.as_ref().unwrap_or(compute)).await {
+            Ok(()) => context.metrics.wrote(1),
+            Err(error) => failed(name, "the finalizer could not be removed", &error, next),
         }
     }
+}
 
-    /// The Compute is gone: what still bears its mark goes too, once the API server itself says that it is gone.
-    async fn sweep(&self, observed: &Observed) -> Next {
-        let name = &observed.name;
-        let plan: Plan = plan(observed, &Desired::Nothing, &self.options.settings);
-        if !plan.writes() {
-            return Next { gone: true, ..Next::default() };
-        }
-        match write::exists(&self.client, name).await {
-            Ok(true) => return Next { wake: Some(Duration::from_secs(1)), ..Next::default() },
-            Ok(false) => {}
-            Err(error) => {
-                warn!(compute = name, "what an old incarnation left could not be judged: {}", error.chain());
-                return Next::retry();
-            }
-        }
-        let Carried { applied, changes, conflict, .. } = apply(&self.client, name, None, &plan).await;
-        info!(compute = name, removed = changes.len(), "removed what a Compute that is gone had left");
-        self.metrics.wrote(changes.len());
-        self.learn_own(changes);
-        Next { retry: applied.fault().is_some(), conflict, gone: applied.all_absent(), wake: None }
+/// The Compute is gone: what still bears its mark goes too, once the API server itself says that it is gone.
+async fn sweep(context: &Context, observed: &Observed) -> Next {
+    let name = &observed.name;
+    let plan: Plan = plan(observed, &Desired::Nothing, &context.options.settings);
+    if !plan.writes() {
+        return Next { gone: true, ..Next::default() };
     }
+    match write::exists(&context.client, name).await {
+        Ok(true) => return Next { wake: Some(Duration::from_secs(1)), ..Next::default() },
+        Ok(false) => {}
+        Err(error) => {
+            warn!(compute = name, "what an old incarnation left could not be judged: {}", error.chain());
+            return Next::retry();
+        }
+    }
+    let Carried { applied, changes, conflict, .. } = apply(&context.client, name, None, &plan).await;
+    info!(compute = name, removed = changes.len(), "removed what a Compute that is gone had left");
+    context.learn_own(changes);
+    Next { retry: applied.fault().is_some(), conflict, gone: applied.all_absent(), wake: None }
 }
 
 fn failed(name: &str, what: &str, error: &CallError, next: &mut Next) {

@@ -4,6 +4,7 @@
 //! would default, so that stored and wanted compare as they are.
 
 mod computes;
+mod matching;
 mod pods;
 
 use std::collections::BTreeMap;
@@ -150,28 +151,6 @@ pub fn compare(stored: &BTreeMap<(SharedKind, String), Stored>) -> Policies {
         }
     }
     Policies { missing, fingerprint: hash::of(&Value::Array(placing)) }
-}
-
-/// `matchConstraints` with the API server's defaults.
-fn matching(
-    groups: &Value,
-    versions: &Value,
-    operations: &Value,
-    resources: &Value,
-    objects: &Value,
-) -> Value {
-    json!({
-        "matchPolicy": "Equivalent",
-        "namespaceSelector": {},
-        "objectSelector": objects,
-        "resourceRules": [{
-            "apiGroups": groups,
-            "apiVersions": versions,
-            "operations": operations,
-            "resources": resources,
-            "scope": "*",
-        }],
-    })
 }
 
 #[cfg(test)]

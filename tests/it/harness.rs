@@ -3,6 +3,7 @@
 pub mod cluster;
 pub mod objects;
 pub mod poros;
+pub mod proxy;
 pub mod wait;
 
 use std::time::{Duration, Instant};

@@ -1,13 +1,24 @@
-//! The CRDs on a real API server.
+//! The CRDs on a real API server, without Poros: how they read, what they default, and what they take.
 
-use crate::harness::cluster;
-use crate::harness::objects::{compute, create, raw_computes};
-use crate::trials;
+mod hostile;
+mod shown;
 
-trials![a_good_manifest_is_taken];
+use std::sync::OnceLock;
 
-async fn a_good_manifest_is_taken() {
-    let client = cluster::shared().await.client().await;
-    let stored = create(&raw_computes(&client), &compute("schema-good")).await.unwrap();
-    assert_eq!(stored.data["spec"]["deletionPolicy"], "Block");
+use libtest_mimic::Trial;
+use xtask::rig::Options;
+
+use crate::harness::cluster::Cluster;
+
+/// All tests of the CRDs.
+pub fn trials() -> Vec<Trial> {
+    [shown::trials(), hostile::trials()].into_iter().flatten().collect()
+}
+
+static BARE: OnceLock<Cluster> = OnceLock::new();
+
+/// A control plane on which no Poros runs, so that what is seen is the API server's doing alone.
+async fn bare() -> &'static Cluster {
+    let start = || BARE.get_or_init(|| Cluster::start(Options::api_only("it-schema")));
+    tokio::task::spawn_blocking(start).await.expect("the control plane starts")
 }

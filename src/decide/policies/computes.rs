@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::api::names::{ANNOTATION_DELETE_IN_USE, FINALIZER, GROUP, VERSION};
-use crate::decide::policies::matching;
+use crate::decide::policies::matching::matching;
 
 fn on_computes(operations: &Value) -> Value {
     matching(&json!([GROUP]), &json!([VERSION]), operations, &json!(["computes"]), &json!({}))

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::api::names::{API_VERSION, LABEL_COMPUTE, MARK_CLOSED, MARK_CONFLICT, MARK_PLACED_BY};
-use crate::decide::policies::matching;
+use crate::decide::policies::matching::matching;
 
 /// Creates of pods that carry the label. Other pods pay nothing.
 fn labelled_pods() -> Value {

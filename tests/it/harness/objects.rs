@@ -125,3 +125,33 @@ pub fn pod(name: &str, compute: &str) -> Value {
         "spec": {"containers": [{"name": "main", "image": "registry.k8s.io/pause:3.10"}]},
     })
 }
+
+/// An object as admission would let it be stored; nothing is.
+pub async fn dry_run(api: &Api<DynamicObject>, value: &Value) -> Result<DynamicObject, kube::Error> {
+    api.create(&PostParams { dry_run: true, ..PostParams::default() }, &object(value)).await
+}
+
+/// What the API server said when it refused: the HTTP status, the message and the fields that it names.
+pub fn refusal<T>(result: Result<T, kube::Error>) -> (u16, String, Vec<String>) {
+    match result {
+        Ok(_) => panic!("it was not refused"),
+        Err(kube::Error::Api(status)) => {
+            let causes = status.details.iter().flat_map(|details| &details.causes);
+            let fields = causes.map(|cause| cause.field.clone()).collect();
+            (status.code, status.message.clone(), fields)
+        }
+        Err(error) => panic!("no answer of the API server: {error}"),
+    }
+}
+
+/// An object with one part set (or, with null, removed): `with(compute("a"), "/spec/layer", json!("system"))`.
+pub fn with(mut value: Value, pointer: &str, part: Value) -> Value {
+    let (parent, key) = pointer.rsplit_once('/').unwrap();
+    let parent = value.pointer_mut(parent).unwrap_or_else(|| panic!("{pointer} has no parent"));
+    if part.is_null() {
+        parent.as_object_mut().unwrap().remove(key);
+    } else {
+        parent[key] = part;
+    }
+    value
+}

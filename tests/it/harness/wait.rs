@@ -5,7 +5,7 @@ use std::time::Duration;
 use kube::Client;
 use poros::api::compute::Compute;
 
-use super::objects::computes;
+use super::objects::{computes, dry_run, pod, pods};
 use super::until;
 
 const LIMIT: Duration = Duration::from_secs(20);
@@ -72,6 +72,47 @@ pub async fn gone(client: &Client, name: &str) {
         match api.get_opt(name).await.map_err(|error| error.to_string())? {
             None => Ok(()),
             Some(compute) => Err(words(&compute)),
+        }
+    })
+    .await;
+}
+
+/// The message of a condition; empty when it is absent.
+pub fn message<'a>(compute: &'a Compute, type_: &str) -> &'a str {
+    let conditions = compute.status.iter().flat_map(|status| &status.conditions);
+    conditions
+        .into_iter()
+        .find(|condition| condition.type_ == type_)
+        .map_or("", |condition| &condition.message)
+}
+
+/// What the builder says in a sentence.
+pub fn info(compute: &Compute) -> &str {
+    compute.status.as_ref().map_or("", |status| &status.builder_state.info)
+}
+
+/// Waits until pods that name a Compute are placed by this revision; gives back such a pod as it would be stored.
+pub async fn placed(client: &Client, name: &str, revision: u64) -> serde_json::Value {
+    let mark = format!("{name}/{revision}");
+    let pod = until(&format!("pods to be placed by {mark}"), LIMIT, || async {
+        let pod = dry_run(&pods(client), &pod(&format!("{name}-try"), name)).await;
+        let pod = pod.map_err(|error| error.to_string())?;
+        match pod.metadata.annotations.as_ref().and_then(|all| all.get("poros.dataos.io/placed-by")) {
+            Some(found) if *found == mark => Ok(pod),
+            found => Err(format!("mark {found:?}")),
+        }
+    })
+    .await;
+    serde_json::to_value(pod).unwrap()
+}
+
+/// Waits until pods that name a Compute are refused with these words.
+pub async fn refused(client: &Client, name: &str, words: &str) {
+    until(&format!("pods of {name} to be refused"), LIMIT, || async {
+        match dry_run(&pods(client), &pod(&format!("{name}-try"), name)).await {
+            Ok(pod) => Err(format!("placed: {:?}", pod.metadata.annotations)),
+            Err(error) if error.to_string().contains(words) => Ok(()),
+            Err(error) => Err(error.to_string()),
         }
     })
     .await;

@@ -1,0 +1,217 @@
+//! The proxy on the wire: TLS on both sides, HTTP/1.1, and a connection of its own to the API server for each request,
+//! so that none outlives a restart of it.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::stream;
+use http_body_util::combinators::UnsyncBoxBody;
+use http_body_util::{BodyExt as _, Full, StreamBody};
+use hyper::body::{Bytes, Frame, Incoming};
+use hyper::service::service_fn;
+use hyper::{Request, Response};
+use hyper_util::rt::TokioIo;
+use serde_json::{Value, json};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::broadcast;
+use tokio_rustls::rustls::crypto::ring::default_provider;
+use tokio_rustls::rustls::pki_types::pem::PemObject as _;
+use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName};
+use tokio_rustls::rustls::{ClientConfig, RootCertStore};
+use tokio_rustls::{TlsAcceptor, TlsConnector};
+
+use super::{Act, Order, Point, Seen, Shared};
+
+type Failure = Box<dyn std::error::Error + Send + Sync>;
+type Body = UnsyncBoxBody<Bytes, Failure>;
+type Orders = broadcast::Receiver<(Order, Option<&'static str>)>;
+
+/// How long Poros has to read a reply before it is killed after it.
+const READ: Duration = Duration::from_millis(3);
+
+/// The API server.
+#[derive(Clone)]
+pub(super) struct Upstream {
+    address: SocketAddr,
+    tls: TlsConnector,
+}
+
+impl Upstream {
+    pub(super) fn new(address: SocketAddr, authority: &str) -> Self {
+        let mut roots = RootCertStore::empty();
+        roots.add(CertificateDer::from_pem_slice(authority.as_bytes()).unwrap()).unwrap();
+        let config = ClientConfig::builder_with_provider(Arc::new(default_provider()))
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        Self { address, tls: Arc::new(config).into() }
+    }
+
+    async fn forward(&self, request: Request<Full<Bytes>>) -> Result<Response<Incoming>, Failure> {
+        let stream = TcpStream::connect(self.address).await?;
+        stream.set_nodelay(true)?;
+        let stream = self.tls.connect(ServerName::from(self.address.ip()), stream).await?;
+        let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
+        tokio::spawn(connection);
+        Ok(sender.send_request(request).await?)
+    }
+}
+
+pub(super) async fn accept(listener: TcpListener, tls: TlsAcceptor, upstream: Upstream, shared: Arc<Shared>) {
+    loop {
+        let Ok((stream, _)) = listener.accept().await else { continue };
+        if shared.outage() {
+            continue;
+        }
+        let (tls, upstream, shared) = (tls.clone(), upstream.clone(), shared.clone());
+        tokio::spawn(async move {
+            let Ok(stream) = tls.accept(stream).await else { return };
+            let service = service_fn(|request| answer(request, &upstream, &shared));
+            // An error of the service is meant: it closes the connection without a reply.
+            let _ =
+                hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
+        });
+    }
+}
+
+async fn answer(
+    request: Request<Incoming>,
+    upstream: &Upstream,
+    shared: &Arc<Shared>,
+) -> Result<Response<Body>, Failure> {
+    if shared.outage() {
+        return Err("the API server cannot be reached".into());
+    }
+    // What a killed process had still sent is lost with it.
+    if shared.killed() {
+        return never().await;
+    }
+    let (head, body) = request.into_parts();
+    let body = body.collect().await?.to_bytes();
+    let seen = read(&head, &body);
+    let (watch, resource) = (seen.watch, seen.resource.clone());
+    let (at, act) = shared.note(seen);
+    match act {
+        Some(Act::Kill(Point::Before, pid)) => {
+            shared.kill(pid);
+            return never().await;
+        }
+        Some(Act::Answer(code)) => return Ok(refusal(code)),
+        Some(Act::Hold(time)) => tokio::time::sleep(time).await,
+        _ => {}
+    }
+    // Before the request goes out, so that no order is missed by a watch that has begun.
+    let orders = shared.orders.subscribe();
+    let reply = upstream.forward(Request::from_parts(head, Full::new(body))).await?;
+    shared.answered(at, reply.status().as_u16());
+    let (head, body) = reply.into_parts();
+    if watch && head.status.is_success() {
+        return Ok(Response::from_parts(head, tapped(body, resource, orders)));
+    }
+    let body = body.collect().await?.to_bytes();
+    match act {
+        Some(Act::Kill(Point::AfterCommit, pid)) => {
+            shared.kill(pid);
+            return never().await;
+        }
+        Some(Act::Kill(Point::AfterReply, pid)) => {
+            let shared = shared.clone();
+            // Nothing that Poros sends after it read the reply gets through.
+            shared.state().killed = true;
+            tokio::spawn(async move {
+                tokio::time::sleep(READ).await;
+                shared.kill(pid);
+            });
+        }
+        Some(Act::LoseReply) => return Err("the reply is lost".into()),
+        _ => {}
+    }
+    Ok(Response::from_parts(head, whole(body)))
+}
+
+async fn never() -> Result<Response<Body>, Failure> {
+    std::future::pending().await
+}
+
+fn whole(bytes: impl Into<Bytes>) -> Body {
+    Full::new(bytes.into()).map_err(|never| match never {}).boxed_unsync()
+}
+
+/// An answer in the API server's place.
+fn refusal(code: u16) -> Response<Body> {
+    let body = whole(status(code).to_string());
+    let builder = Response::builder().status(code).header("content-type", "application/json");
+    builder.body(body).unwrap()
+}
+
+fn status(code: u16) -> Value {
+    let reason = match code {
+        409 => "Conflict",
+        410 => "Expired",
+        429 => "TooManyRequests",
+        500 => "InternalError",
+        503 => "ServiceUnavailable",
+        _ => "",
+    };
+    json!({
+        "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure",
+        "message": "said by the fault proxy", "reason": reason, "code": code,
+    })
+}
+
+/// The body of a watch, as it comes, until an order is given.
+fn tapped(body: Incoming, resource: String, orders: Orders) -> Body {
+    let state = Some((body, resource, orders, false));
+    let stream = stream::unfold(state, |state| async move {
+        let (mut body, resource, mut orders, mut silent) = state?;
+        loop {
+            tokio::select! {
+                biased;
+                order = orders.recv() => match order {
+                    Ok((_, Some(of))) if of != resource => {}
+                    Ok((Order::Cut, _)) | Err(_) => return Some((Err("the watch is cut".into()), None)),
+                    Ok((Order::Expire, _)) => {
+                        let event = json!({"type": "ERROR", "object": status(410)});
+                        return Some((Ok(Frame::data(format!("{event}\n").into())), None));
+                    }
+                    Ok((Order::Silence, _)) => silent = true,
+                },
+                frame = body.frame(), if !silent => {
+                    let frame: Result<Frame<Bytes>, Failure> = frame?.map_err(Into::into);
+                    let next = frame.is_ok().then_some((body, resource, orders, silent));
+                    return Some((frame, next));
+                }
+            }
+        }
+    });
+    StreamBody::new(stream).boxed_unsync()
+}
+
+/// What is asked, from `/apis/GROUP/VERSION[/namespaces/NAMESPACE]/RESOURCE[/NAME[/SUBRESOURCE]]`.
+fn read(head: &hyper::http::request::Parts, body: &[u8]) -> Seen {
+    let mut parts: Vec<&str> = head.uri.path().split('/').skip(1).collect();
+    parts.drain(..parts.len().min(if parts[0] == "api" { 2 } else { 3 }));
+    if parts.len() > 2 && parts[0] == "namespaces" {
+        parts.drain(..2);
+    }
+    let part = |index: usize| parts.get(index).copied().unwrap_or_default();
+    let resource = if parts.len() > 2 { format!("{}/{}", part(0), part(2)) } else { part(0).to_owned() };
+    // A create has its name in the body alone.
+    let named = || Some(serde_json::from_slice::<Value>(body).ok()?["metadata"]["name"].as_str()?.to_owned());
+    let name = if parts.len() > 1 { part(1).to_owned() } else { named().unwrap_or_default() };
+    let query = head.uri.query().unwrap_or_default();
+    let asks = |word: &str| query.split('&').any(|pair| pair.starts_with(word));
+    Seen {
+        write: None,
+        verb: head.method.to_string(),
+        resource,
+        name,
+        watch: asks("watch=") && !asks("watch=false"),
+        dry_run: asks("dryRun="),
+        answer: None,
+        act: None,
+        at: Duration::ZERO,
+    }
+}
