@@ -168,7 +168,9 @@ fn node_selector_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
     validation = Rule::new("self.operator != 'Exists' || !has(self.value) || self.value == ''").message("operator Exists takes no value").field_path(".value"),
     validation = Rule::new("self.operator == 'Exists' || (has(self.key) && self.key != '')").message("operator Equal needs a key").field_path(".key"),
     validation = Rule::new("!has(self.key) || self.key == '' || self.key.matches('^([a-z0-9]([-a-z0-9]*[a-z0-9])?(\\\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$')")
-        .message("a taint key is a label key, such as dedicated or example.com/dedicated").field_path(".key")
+        .message("a taint key is a label key, such as dedicated or example.com/dedicated").field_path(".key"),
+    validation = Rule::new("!has(self.key) || self.key.indexOf('/') <= 253")
+        .message("a taint key's prefix is a DNS subdomain of at most 253 characters").field_path(".key")
 )]
 pub struct Toleration {
     /// The taint's key; none, with operator Exists, tolerates every taint.

@@ -66,6 +66,19 @@ pub enum AggregateStatus {
     Deleted,
 }
 
+impl AggregateStatus {
+    /// As the API writes it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::Active => "active",
+            Self::Error => "error",
+            Self::Deleting => "deleting",
+            Self::Deleted => "deleted",
+        }
+    }
+}
+
 /// How far the builder got.
 #[derive(JsonSchema, Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -77,6 +90,17 @@ pub enum Stage {
     Built,
     /// The fault came in the build itself.
     Error,
+}
+
+impl Stage {
+    /// As the API writes it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Building => "building",
+            Self::Built => "built",
+            Self::Error => "error",
+        }
+    }
 }
 
 /// What the builder has done.

@@ -183,7 +183,7 @@ impl Memories {
                     memory.rejected.as_ref().filter(|(rejected, _)| rejected.content == target.content);
                 let rejected = Rejected {
                     content: target.content.clone(),
-                    text: format!("a pod that names this Compute is not placed as it says: {text}"),
+                    text: text.clone(),
                     policies: memory.policies.clone(),
                     times: same.map_or(0, |(rejected, _)| rejected.times) + 1,
                     ago: Duration::ZERO,

@@ -69,12 +69,12 @@ async fn prove(
         Desired::Spec(wanted) | Desired::LastProven(Some(wanted), _) if wanted.bound => wanted,
         _ => return (None, None, None),
     };
-    if applied.in_place() < 2 {
-        return (None, None, None);
-    }
     let target = prove::target(observed, compute, wanted);
+    if applied.in_place() < 2 {
+        return (Some(target), None, None);
+    }
     let known = observed.recall.proof.clone().filter(|(of, _)| *of == target && applied.wrote.is_none());
-    match prove::when(observed, compute, &target, applied.wrote) {
+    match prove::when(observed, compute, desired, &target, applied.wrote) {
         When::Proven => (Some(target), None, None),
         When::In(wait) => (Some(target), known.map(|(_, proof)| proof), Some(wait)),
         When::Now => {
@@ -121,8 +121,8 @@ async fn report(
                 if new.transition_seq != compute.status.transition_seq {
                     info!(
                         compute = name,
-                        status = ?new.aggregate_status,
-                        stage = ?new.builder_state.stage,
+                        status = new.aggregate_status.word(),
+                        stage = new.builder_state.stage.word(),
                         reason = verdict.outcome.reason(),
                         seq = new.transition_seq,
                         "{}",

@@ -70,9 +70,12 @@ pub fn held_by_users(observed: &Observed, compute: &Compute) -> bool {
     observed.users.pods > 0 && deletion_policy(compute) == DeletionPolicy::Block && !compute.delete_in_use
 }
 
-/// Whether the revision that stands was proven, by what the status says.
-pub fn is_proven(compute: &Compute, revision: u64) -> bool {
-    compute.status.placement.as_ref().is_some_and(|placement| placement.proven_revision == Some(revision))
+/// Whether a Placement was proven, by what the status says of its number and its content.
+pub fn is_proven(compute: &Compute, placement: &PlacementSpec) -> bool {
+    compute.status.placement.as_ref().is_some_and(|status| {
+        status.proven_revision == Some(placement.revision)
+            && status.proven_content.as_deref() == Some(content_of(placement).hash().as_str())
+    })
 }
 
 /// How long content that failed its proof is left alone before it is tried again: 5 s, doubling to 5 min.
@@ -80,11 +83,13 @@ pub fn retry_after(times: u32) -> Duration {
     Duration::from_secs(5u64.saturating_mul(1 << times.saturating_sub(1).min(6)).min(300))
 }
 
+/// The Placement that stands, if Poros wrote it as it is. What a rival made of it says nothing: neither its content nor
+/// its number is trusted, and both come from spec and status again.
 fn stored_placement(observed: &Observed, compute: &Compute) -> Option<PlacementSpec> {
     observed
         .placement
         .as_ref()
-        .filter(|child| child.standing(&compute.uid) == Standing::Ours)
+        .filter(|child| child.standing(&compute.uid) == Standing::Ours && child.is_as_written())
         .and_then(|child| child.placement_spec())
 }
 
@@ -97,7 +102,7 @@ fn rejection(observed: &Observed, compute: &Compute, content: &Content) -> Optio
     let Recall { rejected, known_for, .. } = &observed.recall;
     let (times, ago, text) = match rejected {
         Some(rejected) if rejected.content == hash && rejected.policies == observed.policies.fingerprint => {
-            (rejected.times, rejected.ago, &rejected.text)
+            (rejected.times, rejected.ago, rejected.text.as_str())
         }
         Some(_) => return None,
         None => {
@@ -109,10 +114,17 @@ fn rejection(observed: &Observed, compute: &Compute, content: &Content) -> Optio
             if !(said && taken_back) {
                 return None;
             }
-            (1, *known_for, &status.builder_state.info)
+            (1, *known_for, said_mismatch(compute))
         }
     };
-    (ago < retry_after(times)).then(|| Fault::new(Category::ProofMismatch, text.clone()))
+    (ago < retry_after(times)).then(|| Fault::mismatch(text))
+}
+
+/// How the last proof failed, by the stored status.
+fn said_mismatch(compute: &Compute) -> &str {
+    let conditions = &compute.status.conditions;
+    let verified = conditions.iter().find(|condition| condition.type_ == "PlacementVerified");
+    verified.map_or("", |condition| &condition.message)
 }
 
 /// The reason of the condition Ready in the stored status.
@@ -128,7 +140,7 @@ pub fn ready_reason(compute: &Compute) -> Option<&str> {
 /// What was proven last, of a Compute whose spec cannot be in force.
 fn last_proven(compute: &Compute, stored: Option<PlacementSpec>) -> Option<Wanted> {
     let stored = PlacementSpec { closed: false, ..stored? };
-    if is_proven(compute, stored.revision) {
+    if is_proven(compute, &stored) {
         return Some(Wanted { placement: stored, bound: true });
     }
     match stored.previous.clone() {
@@ -149,7 +161,7 @@ fn numbered(compute: &Compute, stored: Option<PlacementSpec>, content: &Content)
         node_selector: stored.node_selector.clone(),
         tolerations: stored.tolerations.clone(),
     };
-    let previous = if is_proven(compute, stored.revision) { Some(current) } else { stored.previous.clone() };
+    let previous = if is_proven(compute, &stored) { Some(current) } else { stored.previous.clone() };
     match stored.previous.clone() {
         // Back to content that has a number already.
         Some(before) if content_of_previous(&before) == *content => {

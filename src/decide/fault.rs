@@ -16,6 +16,20 @@ impl Fault {
     }
 }
 
+const MISMATCH: &str = "a pod that names this Compute is not placed as it says: ";
+
+impl Fault {
+    /// A proof that failed; `why` names the field, what was expected and what was found.
+    pub fn mismatch(why: &str) -> Self {
+        Self::new(Category::ProofMismatch, format!("{MISMATCH}{why}"))
+    }
+
+    /// The `why` of [`Self::mismatch`]; none of other faults.
+    pub fn why_mismatched(&self) -> Option<&str> {
+        self.text.strip_prefix(MISMATCH)
+    }
+}
+
 /// The step of a pass in which a fault is found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Step {

@@ -7,10 +7,13 @@ use std::time::Duration;
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 
 use crate::api::compute::ComputeSpec;
-use crate::api::names::{ANNOTATION_OWNER_UID, LABEL_MANAGED_BY, MANAGED_BY};
+use crate::api::names::{
+    ANNOTATION_CONTENT_HASH, ANNOTATION_HASH_VERSION, ANNOTATION_OWNER_UID, LABEL_MANAGED_BY, MANAGED_BY,
+};
 use crate::api::placement::PlacementSpec;
 use crate::api::status::{ComputeStatus, NodeCounts, Users};
 use crate::decide::applied::Pace;
+use crate::decide::hash;
 
 /// How long things may last before they count. All of them are settings of `poros run`.
 #[derive(Clone, Debug, PartialEq)]
@@ -135,6 +138,13 @@ impl Child {
         }
     }
 
+    /// Whether its spec is what Poros wrote, by the hash that it carries. One made another way is taken at its word.
+    pub fn is_as_written(&self) -> bool {
+        let annotated = |key: &str| self.annotations.get(key).map(String::as_str);
+        annotated(ANNOTATION_HASH_VERSION) != Some(hash::HASH_VERSION)
+            || annotated(ANNOTATION_CONTENT_HASH) == Some(hash::of(&self.spec).as_str())
+    }
+
     /// The spec of a Placement; none if it does not read as one.
     pub fn placement_spec(&self) -> Option<PlacementSpec> {
         serde_json::from_value(self.spec.clone()).ok()
@@ -204,7 +214,7 @@ pub struct Change {
 pub struct Rejected {
     /// Its hash.
     pub content: String,
-    /// How it failed.
+    /// How it failed: the field, what was expected and what was found.
     pub text: String,
     /// The fingerprint of the shared policies then.
     pub policies: String,

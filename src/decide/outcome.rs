@@ -31,7 +31,7 @@ pub struct Facts<'a> {
     pub plan: &'a Plan,
     /// What stands now.
     pub applied: &'a Applied,
-    /// What was to be proven; none while nothing is in place to be proven.
+    /// What is to be proven; none while nothing is to be in force.
     pub target: Option<&'a Target>,
     /// What came of the proof in this pass, or of the last one of the same target.
     pub proof: Option<&'a Proof>,
@@ -78,15 +78,22 @@ pub enum Verified {
 /// Draws the outcome.
 pub fn outcome(facts: &Facts<'_>) -> Verdict {
     let mut wakes = Wakes::default();
-    let verified = verified(facts, &mut wakes);
-    let drifted = drifted(facts, &verified);
     let contended = contended(facts, &mut wakes);
+    let verified = match verified(facts, &mut wakes) {
+        // Said once, not anew with each repair and each undoing of it.
+        Verified::Pending(_) if contended.is_some() => {
+            Verified::Pending("the proof waits until the other writer stops".into())
+        }
+        verified => verified,
+    };
+    let drifted = drifted(facts, &verified);
     let pool = pool_fault(facts, &mut wakes);
     let outcome = match facts.desired {
         Desired::Nothing | Desired::Closed(_) => deleting(facts),
-        Desired::LastProven(_, fault) => {
+        Desired::LastProven(standing, fault) => {
             retry_wake(facts, fault, &mut wakes);
-            Outcome::FailedInBuild(fault.clone())
+            let text = format!("{}; {}", fault.text, instead(standing.as_ref()));
+            Outcome::FailedInBuild(Fault::new(fault.category, text))
         }
         Desired::AsItIs => as_before(facts),
         Desired::Spec(wanted) => {
@@ -94,6 +101,14 @@ pub fn outcome(facts: &Facts<'_>) -> Verdict {
         }
     };
     Verdict { outcome, verified, pool, drifted, contended, wake: wakes.0 }
+}
+
+/// What pods get while the spec cannot be in force.
+fn instead(standing: Option<&Wanted>) -> String {
+    match standing {
+        Some(wanted) if wanted.bound => format!("revision {} stays in force", wanted.placement.revision),
+        _ => "nothing is in force: pods that name this Compute are refused".into(),
+    }
 }
 
 /// The earliest of several times to look again.
@@ -107,7 +122,7 @@ impl Wakes {
 }
 
 fn verified(facts: &Facts<'_>, wakes: &mut Wakes) -> Verified {
-    let Some(target) = facts.target else {
+    let Some(target) = facts.target.filter(|_| facts.applied.in_place() == 2) else {
         return Verified::Pending("nothing is in place to be proven".into());
     };
     if let Some(after) = facts.prove_in {
@@ -118,7 +133,8 @@ fn verified(facts: &Facts<'_>, wakes: &mut Wakes) -> Verified {
         Some(Proof::Mismatch(why)) => Verified::Failed(why.clone()),
         Some(Proof::Blocked(why) | Proof::Unreachable(why)) => Verified::Blocked(why.clone()),
         Some(Proof::NotYet(_)) | None => {
-            let again = facts.applied.wrote.is_some() || facts.observed.recall.changed_ago.is_some();
+            let again = matches!(facts.desired, Desired::Spec(_))
+                && (facts.applied.wrote.is_some() || facts.observed.recall.changed_ago.is_some());
             if prove::is_proven(facts.compute, target) && !again {
                 Verified::Standing
             } else {
@@ -297,10 +313,7 @@ fn building(
     match verified {
         Verified::Newly | Verified::Standing => {}
         Verified::Failed(why) => {
-            return failed(Fault::new(
-                Category::ProofMismatch,
-                format!("a pod that names this Compute is not placed as revision {revision} says: {why}"),
-            ));
+            return failed(Fault::mismatch(why));
         }
         Verified::Pending(why) if !proven => {
             return Outcome::Building { reason: "Building", info: why.clone() };

@@ -111,7 +111,7 @@ pub fn plan(observed: &Observed, desired: &Desired, settings: &Settings) -> Plan
     match desired {
         Desired::AsItIs => Plan::nothing(),
         Desired::Nothing => remove(observed, compute),
-        Desired::LastProven(None, _) => Plan { teardown: false, ..remove_dead(observed, compute) },
+        Desired::LastProven(None, _) => withdraw(observed, compute),
         Desired::Spec(wanted) | Desired::LastProven(Some(wanted), _) => {
             let hold = contended(observed, settings);
             build(observed, compute, wanted, hold)
@@ -128,10 +128,14 @@ fn contended(observed: &Observed, settings: &Settings) -> bool {
 }
 
 fn build(observed: &Observed, compute: &Compute, wanted: &Wanted, hold_repairs: bool) -> Plan {
-    let proven = is_proven(compute, wanted.placement.revision) && !compute.deleting;
+    let proven = is_proven(compute, &wanted.placement) && !compute.deleting;
     // A Placement that holds another numbered revision was left by an edit or a retry, not by a rival.
-    let stored_revision =
-        observed.placement.as_ref().and_then(|child| child.placement_spec()).map(|spec| spec.revision);
+    let stored_revision = observed
+        .placement
+        .as_ref()
+        .filter(|child| child.is_as_written())
+        .and_then(|child| child.placement_spec())
+        .map(|spec| spec.revision);
     let edited = stored_revision.is_some_and(|revision| revision != wanted.placement.revision);
     let placement = one(
         Manifest::placement(compute, &wanted.placement),
@@ -206,8 +210,8 @@ fn remove(observed: &Observed, compute: &Compute) -> Plan {
     }
 }
 
-/// Nothing can be built: only what a dead incarnation left goes, so that its binding places nobody.
-fn remove_dead(observed: &Observed, compute: &Compute) -> Plan {
+/// Nothing can be in force: the binding goes, and what a dead incarnation left, so that nobody is placed by it.
+fn withdraw(observed: &Observed, compute: &Compute) -> Plan {
     let dead = |stored: Option<&Arc<Child>>| match stored {
         Some(child) if child.standing(&compute.uid) == Standing::DeadIncarnation => unwanted(stored, compute),
         _ => Action::None,
@@ -215,7 +219,7 @@ fn remove_dead(observed: &Observed, compute: &Compute) -> Plan {
     Plan {
         add_finalizer: false,
         placement: dead(observed.placement.as_ref()),
-        binding: dead(observed.binding.as_ref()),
+        binding: unwanted(observed.binding.as_ref(), compute),
         teardown: true,
     }
 }

@@ -110,16 +110,13 @@ pub fn judge(pool: &Pool, min_ready_nodes: u32) -> Option<Fault> {
             "no node carries the labels of spec.nodePool.nodeSelector; label nodes, or set minReadyNodes: 0 for a pool that grows from nothing",
         ));
     }
-    let least = if min_ready_nodes == 1 {
-        "no node".to_owned()
-    } else {
-        format!("fewer than {min_ready_nodes} nodes")
+    let least = match min_ready_nodes {
+        1 => "no node of the pool is".to_owned(),
+        least => format!("fewer than {least} nodes of the pool are"),
     };
     Some(Fault::new(
         Category::NoReadyNodes,
-        format!(
-            "{least} of the pool is ready (spec.nodePool.minReadyNodes is {min_ready_nodes}); see kubectl get nodes"
-        ),
+        format!("{least} ready (spec.nodePool.minReadyNodes is {min_ready_nodes}); see kubectl get nodes"),
     ))
 }
 

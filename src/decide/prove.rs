@@ -8,7 +8,7 @@ use crate::api::names::{
     LABEL_COMPUTE, LABEL_MANAGED_BY, MANAGED_BY, MARK_PLACED_BY, PROBE_PREFIX, PROBE_SERVICE_ACCOUNT,
 };
 use crate::decide::applied::Pace;
-use crate::decide::desired::Wanted;
+use crate::decide::desired::{Desired, Wanted};
 use crate::decide::hash;
 use crate::decide::manifest::Manifest;
 use crate::decide::observed::{Compute, Observed, Proof, Settings, Target};
@@ -50,7 +50,17 @@ pub fn is_proven(compute: &Compute, target: &Target) -> bool {
 }
 
 /// Decides whether to try a proof now. `just_wrote` says what this pass has written: nothing, or something slow or fast.
-pub fn when(observed: &Observed, compute: &Compute, target: &Target, just_wrote: Option<Pace>) -> When {
+pub fn when(
+    observed: &Observed,
+    compute: &Compute,
+    desired: &Desired,
+    target: &Target,
+    just_wrote: Option<Pace>,
+) -> When {
+    // What was proven last and is put back or kept while the spec cannot be in force is not proven anew.
+    if matches!(desired, Desired::LastProven(..)) && is_proven(compute, target) {
+        return When::Proven;
+    }
     if let Some(pace) = just_wrote {
         return When::In(delay(pace, 0));
     }

@@ -11,7 +11,6 @@ use crate::api::status::{
 };
 use crate::decide::applied::{Applied, State};
 use crate::decide::desired::{Desired, ready_reason};
-use crate::decide::fault::Category;
 use crate::decide::manifest::Kind;
 use crate::decide::outcome::{Facts, Verdict, Verified};
 use crate::decide::truth::{Outcome, Truth, Words, words};
@@ -46,11 +45,16 @@ pub fn status(facts: &Facts<'_>, verdict: &Verdict) -> ComputeStatus {
     let mut status = ComputeStatus {
         aggregate_status: words.aggregate,
         builder_state: builder_state(facts, verdict, words, generation, &now),
-        cloud_kernel_resources: if paused { before.cloud_kernel_resources.clone() } else { resources(facts) },
+        cloud_kernel_resources: if as_before(facts, verdict) {
+            before.cloud_kernel_resources.clone()
+        } else {
+            resources(facts)
+        },
         placement: if paused { before.placement.clone() } else { placement(facts, verdict, &now) },
-        nodes: facts.valid.is_ok().then(|| facts.observed.pool.counts.clone()),
+        nodes: facts.compute.spec.is_ok().then(|| facts.observed.pool.counts.clone()),
         capacity: facts
-            .valid
+            .compute
+            .spec
             .is_ok()
             .then(|| Capacity { allocatable: facts.observed.pool.allocatable.clone() }),
         users: Some(facts.observed.users.clone()),
@@ -102,12 +106,12 @@ fn builder_state(
 ) -> BuilderState {
     let before = &facts.compute.status;
     let paused = *facts.desired == Desired::AsItIs;
+    let state = &before.builder_state;
     let (wanted, processed) = match facts.desired {
-        Desired::AsItIs => (
-            before.builder_state.number_of_wanted_resources,
-            before.builder_state.number_of_processed_resources,
-        ),
-        Desired::Nothing => (0, facts.applied.in_place()),
+        _ if as_before(facts, verdict) => {
+            (state.number_of_wanted_resources, state.number_of_processed_resources)
+        }
+        Desired::AsItIs | Desired::Nothing => (0, facts.applied.in_place()),
         Desired::Spec(_) | Desired::LastProven(..) | Desired::Closed(_) => (2, facts.applied.in_place()),
     };
     let same = before.aggregate_status == words.aggregate
@@ -127,6 +131,15 @@ fn builder_state(
         },
         since: Some(since.unwrap_or_else(|| now.clone())),
     }
+}
+
+/// Whether the built objects are reported as they were: of a paused Compute nothing is known, and of a contended one
+/// the news would flip with each repair and each undoing of it.
+fn as_before(facts: &Facts<'_>, verdict: &Verdict) -> bool {
+    let conditions = &facts.compute.status.conditions;
+    let contended =
+        verdict.contended.is_some() && conditions.iter().any(|condition| condition.type_ == "Contended");
+    *facts.desired == Desired::AsItIs || contended
 }
 
 fn resources(facts: &Facts<'_>) -> Vec<CloudKernelResource> {
@@ -263,13 +276,16 @@ fn built(verdict: &Verdict) -> (Truth, &'static str, String) {
 }
 
 fn placement_verified(facts: &Facts<'_>, verdict: &Verdict) -> (Truth, &'static str, String) {
-    if let Desired::LastProven(standing, fault) = facts.desired {
-        let truth = if fault.category == Category::ProofMismatch { Truth::False } else { Truth::Unknown };
-        let instead = match standing {
-            Some(wanted) if wanted.bound => format!("revision {} stays in force", wanted.placement.revision),
-            _ => "nothing is in force: pods that name this Compute are refused".into(),
+    if let Desired::LastProven(_, fault) = facts.desired {
+        // A mismatch in plain words: after a restart it is read back from here.
+        return match fault.why_mismatched() {
+            Some(why) => (Truth::False, fault.category.word(), why.into()),
+            None => (
+                Truth::Unknown,
+                fault.category.word(),
+                "the spec cannot be built, so nothing of it can be proven".into(),
+            ),
         };
-        return (truth, fault.category.word(), instead);
     }
     match &verdict.verified {
         Verified::Newly | Verified::Standing => (
@@ -284,11 +300,12 @@ fn placement_verified(facts: &Facts<'_>, verdict: &Verdict) -> (Truth, &'static 
 }
 
 fn pool_ready<'a>(facts: &Facts<'_>, verdict: &'a Verdict) -> (Truth, &'static str, &'a str) {
+    if let Err(fault) = facts.valid {
+        let text = "the pool is not judged while the spec cannot be built";
+        return (Truth::Unknown, fault.category.word(), text);
+    }
     match &verdict.pool {
         Some(fault) => (Truth::False, fault.category.word(), &fault.text),
-        None if facts.valid.is_err() => {
-            (Truth::Unknown, "Unknown", "the pool is not looked at while the spec cannot be built")
-        }
         None if facts.observed.pool.counts.ready > 0 && facts.observed.pool.counts.schedulable == 0 => (
             Truth::True,
             "PoolReady",
