@@ -105,10 +105,14 @@ impl Controller {
             }
             News::Failing(why) => {
                 self.context.metrics.watch_failed(what.plural());
-                let hint = if matches!(what, Watched::Computes | Watched::Placements) && why.contains("404") {
-                    "; are the CRDs installed? (poros crd | kubectl apply -f -)"
-                } else {
-                    ""
+                let hint = match what {
+                    Watched::Computes | Watched::Placements if why.contains("404") => {
+                        "; are the CRDs installed? (poros crd | kubectl apply -f -)"
+                    }
+                    Watched::Policies(_) if why.contains("404") => {
+                        "; Poros needs admissionregistration.k8s.io/v1 with MutatingAdmissionPolicy: Kubernetes 1.36 or newer"
+                    }
+                    _ => "",
                 };
                 warn!(resource = what.plural(), "watch failed, trying again: {why}{hint}");
             }

@@ -52,9 +52,9 @@ struct Source {
 }
 
 fn sources() -> Vec<Source> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let src = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
     let mut files = Vec::new();
-    let mut folders = vec![root.clone()];
+    let mut folders = vec![src.clone()];
     while let Some(folder) = folders.pop() {
         for entry in fs::read_dir(folder).unwrap() {
             let path = entry.unwrap().path();
@@ -66,7 +66,7 @@ fn sources() -> Vec<Source> {
         .into_iter()
         .filter(|path| path.extension().is_some_and(|extension| extension == "rs"))
         .map(|path| {
-            let relative = path.strip_prefix(&root).unwrap().to_path_buf();
+            let relative = path.strip_prefix(&src).unwrap().to_path_buf();
             let first = relative.iter().next().unwrap().to_str().unwrap();
             let room = first.trim_end_matches(".rs").to_owned();
             let text = fs::read_to_string(&path).unwrap();

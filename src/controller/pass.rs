@@ -88,8 +88,7 @@ async fn prove(
 async fn try_proof(context: &Context, observed: &Observed, wanted: &Wanted, target: &Target) -> Proof {
     let name = &observed.name;
     let answer = probe(&context.client, &context.options.namespace, name).await;
-    let since_change = observed.recall.changed_ago.map(|change| change.ago);
-    let proof = prove::judge(&answer, name, wanted, since_change, &context.options.settings);
+    let proof = prove::judge(&answer, observed, wanted, &context.options.settings);
     let word = match &proof {
         Proof::Proven => "proven",
         Proof::NotYet(_) => "not-yet",

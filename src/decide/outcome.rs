@@ -5,7 +5,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use crate::api::status::AggregateStatus;
-use crate::decide::applied::Applied;
+use crate::decide::applied::{Applied, State};
 use crate::decide::desired::{Desired, Wanted, held_by_users, ready_reason};
 use crate::decide::fault::{Category, Fault};
 use crate::decide::manifest::Kind;
@@ -92,7 +92,7 @@ pub fn outcome(facts: &Facts<'_>) -> Verdict {
         Desired::Nothing | Desired::Closed(_) => deleting(facts),
         Desired::LastProven(standing, fault) => {
             retry_wake(facts, fault, &mut wakes);
-            let text = format!("{}; {}", fault.text, instead(standing.as_ref()));
+            let text = format!("{}; {}", fault.text, instead(facts, standing.as_ref()));
             Outcome::FailedInBuild(Fault::new(fault.category, text))
         }
         Desired::AsItIs => as_before(facts),
@@ -104,10 +104,14 @@ pub fn outcome(facts: &Facts<'_>) -> Verdict {
 }
 
 /// What pods get while the spec cannot be in force.
-fn instead(standing: Option<&Wanted>) -> String {
-    match standing {
-        Some(wanted) if wanted.bound => format!("revision {} stays in force", wanted.placement.revision),
-        _ => "nothing is in force: pods that name this Compute are refused".into(),
+fn instead(facts: &Facts<'_>, standing: Option<&Wanted>) -> String {
+    let revision = standing.filter(|wanted| wanted.bound).map(|wanted| wanted.placement.revision);
+    match (revision, &facts.applied.binding) {
+        (Some(revision), State::InPlace) => format!("revision {revision} stays in force"),
+        (None, State::Absent) => "nothing is in force: pods that name this Compute are refused".into(),
+        (_, State::Failed(fault)) => format!("and what stands could not be mended: {}", fault.text),
+        (Some(revision), _) => format!("revision {revision} is put back in force"),
+        (None, _) => "what stands is being withdrawn".into(),
     }
 }
 

@@ -154,14 +154,18 @@ pub enum Answer {
 /// Judges the answer.
 ///
 /// Other admission adds to a pod, so its placement must *contain* what the Placement says. A pod that is not placed at
-/// all may be early: admission takes up to `patience` to act on what was applied.
-pub fn judge(
-    answer: &Answer,
-    name: &str,
-    wanted: &Wanted,
-    since_change: Option<Duration>,
-    settings: &Settings,
-) -> Proof {
+/// all may be early: admission takes up to `proof_patience` to act on what was applied. While a shared policy is absent or
+/// altered, that is what is wrong, and no content is to blame.
+pub fn judge(answer: &Answer, observed: &Observed, wanted: &Wanted, settings: &Settings) -> Proof {
+    // Before this process knew the Compute, another one may have written just now.
+    let since_change = observed.recall.changed_ago.map_or(observed.recall.known_for, |change| change.ago);
+    match found(answer, &observed.name, wanted, since_change, settings) {
+        Proof::Mismatch(why) if observed.policies.missing.is_some() => Proof::NotYet(why),
+        proof => proof,
+    }
+}
+
+fn found(answer: &Answer, name: &str, wanted: &Wanted, since_change: Duration, settings: &Settings) -> Proof {
     match answer {
         Answer::None(why) => Proof::Unreachable(why.clone()),
         // Our own policies refuse what they do not know yet.
@@ -173,20 +177,11 @@ pub fn judge(
     }
 }
 
-fn early(why: String, since_change: Option<Duration>, settings: &Settings) -> Proof {
-    match since_change {
-        Some(ago) if ago < settings.proof_patience => Proof::NotYet(why),
-        _ => Proof::Mismatch(why),
-    }
+fn early(why: String, since_change: Duration, settings: &Settings) -> Proof {
+    if since_change < settings.proof_patience { Proof::NotYet(why) } else { Proof::Mismatch(why) }
 }
 
-fn placed(
-    pod: &Value,
-    name: &str,
-    wanted: &Wanted,
-    since_change: Option<Duration>,
-    settings: &Settings,
-) -> Proof {
+fn placed(pod: &Value, name: &str, wanted: &Wanted, since_change: Duration, settings: &Settings) -> Proof {
     let mark = pod["metadata"]["annotations"][MARK_PLACED_BY].as_str().unwrap_or_default();
     let expected = format!("{name}/{}", wanted.placement.revision);
     if mark != expected {
@@ -217,4 +212,114 @@ fn placed(
 
 fn shown(value: &Value) -> String {
     if value.is_null() { "none".into() } else { value.to_string() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::api::placement::PlacementSpec;
+    use crate::decide::observed::{Change, Recall};
+
+    fn wanted() -> Wanted {
+        let placement: PlacementSpec = serde_json::from_value(json!({
+            "revision": 2, "lastRevision": 2, "closed": false,
+            "nodeSelector": {"pool": "query"},
+            "tolerations": [{"key": "dedicated", "operator": "Equal", "value": "query"}],
+        }))
+        .unwrap();
+        Wanted { placement, bound: true }
+    }
+
+    fn observed(since_change: u64) -> Observed {
+        let change = Change { ago: Duration::from_secs(since_change), pace: Pace::Slow };
+        Observed {
+            name: "query".into(),
+            compute: None,
+            placement: None,
+            binding: None,
+            pool: crate::decide::observed::Pool::default(),
+            users: crate::api::status::Users::default(),
+            policies: crate::decide::observed::Policies::default(),
+            recall: Recall { changed_ago: Some(change), ..Recall::default() },
+        }
+    }
+
+    fn judged(answer: Answer, since_change: u64) -> Proof {
+        judge(&answer, &observed(since_change), &wanted(), &Settings::default())
+    }
+
+    fn placed_pod() -> Value {
+        json!({
+            "metadata": {"annotations": {MARK_PLACED_BY: "query/2"}},
+            "spec": {
+                "nodeSelector": {"pool": "query", "more": "from others"},
+                "tolerations": [
+                    {"key": "node.kubernetes.io/not-ready", "operator": "Exists"},
+                    {"key": "dedicated", "operator": "Equal", "value": "query"},
+                ],
+            },
+        })
+    }
+
+    #[test]
+    fn a_pod_that_contains_the_placement_proves_it() {
+        assert_eq!(judged(Answer::Pod(placed_pod()), 1), Proof::Proven);
+    }
+
+    #[test]
+    fn what_differs_is_named() {
+        let check = |change: &dyn Fn(&mut Value), field: &str| {
+            let mut pod = placed_pod();
+            change(&mut pod);
+            let Proof::Mismatch(why) = judged(Answer::Pod(pod), 1) else { panic!("{field}") };
+            assert!(why.starts_with(field), "{why}");
+        };
+        check(
+            &|pod| pod["spec"]["nodeSelector"]["pool"] = "other".into(),
+            "spec.nodeSelector[pool]: expected \"query\", found \"other\"",
+        );
+        check(
+            &|pod| pod["spec"]["nodeSelector"] = json!({}),
+            "spec.nodeSelector[pool]: expected \"query\", found none",
+        );
+        check(
+            &|pod| pod["spec"]["tolerations"] = json!([]),
+            "spec.tolerations: toleration 0 of the Compute is not there",
+        );
+    }
+
+    #[test]
+    fn what_is_not_placed_yet_is_early_until_patience_ends() {
+        let unplaced = || Answer::Pod(json!({"spec": {}}));
+        let refused = || {
+            Answer::Refused(
+                "ValidatingAdmissionPolicy 'placed.poros.dataos.io' with binding denied request".into(),
+            )
+        };
+        assert!(matches!(judged(unplaced(), 14), Proof::NotYet(_)));
+        assert!(matches!(judged(refused(), 14), Proof::NotYet(_)));
+        assert!(matches!(judged(unplaced(), 15), Proof::Mismatch(_)));
+        assert!(matches!(judged(refused(), 15), Proof::Mismatch(_)));
+        let mut without_policies = observed(15);
+        without_policies.policies.missing = Some("placement is absent".into());
+        assert!(matches!(
+            judge(&unplaced(), &without_policies, &wanted(), &Settings::default()),
+            Proof::NotYet(_)
+        ));
+    }
+
+    #[test]
+    fn what_others_refuse_is_no_mismatch() {
+        let refused = Answer::Refused("exceeded quota: none, requested: pods=1".into());
+        assert!(matches!(judged(refused, 100), Proof::Blocked(_)));
+        assert!(matches!(judged(Answer::None("timeout".into()), 100), Proof::Unreachable(_)));
+    }
+
+    #[test]
+    fn proofs_are_tried_soon_and_then_seldom() {
+        let delays: Vec<_> = (0..6).map(|tries| delay(Pace::Slow, tries).as_millis()).collect();
+        assert_eq!(delays, [600, 1100, 1700, 2700, 3700, 4700]);
+        let backoffs: Vec<_> = (1..9).map(|tries| backoff(tries).as_secs()).collect();
+        assert_eq!(backoffs, [1, 2, 4, 8, 16, 32, 60, 60]);
+    }
 }

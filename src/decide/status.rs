@@ -41,6 +41,7 @@ pub fn status(facts: &Facts<'_>, verdict: &Verdict) -> ComputeStatus {
     let now = Time(facts.now);
     // A paused Compute's new generation is not acted on, and so not observed.
     let paused = *facts.desired == Desired::AsItIs;
+    let readable = facts.compute.spec.is_ok();
     let generation = if paused { before.observed_generation } else { facts.compute.generation };
     let mut status = ComputeStatus {
         aggregate_status: words.aggregate,
@@ -51,13 +52,17 @@ pub fn status(facts: &Facts<'_>, verdict: &Verdict) -> ComputeStatus {
             resources(facts)
         },
         placement: if paused { before.placement.clone() } else { placement(facts, verdict, &now) },
-        nodes: facts.compute.spec.is_ok().then(|| facts.observed.pool.counts.clone()),
-        capacity: facts
-            .compute
-            .spec
-            .is_ok()
-            .then(|| Capacity { allocatable: facts.observed.pool.allocatable.clone() }),
-        users: Some(facts.observed.users.clone()),
+        nodes: if paused {
+            before.nodes.clone()
+        } else {
+            readable.then(|| facts.observed.pool.counts.clone())
+        },
+        capacity: if paused {
+            before.capacity.clone()
+        } else {
+            readable.then(|| Capacity { allocatable: facts.observed.pool.allocatable.clone() })
+        },
+        users: if paused { before.users.clone() } else { Some(facts.observed.users.clone()) },
         conditions: conditions(facts, verdict, words, generation, &now),
         transition_seq: before.transition_seq,
         history: before.history.clone(),

@@ -51,8 +51,11 @@ struct WireCondition {
 /// The projection of a Compute. What cannot be read of it is said in `spec`, so that it degrades itself alone.
 pub fn compute(object: DynamicObject) -> Compute {
     let DynamicObject { metadata, mut data, .. } = object;
-    let annotated =
-        |key: &str| metadata.annotations.as_ref().is_some_and(|annotations| annotations.contains_key(key));
+    // Any value but "false" switches it on, as the policies read it.
+    let annotated = |key: &str| {
+        let value = metadata.annotations.as_ref().and_then(|annotations| annotations.get(key));
+        value.is_some_and(|value| value != "false")
+    };
     let part = |data: &mut serde_json::Value, key: &str| {
         data.get_mut(key).map(serde_json::Value::take).unwrap_or_default()
     };

@@ -23,7 +23,11 @@ const IDLE: Duration = Duration::from_secs(60);
 /// One story on one cluster: each part begins where the last one ended.
 async fn a_compute_costs_no_more_than_it_must() {
     let cluster = tokio::task::spawn_blocking(|| {
-        Cluster::start(Options { kwok: true, heartbeat: Duration::from_secs(10), ..Options::api_only("it-counts") })
+        Cluster::start(Options {
+            kwok: true,
+            heartbeat: Duration::from_secs(10),
+            ..Options::api_only("it-counts")
+        })
     });
     let cluster = cluster.await.unwrap();
     let client = cluster.client().await;
@@ -52,7 +56,8 @@ fn pooled(name: &str) -> serde_json::Value {
 }
 
 fn heartbeating_nodes(cluster: &Cluster) {
-    let nodes: String = (0..NODES).map(|index| node_yaml(&format!("counts-{index}"), &[("pool", "counts")], &[])).collect();
+    let nodes: String =
+        (0..NODES).map(|index| node_yaml(&format!("counts-{index}"), &[("pool", "counts")], &[])).collect();
     let file = cluster.rig.dir().join("nodes.yaml");
     std::fs::write(&file, nodes).unwrap();
     cluster.kubectl(&["apply", "--server-side", "-f", file.to_str().unwrap()]);
@@ -63,7 +68,11 @@ fn heartbeating_nodes(cluster: &Cluster) {
 async fn policies_stand(client: &Client, cluster: &Cluster) {
     create(&raw_computes(client), &pooled("counts-first")).await.unwrap();
     wait::active(client, "counts-first").await;
-    assert!(cluster.kubectl(&["get", "validatingadmissionpolicies", "-o", "name"]).contains("placed.poros.dataos.io"));
+    assert!(
+        cluster
+            .kubectl(&["get", "validatingadmissionpolicies", "-o", "name"])
+            .contains("placed.poros.dataos.io")
+    );
 }
 
 async fn a_new_compute(cluster: &Cluster, client: &Client) {
@@ -78,7 +87,11 @@ async fn a_new_compute(cluster: &Cluster, client: &Client) {
     assert_eq!(audit.writes(), expect, "a new Compute costs two children and two statuses");
     let probes = audit.probes();
     assert!((1..=3).contains(&probes), "a new Compute was proven with {probes} dry runs; 1 to 3 are allowed");
-    let reads: Vec<_> = audit.poros().into_iter().filter(|request| ["get", "list"].contains(&request.verb.as_str())).collect();
+    let reads: Vec<_> = audit
+        .poros()
+        .into_iter()
+        .filter(|request| ["get", "list"].contains(&request.verb.as_str()))
+        .collect();
     assert_eq!(reads, [], "nothing is read that the watches tell");
 }
 
@@ -86,12 +99,17 @@ async fn edits(cluster: &Cluster, client: &Client) {
     let audit = Audit::from_now(cluster);
     patch(&raw_computes(client), "counts-new", &json!({"spec": {"description": "new words"}})).await;
     wait::active(client, "counts-new").await;
-    assert_eq!(audit.writes(), [("update computes/status".to_owned(), 1)], "an edit of a description is one write");
+    assert_eq!(
+        audit.writes(),
+        [("update computes/status".to_owned(), 1)],
+        "an edit of a description is one write"
+    );
     assert_eq!(audit.probes(), 0, "and nothing to be proven");
 
     let audit = Audit::from_now(cluster);
     let tolerations = json!([{"key": "extra", "operator": "Exists"}]);
-    patch(&raw_computes(client), "counts-new", &json!({"spec": {"nodePool": {"tolerations": tolerations}}})).await;
+    patch(&raw_computes(client), "counts-new", &json!({"spec": {"nodePool": {"tolerations": tolerations}}}))
+        .await;
     wait::active(client, "counts-new").await;
     let writes = audit.writes();
     assert_eq!(writes[0], ("update computes/status".to_owned(), 2), "{writes:?}");
@@ -116,7 +134,11 @@ async fn a_restart(cluster: &Cluster, client: &Client, poros: Poros) -> Poros {
     tokio::time::sleep(Duration::from_secs(3)).await;
     let managed = |what: &str| what.contains("namespaces") || what.contains("serviceaccounts");
     let writes: Vec<_> = audit.writes().into_iter().filter(|(what, _)| !managed(what)).collect();
-    assert_eq!(writes, [], "a restart with {COMPUTES} unchanged Computes writes nothing (but the namespace that --manage-policies keeps)");
+    assert_eq!(
+        writes,
+        [],
+        "a restart with {COMPUTES} unchanged Computes writes nothing (but the namespace that --manage-policies keeps)"
+    );
     assert_eq!(audit.probes(), 0, "and proves nothing anew");
     seen_at_once(client, "after the restart").await;
     poros
@@ -127,7 +149,8 @@ async fn idleness(cluster: &Cluster, client: &Client) {
     tokio::time::sleep(IDLE).await;
     let others: Vec<_> = audit.poros().into_iter().filter(|request| request.verb != "watch").collect();
     assert_eq!(others, [], "idle, Poros asks for nothing but watches");
-    let beats = audit.all().iter().filter(|request| request.resource == "nodes/status" && request.writes()).count();
+    let beats =
+        audit.all().iter().filter(|request| request.resource == "nodes/status" && request.writes()).count();
     assert!(beats >= 2 * NODES, "only {beats} heartbeats of {NODES} nodes came: the idleness proves nothing");
     seen_at_once(client, "after a minute of idleness").await;
 }

@@ -1,5 +1,6 @@
 //! What the tests stand on: a control plane, Poros as a process, waits that say what they saw.
 
+pub mod audit;
 pub mod cluster;
 pub mod objects;
 pub mod poros;

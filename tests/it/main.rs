@@ -15,6 +15,7 @@ mod harness;
 mod kills;
 mod kstatus;
 mod proofs;
+mod report;
 mod rows;
 mod schema;
 
@@ -31,11 +32,18 @@ fn main() {
         counts::trials(),
         faults::trials(),
         kills::trials(),
+        report::trials(),
     ]
     .into_iter()
     .flatten()
     .collect();
     let conclusion = libtest_mimic::run(&arguments, trials);
+    let whole = arguments.filter.is_none() && arguments.skip.is_empty() && !arguments.list;
+    let witness = kstatus::verdict(whole);
+    match &witness {
+        Ok(versions) => println!("kstatus and the invariants held in {versions} versions of Computes"),
+        Err(broken) => eprintln!("versions of Computes that no reader should ever see:\n{broken}"),
+    }
     harness::cluster::stop_shared();
-    std::process::exit(i32::from(conclusion.has_failed()) * 101);
+    std::process::exit(i32::from(conclusion.has_failed() || witness.is_err()) * 101);
 }

@@ -1,5 +1,12 @@
 //! Proofs that fail, marks that are forged, and what keeps holding while Poros is down.
 
-use crate::trials;
+mod marks;
+mod mismatch;
+mod webhook;
 
-trials![];
+use libtest_mimic::Trial;
+
+/// All tests of proofs.
+pub fn trials() -> Vec<Trial> {
+    [marks::trials(), mismatch::trials()].into_iter().flatten().collect()
+}

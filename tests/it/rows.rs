@@ -1,18 +1,124 @@
-//! The rows of the two tables of the design, each caused on the real API server and healed.
+//! The rows of the two tables of the design, each caused on the real API server, and healed when its cause goes.
+//!
+//! Not caused here, because nothing outside of Poros can: `Internal` (a panic in a pass).
 
-use crate::harness::cluster;
-use crate::harness::objects::{compute, create, delete, node, raw_computes};
-use crate::harness::wait;
-use crate::trials;
+mod deleting;
+mod faults;
+mod policies;
+mod pool;
+mod repair;
+mod revisions;
+mod rights;
+mod stored;
+mod users;
 
-trials![a_compute_becomes_active_and_goes_without_a_trace];
+use std::sync::Once;
+use std::time::Duration;
 
-async fn a_compute_becomes_active_and_goes_without_a_trace() {
-    let client = cluster::shared().await.client().await;
-    node(&client, "rows-active-1", "rows-active", true).await;
-    create(&raw_computes(&client), &compute("rows-active")).await.unwrap();
-    let active = wait::active(&client, "rows-active").await;
-    assert_eq!(active.status.unwrap().nodes.unwrap().summary, "1/1");
-    delete(&raw_computes(&client), "rows-active").await.unwrap();
-    wait::gone(&client, "rows-active").await;
+use kube::Client;
+use libtest_mimic::Trial;
+use poros::api::compute::Compute;
+use serde_json::json;
+use xtask::rig::Options;
+
+use crate::harness::cluster::{self, Cluster};
+use crate::harness::objects::{bindings, compute, create, delete, dry_run, placements, raw_computes, with};
+use crate::harness::{until, wait};
+use crate::kstatus;
+
+/// All tests of the rows.
+pub fn trials() -> Vec<Trial> {
+    [
+        pool::trials(),
+        faults::trials(),
+        revisions::trials(),
+        repair::trials(),
+        users::trials(),
+        deleting::trials(),
+        rights::trials(),
+        policies::trials(),
+        stored::trials(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
+}
+
+static RECORDED: Once = Once::new();
+
+/// The shared control plane, with every version of its Computes recorded.
+pub async fn shared() -> &'static Cluster {
+    let cluster = cluster::shared().await;
+    RECORDED.call_once(|| kstatus::record(cluster));
+    served(&cluster.client().await).await;
+    cluster
+}
+
+/// Waits until Computes can be made: right after their CRD is, that may answer 503 for some seconds.
+pub async fn served(client: &Client) {
+    until("Computes to be served", Duration::from_secs(15), || async {
+        let made = dry_run(&raw_computes(client), &compute("rows-served")).await;
+        made.map(|_| ()).map_err(|error| error.to_string())
+    })
+    .await;
+}
+
+/// A Compute that needs no node, once it is active.
+pub async fn poolless(client: &Client, name: &str) -> Compute {
+    apply(client, &with(compute(name), "/spec/nodePool/minReadyNodes", json!(0))).await;
+    let active = wait::active(client, name).await;
+    wait::placed(client, name, 1).await;
+    active
+}
+
+/// A control plane of its own, recorded too: for what changes more than objects of own names.
+pub async fn own(name: &str) -> (Cluster, Client) {
+    let cluster = Cluster::start(Options::api_only(name));
+    kstatus::record(&cluster);
+    let client = cluster.client().await;
+    served(&client).await;
+    (cluster, client)
+}
+
+/// Makes a Compute of this manifest.
+pub async fn apply(client: &Client, manifest: &serde_json::Value) {
+    create(&raw_computes(client), manifest).await.unwrap();
+}
+
+/// Edits a Compute by a merge patch; gives back its new generation.
+pub async fn edit(client: &Client, name: &str, patch: serde_json::Value) -> i64 {
+    let edited = crate::harness::objects::patch(&raw_computes(client), name, &patch).await;
+    edited.metadata.generation.unwrap_or_default()
+}
+
+/// Deletes a Compute and waits until it and its children are gone.
+pub async fn clear(client: &Client, name: &str) {
+    delete(&raw_computes(client), name).await.unwrap();
+    wait::gone(client, name).await;
+    let left = (
+        placements(client).get_opt(name).await.unwrap().is_some(),
+        bindings(client).get_opt(&format!("poros-{name}")).await.unwrap().is_some(),
+    );
+    assert_eq!(left, (false, false), "Placement and binding of {name} are left behind");
+}
+
+/// `transitionSeq` of a Compute.
+pub fn seq(compute: &Compute) -> u64 {
+    compute.status.as_ref().map_or(0, |status| status.transition_seq)
+}
+
+/// (revision, last revision) of the Placement in the API server.
+pub async fn revision(client: &Client, name: &str) -> (u64, u64) {
+    let placement = placements(client).get(name).await.unwrap();
+    let number = |key: &str| placement.data["spec"][key].as_u64().unwrap();
+    (number("revision"), number("lastRevision"))
+}
+
+/// The reason of a condition; empty when it is absent.
+pub fn reason<'a>(compute: &'a Compute, type_: &str) -> &'a str {
+    let conditions = compute.status.iter().flat_map(|status| &status.conditions);
+    conditions
+        .into_iter()
+        .find(|condition| condition.type_ == type_)
+        .map_or("", |condition| &condition.reason)
 }

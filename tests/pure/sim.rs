@@ -270,7 +270,11 @@ impl Sim {
             Some((at, Pace::Fast)) if self.elapsed < at + Duration::from_millis(20) => {
                 Proof::NotYet("early".into())
             }
-            _ => self.admission.clone(),
+            _ => match &self.admission {
+                // As `prove::judge` has it.
+                Proof::Mismatch(why) if self.policies.missing.is_some() => Proof::NotYet(why.clone()),
+                admission => admission.clone(),
+            },
         }
     }
 

@@ -298,6 +298,11 @@ impl Drop for Rig {
     }
 }
 
+/// A port of the loopback address that nobody listens on now.
+pub fn free_port() -> Result<u16, RigError> {
+    ports::free_ports(1).map(|ports| ports.into_iter().next().unwrap_or_default())
+}
+
 /// `kubectl` for a kubeconfig; the user's own clusters are out of its sight.
 pub fn kubectl(assets: &Assets, kubeconfig: &Path) -> Command {
     let mut command = Command::new(assets.path(Tool::Kubectl));

@@ -4,6 +4,7 @@
 //! folder: two checkouts must never take each other's control plane for their own.
 
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 /// The folder of the workspace.
 pub fn root() -> PathBuf {
@@ -19,4 +20,20 @@ pub fn target() -> PathBuf {
 /// The Go module that pins and builds the control plane.
 pub fn controlplane_module() -> PathBuf {
     root().join("tools").join("controlplane")
+}
+
+/// The cargo that runs this program, at work on this workspace.
+///
+/// What `cargo run` says about the package xtask is kept from it: some build scripts look there, and
+/// would be run again in turns by a cargo typed by hand and by this one.
+pub fn cargo() -> Command {
+    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    for (name, _) in std::env::vars_os() {
+        let text = name.to_string_lossy();
+        if text.starts_with("CARGO_PKG_") || text.starts_with("CARGO_MANIFEST_") || text == "OUT_DIR" {
+            command.env_remove(&name);
+        }
+    }
+    command.current_dir(root());
+    command
 }

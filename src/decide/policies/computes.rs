@@ -48,7 +48,7 @@ pub(super) fn in_use() -> Value {
             {"name": "examples", "expression": "variables.users > 0 && has(oldObject.status.users.examples) ? ' (' + oldObject.status.users.examples.join(', ') + ')' : ''"},
         ],
         "validations": [{
-            "expression": format!("variables.users == 0 || oldObject.spec.deletionPolicy == 'Detach' || (has(oldObject.metadata.annotations) && '{ANNOTATION_DELETE_IN_USE}' in oldObject.metadata.annotations)"),
+            "expression": format!("variables.users == 0 || oldObject.spec.deletionPolicy == 'Detach' || (has(oldObject.metadata.annotations) && '{ANNOTATION_DELETE_IN_USE}' in oldObject.metadata.annotations && oldObject.metadata.annotations['{ANNOTATION_DELETE_IN_USE}'] != 'false')"),
             "messageExpression": format!("'Compute ' + oldObject.metadata.name + ' is in use by ' + string(variables.users) + (variables.users == 1 ? ' pod' : ' pods') + variables.examples + '; remove them first, or allow it: kubectl annotate compute ' + oldObject.metadata.name + ' {ANNOTATION_DELETE_IN_USE}=true'"),
             "reason": "Forbidden",
         }],

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::process::Stdio;
 use std::sync::{Mutex, OnceLock};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::api::{Api, Patch, PatchParams};
@@ -58,13 +58,24 @@ pub fn stop_shared() {
 impl Cluster {
     /// Starts a control plane of its own, and installs CRDs, namespace and account.
     pub fn start(options: Options) -> Self {
+        let cluster = Self::bare(options);
+        cluster.install_crds();
+        cluster
+    }
+
+    /// As `start`, without the CRDs.
+    pub fn bare(options: Options) -> Self {
         let rig = Rig::start(options).unwrap_or_else(|error| panic!("{}", xtask::assets::chain(&error)));
         let cluster = Self { rig };
-        cluster.kubectl(&["apply", "--server-side", "-f", concat!(env!("CARGO_MANIFEST_DIR"), "/crds")]);
         cluster.kubectl(&["create", "namespace", NAMESPACE]);
         cluster.kubectl(&["apply", "-f", concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/rbac.yaml")]);
-        cluster.await_crds();
         cluster
+    }
+
+    /// Installs the CRDs, and waits until they are served.
+    pub fn install_crds(&self) {
+        self.kubectl(&["apply", "--server-side", "-f", concat!(env!("CARGO_MANIFEST_DIR"), "/crds")]);
+        self.await_crds();
     }
 
     /// Right after a CRD is made, creating its kind may answer 404 or 503 for a while.
@@ -72,6 +83,17 @@ impl Cluster {
         let crds = ["crd/computes.poros.dataos.io", "crd/placements.poros.dataos.io"];
         self.kubectl(&[&["wait", "--for=condition=Established", "--timeout=30s"], &crds[..]].concat());
         self.kubectl(&["get", "computes,placements"]);
+        let compute = serde_json::to_string(&super::objects::compute("dry-run")).unwrap();
+        let file = self.rig.dir().join("dry-run.json");
+        std::fs::write(&file, compute).unwrap();
+        let (start, file) = (Instant::now(), file.to_string_lossy());
+        while !self.try_kubectl(&["create", "--dry-run=server", "-f", &file]) {
+            assert!(start.elapsed() < Duration::from_secs(20), "no Compute can be made");
+        }
+    }
+
+    fn try_kubectl(&self, arguments: &[&str]) -> bool {
+        self.rig.kubectl().args(arguments).output().expect("kubectl starts").status.success()
     }
 
     /// Runs kubectl as admin; panics with what it printed if it fails. Gives back its stdout.

@@ -42,10 +42,14 @@ pub enum Act {
     Kill(Point, u32),
     /// It is answered with this status, and not forwarded.
     Answer(u16),
+    /// The connection is reset, and it is not forwarded.
+    LoseRequest,
     /// It is forwarded, and the connection is reset instead of a reply.
     LoseReply,
     /// It is forwarded after this long.
     Hold(Duration),
+    /// It is forwarded, and its reply passed on after this long.
+    HoldReply(Duration),
 }
 
 /// What is done to the watches that are under way.
@@ -126,10 +130,12 @@ struct State {
     log: Vec<Seen>,
     writes: u32,
     outage: bool,
+    /// Nothing more is heard from who is killed, or is about to be.
+    deaf: bool,
     killed: bool,
 }
 
-pub(self) struct Shared {
+struct Shared {
     state: Mutex<State>,
     orders: broadcast::Sender<(Order, Option<&'static str>)>,
     start: Instant,
@@ -170,15 +176,20 @@ impl Shared {
         self.state().outage
     }
 
-    fn killed(&self) -> bool {
-        self.state().killed
+    fn deaf(&self) -> bool {
+        self.state().deaf
     }
 
-    /// Kills a process, as nothing that it could prepare for.
+    fn deafen(&self) {
+        self.state().deaf = true;
+    }
+
+    /// Kills a process, which has no chance to prepare for it.
     fn kill(&self, pid: u32) {
-        self.state().killed = true;
+        self.deafen();
         let status = std::process::Command::new("kill").args(["-KILL", &pid.to_string()]).status();
         assert!(status.is_ok_and(|status| status.success()), "kill {pid}");
+        self.state().killed = true;
     }
 }
 
@@ -201,6 +212,7 @@ impl Proxy {
                 log: Vec::new(),
                 writes: 0,
                 outage: false,
+                deaf: false,
                 killed: false,
             }),
             orders: broadcast::Sender::new(64),
@@ -236,7 +248,7 @@ impl Proxy {
     pub fn clear(&self) {
         let mut state = self.shared.state();
         state.rules.clear();
-        (state.outage, state.killed) = (false, false);
+        (state.outage, state.deaf, state.killed) = (false, false, false);
     }
 
     /// Does something to the watches under way: of one resource, or of all.
@@ -283,7 +295,7 @@ impl Proxy {
 
     /// Whether a rule killed.
     pub fn killed(&self) -> bool {
-        self.shared.killed()
+        self.shared.state().killed
     }
 
     /// All writes since, a line each.

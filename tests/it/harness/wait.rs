@@ -117,3 +117,13 @@ pub async fn refused(client: &Client, name: &str, words: &str) {
     })
     .await;
 }
+
+/// As [`active`], where an active Compute may have to be proven anew first: after a repair, or a changed policy.
+pub async fn proven(client: &Client, name: &str) -> Compute {
+    compute(client, name, "active, and proven anew", |compute| {
+        let observed = compute.status.as_ref().map(|status| status.observed_generation);
+        let now = observed == compute.metadata.generation;
+        now && words(compute) == "active/built Active" && condition(compute, "PlacementVerified") == "True"
+    })
+    .await
+}

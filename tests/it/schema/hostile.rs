@@ -36,7 +36,8 @@ async fn refuse(cases: Vec<Case>) {
         let (code, message, fields) = refusal(result);
         let named = fields.iter().any(|found| found == field) && message.contains(field);
         if code != 422 || !named {
-            wrong.push(format!("{what}: expected 422 and {field}, got {code} and {fields:?}: {message:.400}"));
+            wrong
+                .push(format!("{what}: expected 422 and {field}, got {code} and {fields:?}: {message:.400}"));
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
@@ -101,9 +102,9 @@ async fn bad_selectors_are_refused() {
         ("a value with a newline", "a\n".into(), pool),
     ];
     let keys = keys.into_iter().map(|(what, key)| -> Case { (what, SELECTOR, json!({key: "x"}), pool) });
-    let values = values.into_iter().map(|(what, value, field)| -> Case {
-        (what, SELECTOR, json!({"pool": value}), field)
-    });
+    let values = values
+        .into_iter()
+        .map(|(what, value, field)| -> Case { (what, SELECTOR, json!({"pool": value}), field) });
     let counts: Vec<Case> = vec![
         ("no pair", SELECTOR, json!({}), pool),
         ("33 pairs", SELECTOR, selector(33), pool),
@@ -140,7 +141,12 @@ async fn bad_tolerations_are_refused() {
         ("33 of them", TOLERATIONS, tolerations(33), all),
         ("10,000 of them", TOLERATIONS, tolerations(10_000), all),
         ("one twice", TOLERATIONS, json!([{"key": "a"}, {"key": "a"}]), all),
-        ("one twice, its default spelled out", TOLERATIONS, json!([{"key": "a"}, {"key": "a", "operator": "Equal"}]), all),
+        (
+            "one twice, its default spelled out",
+            TOLERATIONS,
+            json!([{"key": "a"}, {"key": "a", "operator": "Equal"}]),
+            all,
+        ),
     ])
     .await;
 }
@@ -163,7 +169,12 @@ async fn wrong_types_are_refused() {
         ("a number for a key", TOLERATIONS, json!([{"key": 1}]), "spec.nodePool.tolerations[0].key"),
         ("a string for a number", "/spec/nodePool/minReadyNodes", json!("1"), "spec.nodePool.minReadyNodes"),
         ("a fraction of a node", "/spec/nodePool/minReadyNodes", json!(1.5), "spec.nodePool.minReadyNodes"),
-        ("a string for seconds", "/spec/progressDeadlineSeconds", json!("5m"), "spec.progressDeadlineSeconds"),
+        (
+            "a string for seconds",
+            "/spec/progressDeadlineSeconds",
+            json!("5m"),
+            "spec.progressDeadlineSeconds",
+        ),
         ("a string for the tags", "/spec/tags", json!("tag"), "spec.tags"),
         ("a number for a tag", "/spec/tags", json!([1]), "spec.tags[0]"),
         ("a map for the description", "/spec/description", json!({}), "spec.description"),
@@ -232,7 +243,11 @@ async fn what_is_just_within_the_bounds_is_taken() {
         ("the longest taint key", TOLERATIONS, json!([{"key": key, "operator": "Exists"}])),
         ("Exists with an empty value", TOLERATIONS, json!([{"key": "a", "operator": "Exists", "value": ""}])),
         ("Equal without a value", TOLERATIONS, json!([{"key": "a", "effect": "NoExecute"}])),
-        ("two that differ by their effect", TOLERATIONS, json!([{"key": "a", "effect": "NoExecute"}, {"key": "a"}])),
+        (
+            "two that differ by their effect",
+            TOLERATIONS,
+            json!([{"key": "a", "effect": "NoExecute"}, {"key": "a"}]),
+        ),
         ("no node at all", "/spec/nodePool/minReadyNodes", json!(0)),
         ("100,000 nodes", "/spec/nodePool/minReadyNodes", json!(100_000)),
         ("one second", "/spec/progressDeadlineSeconds", json!(1)),

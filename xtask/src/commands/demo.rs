@@ -1,15 +1,22 @@
 //! `cargo xtask demo`.
 
-use std::time::Duration;
-
-use serde_json::Value;
-use xtask::assets::{Plan, Settings};
-use xtask::demo::{Scene, StepError, Story};
+use xtask::assets::{Plan, Settings, Tool};
+use xtask::demo::Story;
 use xtask::report::{Report, Terminal};
-use xtask::rig::{Options, Rig, Taint, node_yaml};
+use xtask::rig::{Options, Rig, free_port};
 use xtask::signals;
 
-use super::Ended;
+use super::{Ended, quoted, say};
+use poros::Poros;
+
+mod computes;
+mod deletes;
+mod edits;
+mod faults;
+mod nodes;
+mod pods;
+mod poros;
+mod seen;
 
 /// How the demo ends.
 #[derive(Debug, clap::Args)]
@@ -19,52 +26,73 @@ pub(crate) struct Arguments {
     once: bool,
 }
 
-const USAGE: &str = "
-Now it is yours. In another terminal:";
-
 pub(crate) fn run(arguments: &Arguments) -> Ended {
+    say("Poros turns a pool of nodes into a name that pods can rely on. Here it does so on a real control\n\
+         plane, all of it on this machine; no cluster of yours is touched.\n");
     let mut report = Terminal::new();
     let settings = Settings::from_environment();
     let plan = Plan::make(&settings)?;
-    report.line(&plan.table().text());
+    if !plan.is_complete() {
+        report.line(&plan.table().text());
+    }
     let assets = plan.carry_out(&settings, &mut report)?;
+    let poros = Poros { program: poros::build()?, port: free_port()? };
     signals::listen()?;
     let rig = Rig::start_with(Options::whole("demo"), assets, &mut report)?;
-    let mut story = Story::new(rig);
-    story.step("Five nodes in two pools, played by KWOK", nodes);
-    Ok(story.end(arguments.once, USAGE, || ())?)
+    let usage = usage(&rig, &poros);
+    Ok(play(Story::new(rig), &poros).end(arguments.once, &usage)?)
 }
 
-fn nodes(scene: &Scene<'_>) -> Result<(), StepError> {
-    let taint = Taint { key: "dedicated", value: "query", effect: "NoSchedule" };
-    let query = (1..=3).map(|n| {
-        node_yaml(&format!("query-{n}"), &[("dataos.io/purpose", "query")], std::slice::from_ref(&taint))
-    });
-    let runnable =
-        (1..=2).map(|n| node_yaml(&format!("runnable-{n}"), &[("dataos.io/purpose", "runnable")], &[]));
-    let manifests: String = query.chain(runnable).collect();
-    let file = scene.write("nodes.yaml", &manifests)?;
-    scene.run(&format!("kubectl apply -f {file}"))?;
-    scene.until("5 nodes are Ready and take pods", Duration::from_mins(1), &["nodes"], |list| {
-        let nodes = list["items"].as_array().map(Vec::as_slice).unwrap_or_default();
-        let waiting: Vec<&str> = nodes
-            .iter()
-            .filter(|node| !is_open(node))
-            .filter_map(|node| node["metadata"]["name"].as_str())
-            .collect();
-        if nodes.len() == 5 && waiting.is_empty() {
-            return Ok(());
-        }
-        Err(format!("{} nodes, not Ready or still tainted as such: {}", nodes.len(), waiting.join(", ")))
-    })?;
-    scene.run("kubectl get nodes -L dataos.io/purpose").map(drop)
+/// The story, step by step.
+fn play(mut story: Story, poros: &Poros) -> Story {
+    story.step("Five nodes join it, in two pools", nodes::join);
+    story.step("It learns what a Compute is", computes::define);
+    story.step("Poros runs beside it", |scene| poros.run(scene));
+    story.step("Two manifests give the two pools a name", computes::apply);
+    story.step("Both are active, and proven to place pods", computes::are_active);
+    story.step("A Deployment names a Compute, and its pods land on that pool", pods::land);
+    story.step("A pool breaks, and its Compute says so", nodes::break_pool);
+    story.step("The pool heals, and so does its Compute", nodes::heal_pool);
+    story.step("A manifest that cannot be built is told what is wrong with it", faults::apply_unbuildable);
+    story.step("A pod that names it is refused", faults::refuse_pod);
+    story.step("The manifest is mended, and the same pod is let in", faults::mend);
+    story.step("A bad edit does not disturb what is in force", edits::spoil);
+    story.step("The edit is taken back: active again, same revision", edits::take_back);
+    story.step("Someone deletes what Poros built, and it comes back", edits::drift);
+    story.step("A Compute in use cannot be deleted", deletes::refuse);
+    story.step("Once nothing uses it, it goes and leaves nothing behind", deletes::delete);
+    story
 }
 
-/// Ready, and the controller manager has lifted the taint that every new node carries.
-fn is_open(node: &Value) -> bool {
-    let list = |value: &Value| value.as_array().cloned().unwrap_or_default();
-    let ready = |condition: &Value| condition["type"] == "Ready" && condition["status"] == "True";
-    let closed =
-        |taint: &Value| taint["key"].as_str().is_some_and(|key| key.starts_with("node.kubernetes.io/"));
-    list(&node["status"]["conditions"]).iter().any(ready) && !list(&node["spec"]["taints"]).iter().any(closed)
+/// What a stranger can do next, in a terminal that knows nothing yet.
+fn usage(rig: &Rig, poros: &Poros) -> String {
+    format!(
+        "
+Now it is yours. In another terminal:
+
+  export KUBECONFIG={}
+  alias kubectl={}
+
+Look around:
+  kubectl get computes -w
+  kubectl describe compute reports
+  kubectl explain compute.spec.nodePool
+
+Change things; the first brings query-default back:
+  kubectl apply -f {}
+  kubectl edit compute runnable-default
+  kubectl run hello --image=nginx --labels=poros.dataos.io/compute=runnable-default
+  kubectl delete node runnable-1 runnable-2
+
+See Poros at work:
+  tail -f {}
+  curl http://127.0.0.1:{}/metrics
+
+Ctrl-C stops everything.",
+        quoted(rig.kubeconfig()),
+        quoted(rig.assets().path(Tool::Kubectl)),
+        quoted(&xtask::workspace::root().join("examples")),
+        quoted(&poros::log(rig)),
+        poros.port,
+    )
 }

@@ -10,7 +10,7 @@ use xtask::report::{Report, Terminal};
 use xtask::rig::Options;
 use xtask::rig::standing::Standing;
 
-use super::{Ended, lock, say, standing_folder, standing_kubeconfig};
+use super::{Ended, lock, quoted, say, standing_folder, standing_kubeconfig};
 
 pub(crate) fn run() -> Ended {
     let mut report = Terminal::new();
@@ -53,11 +53,4 @@ fn tell(kubectl: &Path) {
     say(&format!("\n  export KUBECONFIG={}", quoted(&standing_kubeconfig())));
     say(&format!("  alias kubectl={}", quoted(kubectl)));
     say("\nNodes are objects: apply one and KWOK makes it Ready. Stop it all with: cargo xtask down");
-}
-
-/// For a shell: quoted only where it must be.
-fn quoted(path: &Path) -> String {
-    let text = path.display().to_string();
-    let plain = |letter: char| letter.is_ascii_alphanumeric() || "/._-+".contains(letter);
-    if text.chars().all(plain) { text } else { format!("'{}'", text.replace('\'', "'\\''")) }
 }

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use super::RigError;
 use super::layout::{Layout, file};
+use super::probe::tail;
 use super::process::{ProcessError, Signal, signal_stranger};
 
 const POLL: Duration = Duration::from_millis(10);
@@ -48,6 +49,16 @@ impl Companion {
     /// Its pid.
     pub fn pid(&self) -> u32 {
         self.child.id()
+    }
+
+    /// What it is called.
+    pub fn name(&self) -> &'static str {
+        self.name
+    }
+
+    /// The last lines of what it printed.
+    pub fn last_words(&self) -> String {
+        tail(&self.log)
     }
 
     /// What it prints, on both streams; a second start under this name adds to it.

@@ -114,7 +114,7 @@ fn address(component: Component, port: u16) -> String {
 }
 
 /// The end of a log.
-fn tail(log: &Path) -> String {
+pub(super) fn tail(log: &Path) -> String {
     let bytes = std::fs::read(log).unwrap_or_default();
     let text = String::from_utf8_lossy(&bytes);
     let lines: Vec<&str> = text.lines().collect();

@@ -9,7 +9,9 @@ use xtask::rig::Options;
 
 use super::Proxy;
 use crate::harness::cluster::Cluster;
+use crate::harness::objects::{compute, create, delete, node, raw_computes};
 use crate::harness::poros::Poros;
+use crate::harness::wait;
 
 static IDLE: Mutex<Vec<Cluster>> = Mutex::new(Vec::new());
 
@@ -25,27 +27,50 @@ pub const SHORT: [&str; 6] = [
 
 /// A control plane and a proxy in front of it.
 pub struct Stage {
-    cluster: Option<Cluster>,
     pub proxy: Proxy,
     /// As admin, past the proxy.
     pub client: Client,
+    lease: Lease,
 }
 
 impl Stage {
     /// Takes an idle control plane, or starts one.
     pub async fn new() -> Self {
         let idle = IDLE.lock().unwrap().pop();
-        Self::on(idle.unwrap_or_else(|| Cluster::start(Options::api_only("it-faults")))).await
+        if let Some(cluster) = idle {
+            return Self::on(cluster).await;
+        }
+        let stage = Self::on(Cluster::start(Options::api_only("it-faults"))).await;
+        stage.warm_up().await;
+        stage
+    }
+
+    /// A control plane that no other test gets, because this one leaves it changed.
+    pub async fn alone() -> Self {
+        let mut stage = Self::on(Cluster::start(Options::api_only("it-faults-alone"))).await;
+        stage.lease.again = false;
+        stage
+    }
+
+    /// Has the shared policies installed and acted on: what a test then sees is its own doing.
+    async fn warm_up(&self) {
+        let poros = self.poros();
+        node(&self.client, "warm-up", "warm-up", true).await;
+        create(&raw_computes(&self.client), &compute("warm-up")).await.unwrap();
+        wait::active(&self.client, "warm-up").await;
+        delete(&raw_computes(&self.client), "warm-up").await.unwrap();
+        wait::gone(&self.client, "warm-up").await;
+        poros.kill();
     }
 
     /// Builds the stage on this control plane.
     pub async fn on(cluster: Cluster) -> Self {
         let (proxy, client) = (Proxy::start(&cluster).await, cluster.client().await);
-        Self { cluster: Some(cluster), proxy, client }
+        Self { lease: Lease { cluster: Some(cluster), again: true }, proxy, client }
     }
 
     pub fn cluster(&self) -> &Cluster {
-        self.cluster.as_ref().unwrap()
+        self.lease.cluster.as_ref().unwrap()
     }
 
     /// Starts a Poros that comes through the proxy and installs the policies, and waits until it is ready.
@@ -61,9 +86,16 @@ impl Stage {
     }
 }
 
-impl Drop for Stage {
+struct Lease {
+    cluster: Option<Cluster>,
+    /// Whether others may have it after this test.
+    again: bool,
+}
+
+impl Drop for Lease {
     fn drop(&mut self) {
-        if let Some(cluster) = self.cluster.take().filter(|_| !std::thread::panicking()) {
+        let sound = self.again && !std::thread::panicking();
+        if let Some(cluster) = self.cluster.take().filter(|_| sound) {
             IDLE.lock().unwrap().push(cluster);
         }
     }

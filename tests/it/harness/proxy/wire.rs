@@ -70,8 +70,9 @@ pub(super) async fn accept(listener: TcpListener, tls: TlsAcceptor, upstream: Up
             let Ok(stream) = tls.accept(stream).await else { return };
             let service = service_fn(|request| answer(request, &upstream, &shared));
             // An error of the service is meant: it closes the connection without a reply.
-            let _ =
-                hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
+            let _ = hyper::server::conn::http1::Builder::new()
+                .serve_connection(TokioIo::new(stream), service)
+                .await;
         });
     }
 }
@@ -85,7 +86,7 @@ async fn answer(
         return Err("the API server cannot be reached".into());
     }
     // What a killed process had still sent is lost with it.
-    if shared.killed() {
+    if shared.deaf() {
         return never().await;
     }
     let (head, body) = request.into_parts();
@@ -99,6 +100,7 @@ async fn answer(
             return never().await;
         }
         Some(Act::Answer(code)) => return Ok(refusal(code)),
+        Some(Act::LoseRequest) => return Err("the request is lost".into()),
         Some(Act::Hold(time)) => tokio::time::sleep(time).await,
         _ => {}
     }
@@ -119,13 +121,14 @@ async fn answer(
         Some(Act::Kill(Point::AfterReply, pid)) => {
             let shared = shared.clone();
             // Nothing that Poros sends after it read the reply gets through.
-            shared.state().killed = true;
+            shared.deafen();
             tokio::spawn(async move {
                 tokio::time::sleep(READ).await;
                 shared.kill(pid);
             });
         }
         Some(Act::LoseReply) => return Err("the reply is lost".into()),
+        Some(Act::HoldReply(time)) => tokio::time::sleep(time).await,
         _ => {}
     }
     Ok(Response::from_parts(head, whole(body)))
