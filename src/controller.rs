@@ -20,7 +20,7 @@ use crate::controller::context::{Context, Options};
 use crate::controller::memory::Next;
 use crate::controller::pass::pass;
 use crate::controller::queue::Queue;
-use crate::decide::policies;
+use crate::decide::policies::{self, SharedKind};
 use crate::telemetry::Metrics;
 use crate::world::Change;
 
@@ -61,11 +61,10 @@ impl Controller {
         for what in Watched::ALL {
             let controller = self.clone();
             tasks.spawn(async move {
-                let teller = controller.clone();
-                crate::cluster::watch::run(controller.context.client.clone(), what, move |news| {
-                    teller.hear(what, news);
-                })
-                .await;
+                let (holder, teller) = (controller.clone(), controller.clone());
+                let held = move || holder.held(what);
+                let tell = move |news| teller.hear(what, news);
+                crate::cluster::watch::run(controller.context.client.clone(), what, held, tell).await;
             });
         }
         if self.context.options.manage_policies {
@@ -91,6 +90,15 @@ impl Controller {
             );
         }
         tasks.shutdown().await;
+    }
+
+    /// The names that are known of, of the resources that this process writes itself.
+    fn held(&self, what: Watched) -> Vec<String> {
+        match what {
+            Watched::Placements => self.context.world().placements(),
+            Watched::Policies(SharedKind::MutatingBinding) => self.context.world().bindings(),
+            Watched::Computes | Watched::Nodes | Watched::Pods | Watched::Policies(_) => Vec::new(),
+        }
     }
 
     fn hear(&self, what: Watched, news: News) {

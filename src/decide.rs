@@ -19,3 +19,4 @@ pub mod quantity;
 pub mod status;
 pub mod truth;
 pub mod validate;
+pub mod verdict;

@@ -124,9 +124,14 @@ impl World {
         &self.policies
     }
 
-    /// The Computes, in no order.
-    pub fn computes(&self) -> impl Iterator<Item = &Arc<Compute>> {
-        self.computes.values()
+    /// The names of the Placements that are known of.
+    pub fn placements(&self) -> Vec<String> {
+        self.placements.keys().cloned().collect()
+    }
+
+    /// The names of the bindings that are known of, of those that bear the name of a Compute's.
+    pub fn bindings(&self) -> Vec<String> {
+        self.bindings.keys().cloned().collect()
     }
 }
 

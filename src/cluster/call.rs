@@ -39,7 +39,7 @@ impl CallError {
     /// Sorts an error of the client.
     fn of(error: kube::Error) -> Self {
         let kube::Error::Api(status) = error else { return Self::Unreachable(Box::new(error)) };
-        let message = status.message.clone();
+        let message = without_user(&status.message);
         match status.code {
             // RBAC says "cannot"; admission refuses with 403 too, but is no lack of a permission.
             403 if message.contains(" cannot ") => Self::Forbidden(message),
@@ -59,6 +59,15 @@ impl CallError {
             source = error.source();
         }
         text
+    }
+}
+
+/// Without the dump of the asking user (` and user &{…} `) that some refusals carry: it tells nobody anything.
+fn without_user(message: &str) -> String {
+    let Some((before, rest)) = message.split_once(" and user &{") else { return message.to_owned() };
+    match rest.split_once("} ") {
+        Some((_, after)) => format!("{before}: Poros {after}"),
+        None => before.to_owned(),
     }
 }
 

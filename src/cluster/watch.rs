@@ -75,24 +75,35 @@ pub enum News {
     Failing(String),
 }
 
-/// Watches for ever, and tells each news.
-pub async fn run(client: Client, what: Watched, tell: impl Fn(News) + Send) {
+/// Watches for ever, and tells each news. `held` gives the names that are known of now, by the watch or otherwise.
+pub async fn run(
+    client: Client,
+    what: Watched,
+    held: impl Fn() -> Vec<String> + Send,
+    tell: impl Fn(News) + Send,
+) {
     let everything = Config::default();
     match what {
         Watched::Computes => {
-            supervise(resources::computes(&client), everything, tell, |name, object| {
+            supervise(resources::computes(&client), everything, held, tell, |name, object| {
                 Some(Change::Compute(name, object.map(|object| Box::new(project::compute(object)))))
             })
             .await;
         }
         Watched::Placements => {
-            supervise(resources::children(&client, Kind::Placement), everything, tell, |name, object| {
-                Some(Change::Placement(name, object.map(|object| Box::new(project::child(object)))))
-            })
+            supervise(
+                resources::children(&client, Kind::Placement),
+                everything,
+                held,
+                tell,
+                |name, object| {
+                    Some(Change::Placement(name, object.map(|object| Box::new(project::child(object)))))
+                },
+            )
             .await;
         }
         Watched::Nodes => {
-            supervise(resources::nodes(&client), everything, tell, |name, object| {
+            supervise(resources::nodes(&client), everything, held, tell, |name, object| {
                 Some(Change::Node(name, object.map(|object| Box::new(project::node(object)))))
             })
             .await;
@@ -100,7 +111,7 @@ pub async fn run(client: Client, what: Watched, tell: impl Fn(News) + Send) {
         Watched::Pods => {
             let unfinished =
                 everything.labels(LABEL_COMPUTE).fields("status.phase!=Succeeded,status.phase!=Failed");
-            supervise(resources::pods(&client), unfinished, tell, |name, object| {
+            supervise(resources::pods(&client), unfinished, held, tell, |name, object| {
                 Some(Change::Pod(name, object.and_then(|object| project::pod(&object))))
             })
             .await;
@@ -111,7 +122,7 @@ pub async fn run(client: Client, what: Watched, tell: impl Fn(News) + Send) {
                 .filter(|shared| shared.kind == kind)
                 .map(|shared| shared.name)
                 .collect();
-            supervise(resources::shared(&client, kind), everything, tell, move |name, object| {
+            supervise(resources::shared(&client, kind), everything, held, tell, move |name, object| {
                 if ours.contains(name.as_str()) {
                     return Some(Change::Shared((kind, name), object.map(project::shared)));
                 }
@@ -128,6 +139,7 @@ pub async fn run(client: Client, what: Watched, tell: impl Fn(News) + Send) {
 async fn supervise<K>(
     api: Api<K>,
     config: Config,
+    held: impl Fn() -> Vec<String> + Send,
     tell: impl Fn(News) + Send,
     project: impl Fn(String, Option<K>) -> Option<Change> + Send,
 ) where
@@ -164,7 +176,12 @@ async fn supervise<K>(
                 }
             };
             match event {
-                Event::Init => listed.clear(),
+                Event::Init => {
+                    listed.clear();
+                    // What this process wrote itself is known before its watch tells of it; the list that is about to be
+                    // asked for must hold it, or it is gone.
+                    known.extend(held());
+                }
                 Event::InitApply(object) => {
                     let name = key(&object);
                     listed.insert(name.clone());

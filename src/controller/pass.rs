@@ -14,12 +14,13 @@ use crate::controller::memory::Next;
 use crate::decide::applied::Applied;
 use crate::decide::desired::{Desired, Wanted, desired};
 use crate::decide::observed::{Compute, Observed, Proof, Target};
-use crate::decide::outcome::{Facts, outcome};
+use crate::decide::outcome::outcome;
 use crate::decide::plan::{Plan, plan};
 use crate::decide::prove::{self, When};
 use crate::decide::status::{Worth, status, stored_time, worth};
 use crate::decide::truth::Outcome;
 use crate::decide::validate::validate;
+use crate::decide::verdict::{Facts, Verdict};
 use crate::world::Change;
 
 /// Makes a pass.
@@ -103,12 +104,7 @@ async fn try_proof(context: &Context, observed: &Observed, wanted: &Wanted, targ
 }
 
 /// Writes the status if it says something new, and lets a deleted Compute go.
-async fn report(
-    context: &Context,
-    facts: &Facts<'_>,
-    verdict: &crate::decide::outcome::Verdict,
-    next: &mut Next,
-) {
+async fn report(context: &Context, facts: &Facts<'_>, verdict: &Verdict, next: &mut Next) {
     let (name, compute) = (&facts.observed.name, facts.compute);
     let new = status(facts, verdict);
     let mut stored = None;

@@ -121,7 +121,7 @@ fn rejection(observed: &Observed, compute: &Compute, content: &Content) -> Optio
 }
 
 /// How the last proof failed, by the stored status.
-fn said_mismatch(compute: &Compute) -> &str {
+pub fn said_mismatch(compute: &Compute) -> &str {
     let conditions = &compute.status.conditions;
     let verified = conditions.iter().find(|condition| condition.type_ == "PlacementVerified");
     verified.map_or("", |condition| &condition.message)

@@ -2,78 +2,17 @@
 
 use std::time::Duration;
 
-use jiff::Timestamp;
-
-use crate::api::status::AggregateStatus;
-use crate::decide::applied::{Applied, State};
+use crate::api::status::{AggregateStatus, Stage};
+use crate::decide::applied::State;
 use crate::decide::desired::{Desired, Wanted, held_by_users, ready_reason};
 use crate::decide::fault::{Category, Fault};
 use crate::decide::manifest::Kind;
-use crate::decide::observed::{Compute, Observed, Proof, Settings, Target};
-use crate::decide::plan::{Plan, REPAIRS_UNTIL_CONTENDED};
+use crate::decide::observed::Proof;
+use crate::decide::plan::REPAIRS_UNTIL_CONTENDED;
 use crate::decide::pool;
 use crate::decide::prove;
 use crate::decide::truth::Outcome;
-use crate::decide::validate::Valid;
-
-/// All that the outcome is drawn from.
-#[derive(Clone, Copy, Debug)]
-pub struct Facts<'a> {
-    /// What was observed.
-    pub observed: &'a Observed,
-    /// The Compute of it.
-    pub compute: &'a Compute,
-    /// The spec, or what is wrong with it.
-    pub valid: &'a Result<Valid, Fault>,
-    /// What should stand.
-    pub desired: &'a Desired,
-    /// What was to be written.
-    pub plan: &'a Plan,
-    /// What stands now.
-    pub applied: &'a Applied,
-    /// What is to be proven; none while nothing is to be in force.
-    pub target: Option<&'a Target>,
-    /// What came of the proof in this pass, or of the last one of the same target.
-    pub proof: Option<&'a Proof>,
-    /// How long a pass that wants to prove something is to wait before it tries.
-    pub prove_in: Option<Duration>,
-    /// How long things may last.
-    pub settings: &'a Settings,
-    /// The time.
-    pub now: Timestamp,
-}
-
-/// The outcome, and what is to be said beside it.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Verdict {
-    /// The outcome.
-    pub outcome: Outcome,
-    /// Whether what stands is proven to place pods.
-    pub verified: Verified,
-    /// What is wrong with the pool, as far as it counts.
-    pub pool: Option<Fault>,
-    /// What others did to the built objects and is not undone and proven yet.
-    pub drifted: Option<String>,
-    /// What a rival keeps doing.
-    pub contended: Option<String>,
-    /// When to look again, if nothing happens before.
-    pub wake: Option<Duration>,
-}
-
-/// Whether what stands is proven to place pods.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Verified {
-    /// Now, in this pass.
-    Newly,
-    /// Earlier; the status says so.
-    Standing,
-    /// Not yet, or not again yet.
-    Pending(String),
-    /// It could not be tried.
-    Blocked(String),
-    /// It is not.
-    Failed(String),
-}
+use crate::decide::verdict::{Facts, Verdict, Verified};
 
 /// Draws the outcome.
 pub fn outcome(facts: &Facts<'_>) -> Verdict {
@@ -264,7 +203,7 @@ fn as_before(facts: &Facts<'_>) -> Outcome {
     let fault = || Fault::new(Category::of_word(reason).unwrap_or(Category::Internal), info.clone());
     match (status.aggregate_status, status.builder_state.stage) {
         (AggregateStatus::Active, _) => Outcome::Active { info },
-        (AggregateStatus::Error, crate::api::status::Stage::Building) => Outcome::FailedAfterBuild(fault()),
+        (AggregateStatus::Error, Stage::Building) => Outcome::FailedAfterBuild(fault()),
         (AggregateStatus::Error, _) => Outcome::FailedInBuild(fault()),
         _ => Outcome::Building { reason: "Paused", info: "paused before it was built".into() },
     }
@@ -299,6 +238,18 @@ fn building(
             Outcome::FailedAfterBuild(fault)
         }
     };
+    // Without its policy a binding cannot even be written: the cause is told, not its effect.
+    let effect = facts.applied.fault().is_none_or(|fault| fault.category == Category::ApplyFailed);
+    if let Some(text) = facts.observed.policies.missing.as_ref().filter(|_| effect) {
+        let missing_for = facts.observed.recall.policies_missing_for;
+        if missing_for >= facts.settings.policy_grace {
+            return failed(Fault::new(Category::PolicyMissing, text.clone()));
+        }
+        wakes.at(facts.settings.policy_grace.saturating_sub(missing_for));
+        if facts.applied.fault().is_some() {
+            return deadline.waiting(facts, "PolicyMissing", text.clone());
+        }
+    }
     if let Some(fault) = facts.applied.fault() {
         return match fault.category {
             Category::ApplyFailed if !deadline.passed => {
@@ -307,19 +258,16 @@ fn building(
             _ => failed(fault.clone()),
         };
     }
-    if let Some(text) = facts.observed.policies.missing.as_ref() {
-        let missing_for = facts.observed.recall.policies_missing_for;
-        if missing_for >= facts.settings.policy_grace {
-            return failed(Fault::new(Category::PolicyMissing, text.clone()));
-        }
-        wakes.at(facts.settings.policy_grace.saturating_sub(missing_for));
-    }
     match verified {
         Verified::Newly | Verified::Standing => {}
         Verified::Failed(why) => {
             return failed(Fault::mismatch(why));
         }
-        Verified::Pending(why) if !proven => {
+        // An error is over when the proof passes, not when it is tried.
+        Verified::Pending(_) if stays_error(facts, proven) => return as_before(facts),
+        Verified::Pending(why)
+            if !proven || facts.compute.status.aggregate_status == AggregateStatus::Error =>
+        {
             return Outcome::Building { reason: "Building", info: why.clone() };
         }
         Verified::Pending(_) => {}
@@ -349,6 +297,21 @@ fn building(
         _ => format!("revision {revision} is in force"),
     };
     Outcome::Active { info }
+}
+
+/// Whether the error in the status stands until the proof passes: one of the built objects, while it is repaired and
+/// proven; or a failed proof of this very generation, while it is tried again.
+fn stays_error(facts: &Facts<'_>, proven: bool) -> bool {
+    let status = &facts.compute.status;
+    match (status.aggregate_status, status.builder_state.stage) {
+        (AggregateStatus::Error, Stage::Building) => proven,
+        (AggregateStatus::Error, Stage::Error) => {
+            !proven
+                && status.observed_generation == facts.compute.generation
+                && ready_reason(facts.compute) == Some(Category::ProofMismatch.word())
+        }
+        _ => false,
+    }
 }
 
 fn blocked(why: &str) -> String {

@@ -62,7 +62,7 @@ pub fn when(
         return When::Proven;
     }
     if let Some(pace) = just_wrote {
-        return When::In(delay(pace, 0));
+        return When::In(delays(pace)[0]);
     }
     let recall = &observed.recall;
     // A repair is proven again although the status still says it is: what stood in between is unknown.
@@ -77,8 +77,11 @@ pub fn when(
     if failed {
         return spaced(recall.probed_ago, backoff(recall.probes));
     }
-    let due = delay(change.pace, recall.probes);
-    if change.ago >= due { When::Now } else { When::In(due.saturating_sub(change.ago)) }
+    match delays(change.pace).get(recall.probes as usize) {
+        Some(due) if change.ago < *due => When::In(due.saturating_sub(change.ago)),
+        Some(_) => When::Now,
+        None => spaced(recall.probed_ago, backoff(recall.probes - 2)),
+    }
 }
 
 fn spaced(last: Option<Duration>, interval: Duration) -> When {
@@ -88,19 +91,15 @@ fn spaced(last: Option<Duration>, interval: Duration) -> When {
     }
 }
 
-/// Time from a change to the n-th try.
-fn delay(pace: Pace, tries: u32) -> Duration {
-    let table = match pace {
+/// Times from a change to the first tries.
+fn delays(pace: Pace) -> [Duration; 3] {
+    match pace {
         Pace::Slow => SLOW,
         Pace::Fast => FAST,
-    };
-    match table.get(tries as usize) {
-        Some(delay) => *delay,
-        None => table[2] + Duration::from_secs(u64::from(tries - 2).min(60)),
     }
 }
 
-/// Time between tries of a proof that something else refuses: 1 s, doubling to 1 min.
+/// Time between tries after the first ones, and of a proof that something else refuses: 1 s, doubling to 1 min.
 fn backoff(tries: u32) -> Duration {
     Duration::from_secs((1u64 << tries.saturating_sub(1).min(6)).min(60))
 }
@@ -317,8 +316,27 @@ mod tests {
 
     #[test]
     fn proofs_are_tried_soon_and_then_seldom() {
-        let delays: Vec<_> = (0..6).map(|tries| delay(Pace::Slow, tries).as_millis()).collect();
-        assert_eq!(delays, [600, 1100, 1700, 2700, 3700, 4700]);
+        let tried = |ago, probes, probed_ago| {
+            let mut observed = observed(0);
+            observed.recall.changed_ago = Some(Change { ago: Duration::from_millis(ago), pace: Pace::Slow });
+            (observed.recall.probes, observed.recall.probed_ago) =
+                (probes, Some(Duration::from_millis(probed_ago)));
+            let compute = crate::world::project::compute(
+                serde_json::from_value(json!({"metadata": {"name": "query"}})).unwrap(),
+            );
+            let wanted = wanted();
+            let target = target(&observed, &compute, &wanted);
+            when(&observed, &compute, &Desired::Spec(wanted), &target, None)
+        };
+        assert_eq!(tried(100, 0, 0), When::In(Duration::from_millis(500)));
+        assert_eq!(tried(600, 0, 0), When::Now);
+        assert_eq!(tried(700, 1, 100), When::In(Duration::from_millis(400)));
+        assert_eq!(tried(1800, 3, 100), When::In(Duration::from_millis(900)), "then 1 s apart, 2 s, ...");
+        assert_eq!(
+            tried(600_000, 100, 100),
+            When::In(Duration::from_millis(59_900)),
+            "and never more than one a minute"
+        );
         let backoffs: Vec<_> = (1..9).map(|tries| backoff(tries).as_secs()).collect();
         assert_eq!(backoffs, [1, 2, 4, 8, 16, 32, 60, 60]);
     }

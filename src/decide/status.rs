@@ -10,10 +10,10 @@ use crate::api::status::{
     PlacementStatus, ResourceStatus, Transition,
 };
 use crate::decide::applied::{Applied, State};
-use crate::decide::desired::{Desired, ready_reason};
+use crate::decide::desired::{Desired, ready_reason, said_mismatch};
 use crate::decide::manifest::Kind;
-use crate::decide::outcome::{Facts, Verdict, Verified};
 use crate::decide::truth::{Outcome, Truth, Words, words};
+use crate::decide::verdict::{Facts, Verdict, Verified};
 
 /// How many transitions a status remembers.
 const HISTORY: usize = 8;
@@ -298,6 +298,10 @@ fn placement_verified(facts: &Facts<'_>, verdict: &Verdict) -> (Truth, &'static 
             "Proven",
             "a dry-run pod that names this Compute came back placed as it says".into(),
         ),
+        // While a failed proof is tried again, it is a failed proof.
+        Verified::Pending(_) if matches!(verdict.outcome, Outcome::FailedInBuild(_)) => {
+            (Truth::False, "ProofMismatch", said_mismatch(facts.compute).into())
+        }
         Verified::Pending(why) => (Truth::Unknown, "ProofPending", why.clone()),
         Verified::Blocked(why) => (Truth::Unknown, "ProofBlocked", why.clone()),
         Verified::Failed(why) => (Truth::False, "ProofMismatch", why.clone()),

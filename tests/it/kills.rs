@@ -74,7 +74,7 @@ async fn campaign(workflow: Workflow) {
     println!("{word}: {plans} plans, {} failed, {:.0} s", failed.len(), begin.elapsed().as_secs_f64());
     assert!(failed.is_empty(), "of {plans} plans these failed:\n{}", failed.join("\n"));
     drop(standing);
-    nothing_is_left(&stage).await;
+    nothing_is_left(&stage, &format!("{word}-")).await;
 }
 
 /// The next Poros: it finds the policies installed, and writes nothing that the plan did not call for.
@@ -112,11 +112,12 @@ fn first_difference(path: &str, expect: &Value, found: &Value) -> String {
 }
 
 /// Every run ended with a delete, so nothing that Poros built may stand.
-async fn nothing_is_left(stage: &Stage) {
-    let ours = ListParams::default().labels("app.kubernetes.io/managed-by=poros,poros.dataos.io/compute");
+async fn nothing_is_left(stage: &Stage, of: &str) {
+    let ours = ListParams::default().labels("app.kubernetes.io/managed-by=poros");
     for api in [placements(&stage.client), bindings(&stage.client)] {
         let left = api.list(&ours).await.unwrap().items;
-        let names: Vec<_> = left.iter().filter_map(|object| object.metadata.name.as_ref()).collect();
+        let names = left.iter().filter_map(|object| object.metadata.name.as_ref());
+        let names: Vec<_> = names.filter(|name| name.trim_start_matches("poros-").starts_with(of)).collect();
         assert!(names.is_empty(), "left behind: {names:?}");
     }
 }

@@ -16,12 +16,13 @@ use poros::decide::applied::{Applied, Pace, State};
 use poros::decide::desired::{Desired, desired};
 use poros::decide::manifest::{Kind, Manifest};
 use poros::decide::observed::{Child, Compute, Observed, Policies, Pool, Proof, Recall, Settings};
-use poros::decide::outcome::{Facts, Verdict, outcome};
+use poros::decide::outcome::outcome;
 use poros::decide::plan::{Action, Plan, plan};
 use poros::decide::prove::{self, When};
 use poros::decide::status::{Worth, status, worth};
 use poros::decide::truth::Outcome;
 use poros::decide::validate::validate;
+use poros::decide::verdict::{Facts, Verdict};
 use poros::world::project;
 use serde_json::{Value, json};
 

@@ -6,11 +6,11 @@ use poros::decide::applied::{Applied, State};
 use poros::decide::desired::desired;
 use poros::decide::fault::{Category, Fault};
 use poros::decide::observed::{Compute, Observed, Recall, Settings};
-use poros::decide::outcome::{Facts, Verdict, Verified};
 use poros::decide::plan::plan;
 use poros::decide::status::{Worth, status, worth};
-use poros::decide::truth::{Outcome, words};
+use poros::decide::truth::{Outcome, Truth, words};
 use poros::decide::validate::validate;
+use poros::decide::verdict::{Facts, Verdict, Verified};
 
 use crate::sim::{Sim, spec};
 
@@ -101,21 +101,18 @@ fn report(compute: &Compute, outcome: &Outcome, second: i64) -> (ComputeStatus, 
 #[test]
 fn every_outcome_after_every_state_is_written_as_the_table_says() {
     let unseen = Sim::new().compute.unwrap();
-    let mut states = vec![unseen.clone()];
+    let mut befores = vec![unseen.clone()];
     for before in outcomes() {
         let (status, _) = report(&unseen, &before, 100);
-        states.push(Compute { status, ..unseen.clone() });
+        befores.push(Compute { status, ..unseen.clone() });
     }
-    for state in &states {
+    for state in &befores {
         for outcome in outcomes() {
             let (new, value) = report(state, &outcome, 200);
             let row = words(&outcome);
             assert_eq!((new.aggregate_status, new.builder_state.stage), (row.aggregate, row.stage));
             let condition = |type_: &str| new.conditions.iter().find(|condition| condition.type_ == type_);
-            assert_eq!(
-                condition("Ready").map(|ready| ready.status.as_str()),
-                row.ready.map(|ready| ready.word())
-            );
+            assert_eq!(condition("Ready").map(|ready| ready.status.as_str()), row.ready.map(Truth::word));
             assert_eq!(condition("Reconciling").is_some(), row.reconciling);
             assert_eq!(condition("Stalled").is_some(), row.stalled);
             assert_eq!(condition("Deleting").is_some(), row.deleting);
@@ -155,7 +152,7 @@ fn every_outcome_after_every_state_is_written_as_the_table_says() {
 fn active_with_stage_error_cannot_be_written() {
     for outcome in outcomes() {
         let row = words(&outcome);
-        let ready = row.ready == Some(poros::decide::truth::Truth::True);
+        let ready = row.ready == Some(Truth::True);
         assert_eq!(ready, row.aggregate == AggregateStatus::Active, "only Active is Ready");
         assert!(row.stage != Stage::Error || row.aggregate == AggregateStatus::Error);
         assert!(!(row.reconciling && row.stalled));

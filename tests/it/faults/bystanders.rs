@@ -44,7 +44,8 @@ async fn a_broken_one_an_undecodable_one_and_a_rival_cost_fifty_others_nothing()
             }
         })
     };
-    wait::compute(client, "rival", "contended", |compute| wait::condition(compute, "Contended") == "True").await;
+    wait::compute(client, "rival", "contended", |compute| wait::condition(compute, "Contended") == "True")
+        .await;
 
     let names: Vec<String> = (0..50).map(|index| format!("bystander-{index}")).collect();
     for name in &names {
@@ -60,7 +61,8 @@ async fn a_broken_one_an_undecodable_one_and_a_rival_cost_fifty_others_nothing()
     until("the undecodable one to say so", LIMIT, || async {
         let compute = computes.get("undecodable").await.map_err(|error| error.to_string())?;
         let status = &compute.data["status"];
-        let reason = status["conditions"].as_array().and_then(|all| all.iter().find(|one| one["type"] == "Ready"));
+        let reason =
+            status["conditions"].as_array().and_then(|all| all.iter().find(|one| one["type"] == "Ready"));
         let reason = reason.map(|ready| ready["reason"].clone());
         let said = status["aggregateStatus"] == "error" && reason == Some(json!("Undecodable"));
         if said { Ok(()) } else { Err(status.to_string()) }
@@ -69,8 +71,10 @@ async fn a_broken_one_an_undecodable_one_and_a_rival_cost_fifty_others_nothing()
     rival.abort();
 
     settled(client, "rival", 1).await;
-    patch(&computes, "broken", &json!({"spec": {"dataplane": "hub", "nodePool": {"minReadyNodes": 0}}})).await;
-    patch(&computes, "undecodable", &json!({"spec": {"purpose": "query", "nodePool": {"minReadyNodes": 0}}})).await;
+    patch(&computes, "broken", &json!({"spec": {"dataplane": "hub", "nodePool": {"minReadyNodes": 0}}}))
+        .await;
+    patch(&computes, "undecodable", &json!({"spec": {"purpose": "query", "nodePool": {"minReadyNodes": 0}}}))
+        .await;
     for name in ["broken", "undecodable"] {
         settled(client, name, 1).await;
     }

@@ -8,8 +8,8 @@ use serde_json::{Value, json};
 
 use super::{LIMIT, childless, pool, settled};
 use crate::harness::objects::{compute, computes, create, delete, patch, placements, raw_computes, with};
-use crate::harness::proxy::{Act, Seen};
 use crate::harness::proxy::stage::Stage;
+use crate::harness::proxy::{Act, Seen};
 use crate::harness::{until, wait};
 use crate::trials;
 

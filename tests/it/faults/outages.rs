@@ -27,6 +27,16 @@ fn readyz(poros: &Poros) -> u16 {
     code
 }
 
+/// Creates it as soon as the API server takes it: one that has just started refuses Computes for some seconds, until it
+/// has told its policies of the CRD.
+async fn make(client: &kube::Client, value: &serde_json::Value) {
+    until("a Compute to be taken", LIMIT, || async {
+        let made = create(&raw_computes(client), value).await;
+        made.map(|_| ()).map_err(|error| error.to_string())
+    })
+    .await;
+}
+
 async fn an_api_server_that_is_killed_while_computes_are_built_and_edited_hurts_none() {
     let stage = Stage::new().await;
     let (rig, client) = (&stage.cluster().rig, &stage.client);
@@ -43,7 +53,7 @@ async fn an_api_server_that_is_killed_while_computes_are_built_and_edited_hurts_
             }
         }
         for index in 0..4 {
-            create(&computes, &compute(&name("old", index))).await.unwrap();
+            make(client, &compute(&name("old", index))).await;
         }
         for index in 0..4 {
             settled(client, &name("old", index), 1).await;
@@ -118,7 +128,11 @@ async fn without_the_crds_poros_waits_and_says_so() {
     .await;
     until("the log to say how to mend it", SOON, || async {
         let log = poros.log_text();
-        if log.contains("are the CRDs installed? (poros crd | kubectl apply -f -)") { Ok(()) } else { Err(log) }
+        if log.contains("are the CRDs installed? (poros crd | kubectl apply -f -)") {
+            Ok(())
+        } else {
+            Err(log)
+        }
     })
     .await;
     assert_eq!(poros.get("/healthz").unwrap().0, 200);

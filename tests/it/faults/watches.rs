@@ -98,7 +98,10 @@ async fn watches_that_are_refused_as_expired_begin_anew_with_a_list() {
     assert_eq!(served, 0, "no watch was to be served");
     let mark = stage.proxy.mark();
     stage.proxy.clear();
-    stage.proxy.await_count("all watches to begin again", mark, WATCHES, |seen| seen.watch && seen.done()).await;
+    stage
+        .proxy
+        .await_count("all watches to begin again", mark, WATCHES, |seen| seen.watch && seen.done())
+        .await;
     is_seen(&stage, "gone", "after watches were served again").await;
 }
 

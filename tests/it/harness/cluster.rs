@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::process::Stdio;
 use std::sync::{Mutex, OnceLock};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::api::{Api, Patch, PatchParams};
@@ -82,18 +82,19 @@ impl Cluster {
     fn await_crds(&self) {
         let crds = ["crd/computes.poros.dataos.io", "crd/placements.poros.dataos.io"];
         self.kubectl(&[&["wait", "--for=condition=Established", "--timeout=30s"], &crds[..]].concat());
-        self.kubectl(&["get", "computes,placements"]);
-        let compute = serde_json::to_string(&super::objects::compute("dry-run")).unwrap();
-        let file = self.rig.dir().join("dry-run.json");
-        std::fs::write(&file, compute).unwrap();
-        let (start, file) = (Instant::now(), file.to_string_lossy());
-        while !self.try_kubectl(&["create", "--dry-run=server", "-f", &file]) {
-            assert!(start.elapsed() < Duration::from_secs(20), "no Compute can be made");
+        let example = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/runnable-default.yaml");
+        let start = std::time::Instant::now();
+        loop {
+            let mut kubectl = self.rig.kubectl();
+            let output =
+                kubectl.args(["create", "--dry-run=server", "-f", example]).output().expect("kubectl starts");
+            if output.status.success() {
+                return;
+            }
+            let seen = String::from_utf8_lossy(&output.stderr);
+            assert!(start.elapsed() < Duration::from_secs(30), "Computes are not served: {seen}");
+            std::thread::sleep(Duration::from_millis(100));
         }
-    }
-
-    fn try_kubectl(&self, arguments: &[&str]) -> bool {
-        self.rig.kubectl().args(arguments).output().expect("kubectl starts").status.success()
     }
 
     /// Runs kubectl as admin; panics with what it printed if it fails. Gives back its stdout.

@@ -101,8 +101,10 @@ async fn what_a_pod_brings_along_is_kept_and_nothing_is_doubled() {
     let tolerations = placed.data["spec"]["tolerations"].as_array().unwrap();
     let of = |key: &str| tolerations.iter().filter(|toleration| toleration["key"] == key).count();
     assert_eq!((of("spot"), of("own"), of("dedicated")), (1, 1, 1), "{tolerations:?}");
-    let added: Vec<_> =
-        tolerations.iter().filter(|t| !t["key"].as_str().unwrap().starts_with("node.kubernetes.io/")).collect();
+    let added: Vec<_> = tolerations
+        .iter()
+        .filter(|t| !t["key"].as_str().unwrap().starts_with("node.kubernetes.io/"))
+        .collect();
     assert_eq!(added.len(), 3, "{tolerations:?}");
     clear(&client, name).await;
 }

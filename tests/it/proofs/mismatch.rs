@@ -44,7 +44,8 @@ async fn a_new_compute_is_refused_until_the_webhook_goes(client: &Client, stripp
     assert!(bindings(client).get_opt(&format!("poros-{name}")).await.unwrap().is_none(), "it is withdrawn");
     // It stays so while the cause does: tries that fail again are no transitions.
     tokio::time::sleep(Duration::from_secs(7)).await;
-    let still = wait::compute(client, name, "error/error", |compute| condition(compute, "Stalled") == "True").await;
+    let still =
+        wait::compute(client, name, "error/error", |compute| condition(compute, "Stalled") == "True").await;
     assert_eq!(wait::words(&still), "error/error ProofMismatch");
     assert_eq!(seq(&still), seq(&failed), "{:?}", still.status.unwrap().history);
     stripper.stop().await;
@@ -67,7 +68,10 @@ async fn an_edit_that_fails_its_proof_is_taken_back(client: &Client, stripper: &
     edit(client, name, to("spoilt", "other")).await;
     let failed = wait::says(client, name, "error/error ProofMismatch").await;
     assert!(info(&failed).contains("spec.tolerations"), "{}", info(&failed));
-    assert!(info(&failed).contains("revision 1 stays in force"), "{}", info(&failed));
+    let put_back =
+        wait::compute(client, name, "put back", |compute| info(compute).contains("stays in force")).await;
+    assert!(info(&put_back).ends_with("; revision 1 stays in force"), "{}", info(&put_back));
+    assert_eq!(seq(&put_back), seq(&failed));
     let pod = wait::placed(client, name, 1).await;
     assert_eq!(pod["spec"]["nodeSelector"], json!({"pool": name}));
     assert!(pod["spec"]["tolerations"].as_array().unwrap().iter().any(|t| t["key"] == "fine"), "{pod}");

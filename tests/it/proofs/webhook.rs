@@ -112,7 +112,8 @@ impl Stripper {
 async fn answer(request: Request<Incoming>, key: &str) -> Result<Response<Full<Bytes>>, Infallible> {
     let body = request.into_body().collect().await.map(|body| body.to_bytes()).unwrap_or_default();
     let review: Value = serde_json::from_slice(&body).unwrap_or_default();
-    let tolerations = review["request"]["object"]["spec"]["tolerations"].as_array().cloned().unwrap_or_default();
+    let tolerations =
+        review["request"]["object"]["spec"]["tolerations"].as_array().cloned().unwrap_or_default();
     let kept: Vec<_> = tolerations.iter().filter(|toleration| toleration["key"] != key).collect();
     let mut response = json!({"uid": review["request"]["uid"], "allowed": true});
     if kept.len() < tolerations.len() {

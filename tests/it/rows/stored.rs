@@ -29,8 +29,10 @@ async fn relax(client: &Client) {
         ..JSONSchemaProps::default()
     };
     let schema = crd.spec.versions[0].schema.as_mut().unwrap();
-    schema.open_api_v3_schema.as_mut().unwrap().properties =
-        Some(["spec", "status"].map(|part| (part.to_owned(), anything.clone())).into());
+    let properties = schema.open_api_v3_schema.as_mut().unwrap().properties.as_mut().unwrap();
+    // The default of the status stays: without it kstatus would read what Poros has not seen as done.
+    let status = JSONSchemaProps { default: properties["status"].default.clone(), ..anything.clone() };
+    *properties = [("spec".to_owned(), anything), ("status".to_owned(), status)].into();
     api.replace(name, &PostParams::default(), &crd).await.unwrap();
     until("the schema to be served", Duration::from_secs(15), || async {
         let bad = with(compute("stored-probe"), "/spec/nodePool", json!("anything"));

@@ -4,14 +4,14 @@
 use std::sync::Mutex;
 use std::time::Duration;
 
-use kube::Client;
+use kube::{Client, ResourceExt as _};
 use xtask::rig::Options;
 
 use super::Proxy;
 use crate::harness::cluster::Cluster;
-use crate::harness::objects::{compute, create, delete, node, raw_computes};
+use crate::harness::objects::{compute, create, delete, dry_run, node, raw_computes};
 use crate::harness::poros::Poros;
-use crate::harness::wait;
+use crate::harness::{until, wait};
 
 static IDLE: Mutex<Vec<Cluster>> = Mutex::new(Vec::new());
 
@@ -48,6 +48,7 @@ impl Stage {
     /// A control plane that no other test gets, because this one leaves it changed.
     pub async fn alone() -> Self {
         let mut stage = Self::on(Cluster::start(Options::api_only("it-faults-alone"))).await;
+        stage.warm_up().await;
         stage.lease.again = false;
         stage
     }
@@ -55,6 +56,14 @@ impl Stage {
     /// Has the shared policies installed and acted on: what a test then sees is its own doing.
     async fn warm_up(&self) {
         let poros = self.poros();
+        // At first the policies are not acted on, and then, for some seconds, they know no Compute: the API server
+        // answers 503 until it has told them of the CRD.
+        until("admission to act on Computes", Duration::from_secs(30), || async {
+            let made = dry_run(&raw_computes(&self.client), &compute("warm-up")).await;
+            let made = made.map_err(|error| error.to_string())?;
+            if made.finalizers().is_empty() { Err("no finalizer is set".to_owned()) } else { Ok(()) }
+        })
+        .await;
         node(&self.client, "warm-up", "warm-up", true).await;
         create(&raw_computes(&self.client), &compute("warm-up")).await.unwrap();
         wait::active(&self.client, "warm-up").await;
