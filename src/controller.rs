@@ -122,7 +122,7 @@ impl Controller {
                     }
                     _ => "",
                 };
-                warn!(resource = what.plural(), "watch failed, trying again: {why}{hint}");
+                warn!("the watch of {} failed, trying again: {why}{hint}", what.plural());
             }
         }
     }

@@ -6,7 +6,7 @@ pub mod nodes;
 pub mod project;
 pub mod users;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use crate::api::names::compute_of_binding;
@@ -44,6 +44,8 @@ pub struct World {
     pods: Pods,
     shared: BTreeMap<(SharedKind, String), Stored>,
     policies: Policies,
+    /// By Compute: uids that went since it was last observed. A reply that is heard late must not bring them back.
+    departed: HashMap<String, HashSet<String>>,
 }
 
 impl World {
@@ -56,9 +58,11 @@ impl World {
     pub fn apply(&mut self, change: Change) -> Vec<String> {
         match change {
             Change::Compute(name, compute) => self.compute(name, compute),
-            Change::Placement(name, child) => child_changed(&mut self.placements, &name, child, &name),
+            Change::Placement(name, child) => {
+                child_changed(&mut self.placements, &mut self.departed, &name, child, &name)
+            }
             Change::Binding(name, child) => match compute_of_binding(&name) {
-                Some(compute) => child_changed(&mut self.bindings, &name, child, compute),
+                Some(compute) => child_changed(&mut self.bindings, &mut self.departed, &name, child, compute),
                 None => Vec::new(),
             },
             Change::Node(name, node) => self.nodes.apply(name, node.map(|node| *node)),
@@ -67,10 +71,30 @@ impl World {
         }
     }
 
+    /// Takes in the answer to a write of this process. What went in the meantime stays gone.
+    pub fn apply_own(&mut self, change: Change) {
+        let stored = match &change {
+            Change::Compute(name, Some(compute)) => Some((name.as_str(), &compute.uid)),
+            Change::Placement(name, Some(child)) => Some((name.as_str(), &child.uid)),
+            Change::Binding(name, Some(child)) => {
+                compute_of_binding(name).map(|compute| (compute, &child.uid))
+            }
+            _ => None,
+        };
+        let late = stored.is_some_and(|(compute, uid)| {
+            self.departed.get(compute).is_some_and(|departed| departed.contains(uid))
+        });
+        if !late {
+            self.apply(change);
+        }
+    }
+
     fn compute(&mut self, name: String, compute: Option<Box<Compute>>) -> Vec<String> {
         let Some(compute) = compute else {
             self.nodes.forget(&name);
-            return if self.computes.remove(&name).is_some() { vec![name] } else { Vec::new() };
+            let Some(gone) = self.computes.remove(&name) else { return Vec::new() };
+            self.departed.entry(name.clone()).or_default().insert(gone.uid.clone());
+            return vec![name];
         };
         let stale = self.computes.get(&name).is_some_and(|known| {
             **known == *compute || older(&compute.resource_version, &known.resource_version)
@@ -104,7 +128,8 @@ impl World {
     }
 
     /// All that a pass over this name looks at; what passes remember is added by who keeps it.
-    pub fn observe(&self, name: &str) -> Observed {
+    pub fn observe(&mut self, name: &str) -> Observed {
+        self.departed.remove(name);
         let placement = self.placements.get(name).cloned();
         let revision = placement.as_ref().and_then(|child| child.spec["revision"].as_u64());
         Observed {
@@ -137,6 +162,7 @@ impl World {
 
 fn child_changed(
     children: &mut HashMap<String, Arc<Child>>,
+    departed: &mut HashMap<String, HashSet<String>>,
     name: &str,
     child: Option<Box<Child>>,
     compute: &str,
@@ -144,7 +170,8 @@ fn child_changed(
     let concerned = || vec![compute.to_owned()];
     match child {
         None => {
-            if children.remove(name).is_some() {
+            if let Some(gone) = children.remove(name) {
+                departed.entry(compute.to_owned()).or_default().insert(gone.uid.clone());
                 return concerned();
             }
         }
@@ -166,5 +193,51 @@ fn older(version: &str, known: &str) -> bool {
     match (version.parse::<u64>(), known.parse::<u64>()) {
         (Ok(version), Ok(known)) => version < known,
         _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn object(uid: &str, version: &str) -> kube::api::DynamicObject {
+        serde_json::from_value(json!({"metadata": {"name": "query", "uid": uid, "resourceVersion": version}}))
+            .unwrap()
+    }
+
+    fn placement(uid: &str, version: &str) -> Change {
+        Change::Placement("query".into(), Some(Box::new(project::child(object(uid, version)))))
+    }
+
+    #[test]
+    fn an_event_that_changes_nothing_or_comes_late_ends_here() {
+        let mut world = World::new();
+        assert_eq!(world.apply(placement("a", "5")), ["query"]);
+        assert!(world.apply(placement("a", "5")).is_empty(), "an echo");
+        assert!(world.apply(placement("a", "4")).is_empty(), "older than what is known");
+        assert_eq!(world.apply(placement("a", "10")), ["query"], "versions compare as numbers");
+    }
+
+    #[test]
+    fn a_reply_that_is_heard_late_does_not_bring_back_what_went() {
+        let mut world = World::new();
+        world.observe("query");
+        world.apply(placement("a", "5"));
+        world.apply(Change::Placement("query".into(), None));
+        world.apply_own(placement("a", "5"));
+        assert!(world.observe("query").placement.is_none());
+        world.apply_own(placement("b", "7"));
+        assert!(world.observe("query").placement.is_some(), "another one of that name is another one");
+        assert!(world.departed.is_empty());
+    }
+
+    #[test]
+    fn a_binding_concerns_its_compute_and_no_shared_one_does() {
+        let mut world = World::new();
+        let binding =
+            |name: &str| Change::Binding(name.into(), Some(Box::new(project::child(object("a", "5")))));
+        assert_eq!(world.apply(binding("poros-query")), ["query"]);
+        assert!(world.apply(binding("marks.poros.dataos.io")).is_empty());
     }
 }

@@ -20,6 +20,8 @@ use crate::world::{Change, project};
 /// The API server ends each watch after this long, and the client takes one that is silent for 5 s more as dead. It
 /// goes on from where it was, so this costs one request a minute and no list.
 const WATCH_TIMEOUT_SECONDS: u32 = 60;
+/// Each watch is begun anew with a list after one to two times this long: the net under all that a watch may have missed.
+const AUDIT_AFTER: Duration = Duration::from_secs(3600);
 /// After so many failures in a row a watch is begun anew with a list: kube's watcher would try the same version for
 /// ever when a watch is refused with "410 Gone" before it starts.
 const FAILURES_UNTIL_ANEW: u32 = 4;
@@ -157,8 +159,9 @@ async fn supervise<K>(
         let mut events = pin!(watcher::watcher(api.clone(), config.clone()));
         let mut listed: HashSet<String> = HashSet::new();
         let mut failures = 0;
+        let audit = tokio::time::Instant::now() + between(AUDIT_AFTER, AUDIT_AFTER * 2);
         while failures < FAILURES_UNTIL_ANEW {
-            let Some(event) = events.next().await else { break };
+            let Ok(Some(event)) = tokio::time::timeout_at(audit, events.next()).await else { break };
             let event = match event {
                 Ok(event) => event,
                 Err(error) => {
@@ -218,17 +221,37 @@ fn key<K: Resource>(object: &K) -> String {
     }
 }
 
+/// A time between two, at random, so that the watches of many replicas do not begin anew at once.
+fn between(least: Duration, most: Duration) -> Duration {
+    use std::hash::{BuildHasher, RandomState};
+    let share = RandomState::new().hash_one(()) % 1000;
+    least + (most.saturating_sub(least)) * u32::try_from(share).unwrap_or_default() / 1000
+}
+
+/// Why a watch fails: what the API server said, or the error with its causes. kube's own texts repeat their sources.
 fn reason(error: &watcher::Error) -> String {
-    let mut text = error.to_string();
-    // kube's own texts repeat their sources; only what they leave out is added.
-    let mut source = std::error::Error::source(error);
-    while let Some(error) = source {
-        let part = error.to_string();
-        if !text.contains(&part) {
-            text.push_str(": ");
-            text.push_str(&part);
+    use watcher::Error;
+    match error {
+        Error::InitialListFailed(kube::Error::Api(status))
+        | Error::WatchStartFailed(kube::Error::Api(status))
+        | Error::WatchFailed(kube::Error::Api(status)) => said(status),
+        Error::WatchError(status) => said(status),
+        error => {
+            let mut text = error.to_string();
+            let mut source = std::error::Error::source(error);
+            while let Some(error) = source {
+                let part = error.to_string();
+                if !text.contains(&part) {
+                    text.push_str(": ");
+                    text.push_str(&part);
+                }
+                source = error.source();
+            }
+            text
         }
-        source = error.source();
     }
-    text
+}
+
+fn said(status: &kube::core::Status) -> String {
+    format!("{} (status {})", status.message, status.code)
 }

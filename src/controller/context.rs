@@ -54,7 +54,7 @@ impl Context {
         self.metrics.wrote(changes.len());
         let mut world = self.world();
         for change in changes {
-            world.apply(change);
+            world.apply_own(change);
         }
     }
 }

@@ -165,8 +165,8 @@ fn failed(name: &str, what: &str, error: &CallError, next: &mut Next) {
     match error {
         // Somebody wrote in between; the watch tells what.
         CallError::Conflict(_) => next.conflict = true,
-        // It is gone; the watch tells that too.
-        CallError::NotFound(_) => {}
+        // It is gone; the watch tells that, or the next look does.
+        CallError::NotFound(_) => next.retry = true,
         error => {
             warn!(compute = name, "{what}, trying again: {}", error.chain());
             next.retry = true;

@@ -80,9 +80,16 @@ pub async fn own(name: &str) -> (Cluster, Client) {
     (cluster, client)
 }
 
-/// Makes a Compute of this manifest.
+/// Makes a Compute of this manifest. Right after a policy on Computes is made, that may answer 503 once more.
 pub async fn apply(client: &Client, manifest: &serde_json::Value) {
-    create(&raw_computes(client), manifest).await.unwrap();
+    until("the Compute to be taken", Duration::from_secs(15), || async {
+        match create(&raw_computes(client), manifest).await {
+            Ok(_) => Ok(()),
+            Err(kube::Error::Api(status)) if status.code == 503 => Err(status.message),
+            Err(error) => panic!("{error}"),
+        }
+    })
+    .await;
 }
 
 /// Edits a Compute by a merge patch; gives back its new generation.

@@ -71,6 +71,9 @@ async fn an_api_server_that_is_killed_while_computes_are_built_and_edited_hurts_
             settled(client, &name("old", index), 2).await;
             settled(client, &name("new", index), 1).await;
         }
+        std::fs::write("/tmp/wf/poros.log", poros.log_text()).unwrap();
+        std::fs::write("/tmp/wf/proxy.log", stage.proxy.since(0).iter().map(|s| s.to_string()).collect::<Vec<_>>().join("\n")).unwrap();
+        if round == 0 { return; }
     }
     wait::says(client, "killed-pending", "pending/building AwaitingPool").await;
     pool(client, "killed-pending").await;

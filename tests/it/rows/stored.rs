@@ -10,7 +10,7 @@ use kube::api::{Api, PostParams};
 use serde_json::{Value, json};
 
 use super::{apply, clear, edit, own, poolless, seq};
-use crate::harness::objects::{compute, create, dry_run, placements, raw_computes, with};
+use crate::harness::objects::{compute, dry_run, placements, raw_computes, with};
 use crate::harness::poros::Poros;
 use crate::harness::until;
 use crate::harness::wait::{self, condition, info};
@@ -115,7 +115,7 @@ async fn in_build(client: &Client, name: &str, category: &str, part: &Value, wor
     for (key, value) in part.as_object().unwrap() {
         manifest["spec"][key] = value.clone();
     }
-    create(&raw_computes(client), &manifest).await.unwrap();
+    apply(client, &manifest).await;
     let failed = raw_says(client, name, &format!("error/error {category}")).await;
     let said = failed["builderState"]["info"].as_str().unwrap();
     assert!(said.contains(words), "{words:?} is not in: {said}");
