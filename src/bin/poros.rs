@@ -82,6 +82,9 @@ struct Patience {
     /// A shared policy may be absent or altered this long
     #[arg(long, env = "POROS_POLICY_GRACE", default_value = "60", value_name = "SECONDS", value_parser = seconds)]
     policy_grace: Duration,
+    /// Poros may lack a permission this long: an API server that has just started refuses everybody for a moment
+    #[arg(long, env = "POROS_FORBIDDEN_GRACE", default_value = "10", value_name = "SECONDS", value_parser = seconds)]
+    forbidden_grace: Duration,
     /// A proof that cannot be made holds a new Compute back this long
     #[arg(long, env = "POROS_PROOF_BLOCKED_GRACE", default_value = "30", value_name = "SECONDS", value_parser = seconds)]
     proof_blocked_grace: Duration,
@@ -167,6 +170,7 @@ async fn serve(arguments: Run) -> Result<(), Failure> {
     let Patience {
         pool_grace,
         policy_grace,
+        forbidden_grace,
         proof_blocked_grace,
         proof_patience,
         contended_quiet,
@@ -177,6 +181,7 @@ async fn serve(arguments: Run) -> Result<(), Failure> {
         dataplane: arguments.dataplane,
         pool_grace,
         policy_grace,
+        forbidden_grace,
         proof_blocked_grace,
         proof_patience,
         contended_quiet,

@@ -157,7 +157,9 @@ impl Memories {
             memory.repairs += 1;
             memory.repaired = Some(now);
         }
-        let trouble = applied.fault().is_some_and(|fault| fault.category == Category::ApplyFailed);
+        let trouble = applied
+            .fault()
+            .is_some_and(|fault| matches!(fault.category, Category::ApplyFailed | Category::Forbidden));
         memory.trouble_since = if trouble { memory.trouble_since.or(Some(now)) } else { None };
     }
 

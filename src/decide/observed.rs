@@ -24,6 +24,8 @@ pub struct Settings {
     pub pool_grace: Duration,
     /// A shared policy may be absent or altered this long.
     pub policy_grace: Duration,
+    /// Poros may lack a permission this long.
+    pub forbidden_grace: Duration,
     /// A proof that cannot be made holds a new Compute back this long.
     pub proof_blocked_grace: Duration,
     /// Admission may take this long to act on what was applied before a missing placement counts as wrong.
@@ -42,6 +44,7 @@ impl Default for Settings {
             dataplane: "hub".into(),
             pool_grace: Duration::from_secs(10),
             policy_grace: Duration::from_secs(60),
+            forbidden_grace: Duration::from_secs(10),
             proof_blocked_grace: Duration::from_secs(30),
             proof_patience: Duration::from_secs(15),
             contended_quiet: Duration::from_secs(60),

@@ -1,4 +1,5 @@
-//! Times and memory, told and never asserted: `POROS_REPORT=1 cargo test --release --test it -- report`.
+//! Times and memory, told and never asserted:
+//! `cargo build --release && POROS_REPORT=1 POROS_BINARY=$PWD/target/release/poros cargo test --test it -- report`.
 //!
 //! Listed only when asked for. Noisy machines make noisy numbers: compare within one run.
 
@@ -35,7 +36,7 @@ async fn of_times_and_memory() {
     for index in 0..100 {
         node(&client, &format!("report-{index}"), "report", true).await;
     }
-    let poros = Poros::start(&cluster, &["--manage-policies", "--log=warn"]);
+    let poros = Poros::start(&cluster, &["--manage-policies"]);
     let seen = watch(client.clone());
     println!("\nbase: RSS {} MiB with 100 nodes", rss(&poros));
     one_by_one(&client, &seen, 50).await;

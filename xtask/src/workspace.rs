@@ -7,9 +7,19 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// The folder of the workspace.
+///
+/// Cargo's word at run time comes before that at compile time: with a shared `CARGO_TARGET_DIR`, cargo
+/// takes the program that one checkout compiled for that of another.
 pub fn root() -> PathBuf {
-    let own = Path::new(env!("CARGO_MANIFEST_DIR"));
-    own.parent().unwrap_or(own).to_path_buf()
+    let compiled = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let told = std::env::var_os("CARGO_MANIFEST_DIR").map(PathBuf::from);
+    root_above(told.as_deref()).unwrap_or_else(|| compiled.parent().unwrap_or(compiled).to_path_buf())
+}
+
+/// The workspace that a package of it is in.
+fn root_above(package: Option<&Path>) -> Option<PathBuf> {
+    let is_root = |folder: &&Path| folder.join("xtask").join("src").join("rig.rs").is_file();
+    package?.ancestors().find(is_root).map(Path::to_path_buf)
 }
 
 /// The checkout's own `target/` folder.
@@ -36,4 +46,19 @@ pub fn cargo() -> Command {
     }
     command.current_dir(root());
     command
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_package_of_the_workspace_leads_to_its_root() {
+        let own = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let root = own.parent().unwrap();
+        assert_eq!(root_above(Some(own)).as_deref(), Some(root));
+        assert_eq!(root_above(Some(root)).as_deref(), Some(root));
+        assert_eq!(root_above(Some(Path::new("/nowhere"))), None);
+        assert_eq!(root_above(None), None);
+    }
 }

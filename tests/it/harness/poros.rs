@@ -38,12 +38,15 @@ impl Poros {
             .join(format!("poros-{}.log", COUNT.fetch_add(1, Ordering::Relaxed)));
         std::fs::create_dir_all(log.parent().unwrap()).unwrap();
         let file = File::create(&log).unwrap();
-        let child = Command::new(env!("CARGO_BIN_EXE_poros"))
+        // Reports are about release builds, which are not worth a release build of the tests.
+        let binary = std::env::var_os("POROS_BINARY").unwrap_or_else(|| env!("CARGO_BIN_EXE_poros").into());
+        let child = Command::new(binary)
             .arg("run")
-            .args(["--listen", &address, "--log", "poros=debug,info"])
+            .args(["--listen", &address])
             .args(flags)
             .env("POROS_KUBECONFIG", kubeconfig)
             .env("NO_COLOR", "1")
+            .env("POROS_LOG", "poros=debug,info")
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(file)
