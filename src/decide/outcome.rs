@@ -255,6 +255,11 @@ fn building(
             Category::ApplyFailed if !deadline.passed => {
                 deadline.waiting(facts, "ApplyFailed", fault.text.clone())
             }
+            // An API server that has just started refuses everybody until it has read its roles.
+            Category::Forbidden if facts.observed.recall.trouble_for < facts.settings.forbidden_grace => {
+                wakes.at(facts.settings.forbidden_grace.saturating_sub(facts.observed.recall.trouble_for));
+                deadline.waiting(facts, "Forbidden", fault.text.clone())
+            }
             _ => failed(fault.clone()),
         };
     }
