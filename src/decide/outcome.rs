@@ -345,12 +345,16 @@ impl Deadline {
         Self { passed, proven }
     }
 
-    /// Waiting is `pending` for a Compute that was never active with this revision, and nothing new for one that is.
+    /// Waiting is `pending` for a Compute that was never active with this revision, and nothing new for one that is, or
+    /// that is in error already.
     fn waiting(&self, facts: &Facts<'_>, reason: &'static str, info: String) -> Outcome {
-        if self.proven && facts.compute.status.aggregate_status == AggregateStatus::Active {
-            Outcome::Active { info: facts.compute.status.builder_state.info.clone() }
-        } else {
-            Outcome::Building { reason, info }
+        let status = &facts.compute.status;
+        match status.aggregate_status {
+            AggregateStatus::Active if self.proven => as_before(facts),
+            AggregateStatus::Error if status.observed_generation == facts.compute.generation => {
+                as_before(facts)
+            }
+            _ => Outcome::Building { reason, info },
         }
     }
 }
