@@ -17,6 +17,7 @@ trials![
     a_stop_during_a_write_that_is_not_answered_takes_less_than_ten_seconds,
     health_readiness_and_metrics_are_served,
     a_compute_made_anew_while_poros_was_down_is_another_incarnation,
+    a_replacement_whose_replies_come_late_is_known_all_the_same,
     a_compute_that_went_while_poros_was_down_leaves_nothing,
     while_poros_is_down_what_was_in_force_places_and_unknown_names_are_refused,
 ];
@@ -110,6 +111,32 @@ async fn a_compute_made_anew_while_poros_was_down_is_another_incarnation() {
     assert_eq!(pod["spec"]["nodeSelector"], json!({"pool": "anew-other"}));
     let seq = second.status.unwrap().history.first().map(|transition| transition.seq);
     assert_eq!(seq, Some(1), "the history is the second one's own");
+}
+
+/// The watch tells of the old child's end and of the new child before the replies do.
+async fn a_replacement_whose_replies_come_late_is_known_all_the_same() {
+    let stage = Stage::new().await;
+    let (poros, client) = (stage.poros(), &stage.client);
+    pool(client, "replaced").await;
+    create(&raw_computes(client), &compute("replaced")).await.unwrap();
+    settled(client, "replaced", 1).await;
+    poros.kill();
+    patch(&raw_computes(client), "replaced", &json!({"metadata": {"finalizers": null}})).await;
+    delete(&raw_computes(client), "replaced").await.unwrap();
+    create(&raw_computes(client), &compute("replaced")).await.unwrap();
+    let writes =
+        [("DELETE", "placements"), ("POST", "placements"), ("POST", "mutatingadmissionpolicybindings")];
+    for (verb, resource) in writes {
+        let late = Act::HoldReply(Duration::from_secs(1));
+        stage.proxy.on(late, 1, move |seen| seen.writes("replaced") && seen.is(verb, resource));
+    }
+    let mark = stage.proxy.mark();
+    let _next = stage.poros();
+    settled(client, "replaced", 1).await;
+    for (verb, resource) in writes {
+        let asked = stage.proxy.count(mark, |seen| seen.writes("replaced") && seen.is(verb, resource));
+        assert_eq!(asked, 1, "{verb} {resource}:\n{}", stage.proxy.writes(mark));
+    }
 }
 
 async fn a_compute_that_went_while_poros_was_down_leaves_nothing() {

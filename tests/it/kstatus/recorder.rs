@@ -7,6 +7,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use futures::StreamExt;
 use kube::ResourceExt;
 use kube::api::{Api, DynamicObject};
+use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::runtime::watcher::{Config, Event, watcher};
 use poros::api::compute::Compute;
 use poros::api::status::{AggregateStatus, ComputeStatus, Stage};
@@ -34,8 +35,6 @@ pub struct Seen {
     pub words: String,
     /// The conditions that are True.
     pub holds: Vec<String>,
-    /// `transitionSeq`.
-    pub seq: u64,
     /// The last reason in the history.
     pub last_reason: String,
     /// Whether the condition Ready is there at all.
@@ -55,8 +54,10 @@ pub fn record(cluster: &Cluster) {
     std::thread::spawn(move || {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(async {
-            let kubeconfig = kube::config::Kubeconfig::read_from(kubeconfig).unwrap();
-            let config = kube::Config::from_custom_kubeconfig(kubeconfig, &Default::default()).await.unwrap();
+            let kubeconfig = Kubeconfig::read_from(kubeconfig).unwrap();
+            let config = kube::Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default())
+                .await
+                .unwrap();
             watch(raw_computes(&kube::Client::try_from(config).unwrap())).await;
         });
     });
@@ -68,7 +69,7 @@ async fn watch(api: Api<DynamicObject>) {
     // A cluster that is gone answers no more.
     while failures < 20 {
         match events.next().await {
-            Some(Ok(Event::InitApply(object) | Event::Apply(object))) => see(object),
+            Some(Ok(Event::InitApply(object) | Event::Apply(object))) => see(&object),
             Some(Ok(_)) => failures = 0,
             Some(Err(_)) => {
                 failures += 1;
@@ -79,9 +80,9 @@ async fn watch(api: Api<DynamicObject>) {
     }
 }
 
-fn see(object: DynamicObject) {
+fn see(object: &DynamicObject) {
     // What a test stores on purpose and does not fit the types has words of its own, tested there.
-    let value = serde_json::to_value(&object).unwrap();
+    let value = serde_json::to_value(object).unwrap();
     let Ok(compute) = serde_json::from_value::<Compute>(value) else { return };
     let (name, uid) = (compute.name_any(), compute.uid().unwrap_or_default());
     let mut witness = witness();
@@ -99,7 +100,6 @@ fn see(object: DynamicObject) {
         let seen = Seen {
             words: words(&compute),
             holds: conditions.filter(|c| c.status == "True").map(|c| c.type_.clone()).collect(),
-            seq: status.transition_seq,
             last_reason: status.history.last().map(|last| last.reason.clone()).unwrap_or_default(),
             has_ready: !condition(&compute, "Ready").is_empty(),
         };

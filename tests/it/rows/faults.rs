@@ -4,7 +4,7 @@ use kube::api::{Api, DynamicObject};
 use serde_json::{Value, json};
 
 use super::{apply, clear, edit, reason, revision, shared};
-use crate::harness::objects::{bindings, compute, create, delete, placements, with};
+use crate::harness::objects::{bindings, compute, create, delete, placements, raw_computes, with};
 use crate::harness::wait::{self, condition, info};
 use crate::kstatus::{self, Kstatus};
 use crate::trials;
@@ -65,7 +65,8 @@ async fn name_taken(name: &str, kind: &str, api: Api<DynamicObject>, rival: Valu
     let client = shared().await.client().await;
     let rival_name = rival["metadata"]["name"].as_str().unwrap().to_owned();
     let before = create(&api, &rival).await.unwrap();
-    apply(&client, &with(compute(name), "/spec/nodePool/minReadyNodes", json!(0))).await;
+    let manifest = with(compute(name), "/spec/nodePool/minReadyNodes", json!(0));
+    apply(&client, &manifest).await;
     let failed = wait::says(&client, name, "error/error NameTaken").await;
     assert!(
         info(&failed).starts_with(&format!("{kind} {rival_name} exists and was not built by Poros")),
@@ -80,10 +81,15 @@ async fn name_taken(name: &str, kind: &str, api: Api<DynamicObject>, rival: Valu
     edit(&client, name, json!({"spec": {"description": "still taken"}})).await;
     wait::says(&client, name, "error/error NameTaken").await;
     assert_eq!(api.get(&rival_name).await.unwrap(), before, "the foreign object is untouched");
+    // Nor does it go with the Compute.
+    delete(&raw_computes(&client), name).await.unwrap();
+    wait::gone(&client, name).await;
+    assert_eq!(api.get(&rival_name).await.unwrap(), before, "the foreign object is untouched");
+    apply(&client, &manifest).await;
+    wait::says(&client, name, "error/error NameTaken").await;
     delete(&api, &rival_name).await.unwrap();
     wait::active(&client, name).await;
     wait::placed(&client, name, 1).await;
-    // A rival that goes with the Compute would be a theft.
     clear(&client, name).await;
 }
 

@@ -7,7 +7,7 @@ use kube::api::{Api, DynamicObject};
 use serde_json::{Value, json};
 
 use super::{clear, edit, poolless, revision, seq, shared};
-use crate::harness::objects::{bindings, compute, delete, patch, placements, with};
+use crate::harness::objects::{bindings, delete, patch, placements};
 use crate::harness::until;
 use crate::harness::wait::{self, condition, info};
 use crate::kstatus;

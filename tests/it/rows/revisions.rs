@@ -1,10 +1,9 @@
 //! Revisions: a number belongs to one content, and what places pods changes only with content.
 
-use kube::Client;
 use serde_json::json;
 
 use super::{clear, edit, poolless, revision, seq, shared};
-use crate::harness::objects::{bindings, compute, placements, with};
+use crate::harness::objects::{bindings, placements};
 use crate::harness::wait;
 use crate::trials;
 

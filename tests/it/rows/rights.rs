@@ -265,17 +265,5 @@ async fn a_name_taken_while_poros_was_down_is_told_after_the_build(
     wait::active(client, name).await;
     assert_eq!(revision(client, name).await, (1, 1));
     wait::placed(client, name, 1).await;
-    // A rival that comes back does not keep the Compute from being deleted, and outlives it.
-    delete(&api, &binding).await.unwrap();
-    let again = foreign_binding(&binding);
-    let put = api.patch(&binding, &PatchParams::apply("rival").force(), &Patch::Apply(&again)).await;
-    drop(put);
-    clear_all_but(client, name).await;
-}
-
-/// Deletes a Compute whose binding may be somebody else's by now.
-async fn clear_all_but(client: &Client, name: &str) {
-    delete(&crate::harness::objects::raw_computes(client), name).await.unwrap();
-    wait::gone(client, name).await;
-    assert!(placements(client).get_opt(name).await.unwrap().is_none(), "its Placement is left behind");
+    clear(client, name).await;
 }

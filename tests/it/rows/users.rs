@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use kube::api::DynamicObject;
+use kube::api::{DynamicObject, Patch, PatchParams};
+use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Client, Config};
 use poros::api::status::Users;
 use serde_json::{Value, json};
@@ -46,10 +47,7 @@ async fn pods_that_name_a_compute_are_its_users_until_they_finish() {
     assert_eq!(users(&client, name, 7).await.examples.len(), 5, "a status does not grow with its users");
     // A pod that is done uses nothing.
     let done = json!({"status": {"phase": "Succeeded"}});
-    pods(&client)
-        .patch_status("rows-users-1", &Default::default(), &kube::api::Patch::Merge(&done))
-        .await
-        .unwrap();
+    pods(&client).patch_status("rows-users-1", &PatchParams::default(), &Patch::Merge(&done)).await.unwrap();
     users(&client, name, 6).await;
     for index in 1..=7 {
         delete(&pods(&client), &format!("rows-users-{index}")).await.unwrap();
@@ -121,8 +119,8 @@ async fn a_compute_that_detaches_its_pods_is_deleted_in_use() {
 
 /// A client as somebody else.
 async fn as_user(cluster: &Cluster, user: &str) -> Client {
-    let kubeconfig = kube::config::Kubeconfig::read_from(cluster.rig.kubeconfig()).unwrap();
-    let mut config = Config::from_custom_kubeconfig(kubeconfig, &Default::default()).await.unwrap();
+    let kubeconfig = Kubeconfig::read_from(cluster.rig.kubeconfig()).unwrap();
+    let mut config = Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await.unwrap();
     config.auth_info.impersonate = Some(user.into());
     Client::try_from(config).unwrap()
 }

@@ -1,5 +1,6 @@
 //! Manifests that must be refused, with the path of the field; and those at the very border, which are taken.
 
+use kube::api::{Patch, PatchParams};
 use serde_json::{Value, json};
 
 use super::bare;
@@ -271,7 +272,7 @@ async fn an_edit_is_held_to_the_same_rules() {
     let api = raw_computes(&bare().await.client().await);
     create(&api, &compute("schema-edited")).await.unwrap();
     let bad = json!({"spec": {"nodePool": {"nodeSelector": {"bad key": "x"}}}});
-    let result = api.patch("schema-edited", &Default::default(), &kube::api::Patch::Merge(&bad)).await;
+    let result = api.patch("schema-edited", &PatchParams::default(), &Patch::Merge(&bad)).await;
     let (code, message, fields) = refusal(result);
     assert_eq!((code, fields), (422, vec!["spec.nodePool.nodeSelector".to_owned()]), "{message}");
     delete(&api, "schema-edited").await.unwrap();
