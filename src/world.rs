@@ -10,6 +10,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use crate::api::names::compute_of_binding;
+use crate::decide::manifest::Kind;
 use crate::decide::observed::{Child, Compute, Observed, Policies, Recall};
 use crate::decide::policies::{SharedKind, Stored, compare};
 use crate::decide::pool::Node;
@@ -26,6 +27,8 @@ pub enum Change {
     Placement(String, Option<Box<Child>>),
     /// A MutatingAdmissionPolicyBinding, by name, that bears the name of a Compute's binding.
     Binding(String, Option<Box<Child>>),
+    /// The Placement or binding of this name and uid is gone; another that has the name by now stays.
+    Removed(Kind, String, String),
     /// A node, by name.
     Node(String, Option<Box<Node>>),
     /// An unfinished pod that names a Compute, by `<namespace>/<name>`.
@@ -65,6 +68,17 @@ impl World {
                 Some(compute) => child_changed(&mut self.bindings, &mut self.departed, &name, child, compute),
                 None => Vec::new(),
             },
+            Change::Removed(kind, name, uid) => {
+                let held = match kind {
+                    Kind::Placement => self.placements.get(&name),
+                    Kind::Binding => self.bindings.get(&name),
+                };
+                match (held.is_some_and(|child| child.uid == uid), kind) {
+                    (false, _) => Vec::new(),
+                    (true, Kind::Placement) => self.apply(Change::Placement(name, None)),
+                    (true, Kind::Binding) => self.apply(Change::Binding(name, None)),
+                }
+            }
             Change::Node(name, node) => self.nodes.apply(name, node.map(|node| *node)),
             Change::Pod(name, pod) => self.pods.apply(name, pod),
             Change::Shared(key, stored) => self.shared(key, stored),
@@ -228,6 +242,7 @@ mod tests {
         world.apply_own(placement("a", "5"));
         assert!(world.observe("query").placement.is_none());
         world.apply_own(placement("b", "7"));
+        world.apply_own(Change::Removed(Kind::Placement, "query".into(), "a".into()));
         assert!(world.observe("query").placement.is_some(), "another one of that name is another one");
         assert!(world.departed.is_empty());
     }

@@ -105,7 +105,18 @@ impl Work<'_> {
     async fn create(&mut self, manifest: &Manifest, repair: bool) -> State {
         let Some(object) = as_object(manifest, None) else { return unreadable(manifest) };
         let parameters = PostParams { field_manager: Some(MANAGER_BUILDER.into()), ..PostParams::default() };
-        let result = call(resources::children(self.client, manifest.kind).create(&parameters, &object)).await;
+        let api = resources::children(self.client, manifest.kind);
+        let result = call(api.create(&parameters, &object)).await;
+        if let Err(CallError::Conflict(_)) = result
+            && let Ok(Some(there)) = call(api.get_opt(&manifest.name)).await
+        {
+            // Something is there that no watch has told of: looked at, so that the next pass knows.
+            self.changes.push(change(
+                manifest.kind,
+                manifest.name.clone(),
+                Some(Box::new(project::child(there))),
+            ));
+        }
         self.stored(manifest, result, repair)
     }
 
@@ -157,7 +168,7 @@ impl Work<'_> {
                 State::Pending("is being removed".into())
             }
             Ok(_) | Err(CallError::NotFound(_)) => {
-                self.changes.push(change(kind, name, None));
+                self.changes.push(Change::Removed(kind, name, uid.to_owned()));
                 State::Absent
             }
             Err(error) => self.failed(error),

@@ -34,11 +34,15 @@ async fn refused(client: &Client, pod: &Value) -> String {
 
 async fn a_forged_mark_opens_nothing() {
     let client = shared().await.client().await;
+    // With one Compute proven and another name refused, every policy acts: a new one takes up to a second.
+    poolless(&client, "proofs-forger").await;
+    wait::refused(&client, "proofs-nobody", "Compute proofs-nobody is not in force").await;
     for mark in ["proofs-nobody/1", "proofs-nobody/", "proofs-nobody/1/2"] {
         let forged = annotated(pod("proofs-forged", "proofs-nobody"), json!({MARK: mark}));
         let message = refused(&client, &forged).await;
         assert!(message.contains("Compute proofs-nobody is not in force"), "{mark}: {message}");
     }
+    clear(&client, "proofs-forger").await;
 }
 
 async fn a_copied_mark_opens_nothing() {

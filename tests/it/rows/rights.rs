@@ -30,7 +30,8 @@ fn poolless_manifest(name: &str) -> Value {
 
 async fn faults_of_rights_and_of_the_api_server_heal() {
     let (cluster, client) = own("it-rights").await;
-    let flags = ["--manage-policies", "--proof-blocked-grace=3", "--counter-interval=1"];
+    let flags =
+        ["--manage-policies", "--forbidden-grace=1", "--proof-blocked-grace=3", "--counter-interval=1"];
     let _poros = Poros::start(&cluster, &flags);
     poolless(&client, "rights-before").await;
     forbidden_names_verb_and_resource(&cluster, &client).await;
@@ -58,6 +59,7 @@ async fn forbidden_names_verb_and_resource(cluster: &Cluster, client: &Client) {
     let name = "rights-forbidden";
     placements_verbs(cluster, &["get", "list", "watch", "update", "delete"], false).await;
     apply(client, &poolless_manifest(name)).await;
+    wait::says(client, name, "pending/building Forbidden").await;
     let failed = wait::says(client, name, "error/error Forbidden").await;
     for words in [POROS_USER, "cannot create resource \"placements\"", "\"poros.dataos.io\""] {
         assert!(info(&failed).contains(words), "{words:?} is not in: {}", info(&failed));
