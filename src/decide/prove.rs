@@ -14,7 +14,7 @@ use crate::decide::manifest::Manifest;
 use crate::decide::observed::{Compute, Observed, Proof, Settings, Target};
 
 /// When to try a proof after something that takes the API server's policy refresh (0 to 1 s) to act.
-const SLOW: [Duration; 3] =
+const SLOW: [Duration; 3] = [Duration::from_millis(800), Duration::from_millis(1050), Duration::from_millis(1700)];
     [Duration::from_millis(600), Duration::from_millis(1100), Duration::from_millis(1700)];
 /// When to try a proof after something that takes only its informer (about 10 ms) to act.
 const FAST: [Duration; 3] =
@@ -328,9 +328,9 @@ mod tests {
             let target = target(&observed, &compute, &wanted);
             when(&observed, &compute, &Desired::Spec(wanted), &target, None)
         };
-        assert_eq!(tried(100, 0, 0), When::In(Duration::from_millis(500)));
-        assert_eq!(tried(600, 0, 0), When::Now);
-        assert_eq!(tried(700, 1, 100), When::In(Duration::from_millis(400)));
+        assert_eq!(tried(100, 0, 0), When::In(Duration::from_millis(700)));
+        assert_eq!(tried(800, 0, 0), When::Now);
+        assert_eq!(tried(850, 1, 50), When::In(Duration::from_millis(200)));
         assert_eq!(tried(1800, 3, 100), When::In(Duration::from_millis(900)), "then 1 s apart, 2 s, ...");
         assert_eq!(
             tried(600_000, 100, 100),

@@ -46,6 +46,10 @@ async fn of_times_and_memory() {
         "CPU of Poros per Compute of the burst: {:.2} ms",
         (self::cpu(&poros) - cpu).as_secs_f64() * 1000.0 / 500.0
     );
+    let (_, metrics) = poros.get("/metrics").unwrap();
+    for line in metrics.lines().filter(|line| line.starts_with("poros_probes_total")) {
+        println!("    {line}");
+    }
     burst(&client, &seen, "more", 450).await;
     println!("RSS {} MiB with 1000 Computes and 100 nodes", rss(&poros));
 }
