@@ -128,9 +128,9 @@ fn contended(facts: &Facts<'_>, wakes: &mut Wakes) -> Option<String> {
         wakes.at(facts.settings.repair_interval.saturating_sub(ago));
     }
     Some(format!(
-        "another writer undid the repairs of the objects that Poros built; Poros repairs at most every {} s until it stops (kubectl get mutatingadmissionpolicybinding poros-{} --show-managed-fields -o yaml)",
+        "another writer undid the repairs of what Poros built; Poros repairs at most every {} s until it stops (kubectl get placement/{name} mutatingadmissionpolicybinding/poros-{name} --show-managed-fields -o yaml names it)",
         facts.settings.repair_interval.as_secs(),
-        facts.observed.name,
+        name = facts.observed.name,
     ))
 }
 

@@ -14,8 +14,8 @@ use crate::decide::manifest::Manifest;
 use crate::decide::observed::{Compute, Observed, Proof, Settings, Target};
 
 /// When to try a proof after something that takes the API server's policy refresh (0 to 1 s) to act.
-const SLOW: [Duration; 3] = [Duration::from_millis(800), Duration::from_millis(1050), Duration::from_millis(1700)];
-    [Duration::from_millis(600), Duration::from_millis(1100), Duration::from_millis(1700)];
+const SLOW: [Duration; 3] =
+    [Duration::from_millis(800), Duration::from_millis(1050), Duration::from_millis(1700)];
 /// When to try a proof after something that takes only its informer (about 10 ms) to act.
 const FAST: [Duration; 3] =
     [Duration::from_millis(60), Duration::from_millis(200), Duration::from_millis(600)];

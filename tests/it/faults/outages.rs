@@ -7,7 +7,7 @@ use poros::api::status::AggregateStatus;
 use serde_json::json;
 use xtask::rig::{Options, Signal};
 
-use super::{LIMIT, SOON, edit, pool, settled};
+use super::{LIMIT, SOON, edit, pool, settled, settled_within};
 use crate::harness::cluster::Cluster;
 use crate::harness::objects::{bindings, compute, create, delete, patch, placements, raw_computes};
 use crate::harness::poros::Poros;
@@ -20,6 +20,9 @@ trials![
     what_was_changed_by_hand_during_an_outage_is_repaired_after_it,
     without_the_crds_poros_waits_and_says_so,
 ];
+
+/// All is well again so long after the API server is back.
+const AFTER_A_START: Duration = Duration::from_secs(60);
 
 /// `/readyz` of a Poros that has seen the cluster: ready, or not and with words for what is missing.
 fn readyz(poros: &Poros) -> u16 {
@@ -79,8 +82,8 @@ async fn an_api_server_that_is_killed_while_computes_are_built_and_edited_hurts_
         for index in 0..4 {
             // After a start, admission refuses every pod that names a Compute for up to 30 s: until then it does not
             // know the kind of its parameters.
-            no_error(&settled(client, &name("old", index), 2).await);
-            no_error(&settled(client, &name("new", index), 1).await);
+            no_error(&settled_within(client, &name("old", index), 2, AFTER_A_START).await);
+            no_error(&settled_within(client, &name("new", index), 1, AFTER_A_START).await);
         }
     }
     wait::says(client, "killed-pending", "pending/building AwaitingPool").await;

@@ -82,6 +82,11 @@ impl Cluster {
     fn await_crds(&self) {
         let crds = ["crd/computes.poros.dataos.io", "crd/placements.poros.dataos.io"];
         self.kubectl(&[&["wait", "--for=condition=Established", "--timeout=30s"], &crds[..]].concat());
+        self.await_served();
+    }
+
+    /// Waits until Computes can be created: after their CRD is made, and after a policy on them is, that may take seconds.
+    pub fn await_served(&self) {
         let example = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/runnable-default.yaml");
         let start = std::time::Instant::now();
         loop {

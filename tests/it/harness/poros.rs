@@ -24,6 +24,9 @@ impl Poros {
     pub fn start(cluster: &Cluster, flags: &[&str]) -> Self {
         let poros = Self::launch(cluster, &cluster.poros_kubeconfig(), flags);
         poros.await_ready(Duration::from_secs(30));
+        if flags.contains(&"--manage-policies") {
+            cluster.await_served();
+        }
         poros
     }
 
