@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::api::{Api, Patch, PatchParams};
+use kube::config::KubeConfigOptions;
 use kube::{Client, Config, ResourceExt};
 use xtask::rig::{Options, Rig};
 
@@ -118,7 +119,8 @@ impl Cluster {
     /// A client as admin.
     pub async fn client(&self) -> Client {
         let kubeconfig = kube::config::Kubeconfig::read_from(self.rig.kubeconfig()).unwrap();
-        let mut config = Config::from_custom_kubeconfig(kubeconfig, &Default::default()).await.unwrap();
+        let mut config =
+            Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await.unwrap();
         config.default_retry = false;
         Client::try_from(config).unwrap()
     }
