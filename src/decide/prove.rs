@@ -16,6 +16,8 @@ use crate::decide::observed::{Compute, Observed, Proof, Settings, Target};
 /// When to try a proof after something that takes the API server's policy refresh (0 to 1 s) to act.
 const SLOW: [Duration; 3] =
     [Duration::from_millis(800), Duration::from_millis(1050), Duration::from_millis(1700)];
+/// What is said of an API server that has just started.
+const STARTING: &str = "the API server has just started and refuses pods that name a Compute for up to 30 s";
 /// When to try a proof after something that takes only its informer (about 10 ms) to act.
 const FAST: [Duration; 3] =
     [Duration::from_millis(60), Duration::from_millis(200), Duration::from_millis(600)];
@@ -72,10 +74,14 @@ pub fn when(
     let Some(change) = recall.changed_ago else {
         return spaced(recall.probed_ago, Duration::from_secs(1));
     };
-    let failed =
-        matches!(&recall.proof, Some((of, Proof::Blocked(_) | Proof::Unreachable(_))) if of == target);
-    if failed {
-        return spaced(recall.probed_ago, backoff(recall.probes));
+    match &recall.proof {
+        Some((of, Proof::Blocked(why))) if of == target && why.starts_with(STARTING) => {
+            return spaced(recall.probed_ago, backoff(recall.probes).min(Duration::from_secs(5)));
+        }
+        Some((of, Proof::Blocked(_) | Proof::Unreachable(_))) if of == target => {
+            return spaced(recall.probed_ago, backoff(recall.probes));
+        }
+        _ => {}
     }
     match delays(change.pace).get(recall.probes as usize) {
         Some(due) if change.ago < *due => When::In(due.saturating_sub(change.ago)),
@@ -171,6 +177,8 @@ fn found(answer: &Answer, name: &str, wanted: &Wanted, since_change: Duration, s
         Answer::Refused(why) if why.contains(".poros.dataos.io'") => {
             early(why.clone(), since_change, settings)
         }
+        // It knows the policies before it knows the Placements that they refer to.
+        Answer::Refused(why) if why.contains("failed to configure policy") => Proof::Blocked(STARTING.into()),
         Answer::Refused(why) => Proof::Blocked(why.clone()),
         Answer::Pod(pod) => placed(pod, name, wanted, since_change, settings),
     }
