@@ -1,6 +1,7 @@
 //! The drivers: watches feed the world, the world feeds the queue, workers make passes. No rule lives here.
 
 pub mod context;
+pub mod guard;
 pub mod memory;
 pub mod pass;
 pub mod queue;
@@ -9,6 +10,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use backon::{BackoffBuilder, ExponentialBuilder};
 use kube::Client;
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
@@ -161,23 +163,11 @@ impl Controller {
     async fn work(self: Arc<Self>, name: String) {
         let started = Instant::now();
         let (context, of) = (self.context.clone(), name.clone());
-        let mut running = tokio::spawn(async move { pass(&context, &of).await });
-        let result = tokio::time::timeout(PASS_TIMEOUT, &mut running).await;
-        let next = match result {
-            Ok(Ok(next)) => next,
-            Ok(Err(join)) => {
+        let next = match guard::guarded(async move { pass(&context, &of).await }, PASS_TIMEOUT).await {
+            Ok(next) => next,
+            Err(failure) => {
                 self.context.metrics.panicked();
-                error!(compute = name, category = "Internal", "a pass panicked, trying again: {join}");
-                Next::retry()
-            }
-            Err(_) => {
-                running.abort();
-                error!(
-                    compute = name,
-                    category = "Internal",
-                    "a pass took more than {} s, trying again",
-                    PASS_TIMEOUT.as_secs()
-                );
+                error!(compute = name, category = "Internal", "{failure}, trying again");
                 Next::retry()
             }
         };
@@ -205,22 +195,24 @@ impl Controller {
         if unsynced.wait_for(policies_known).await.is_err() {
             return;
         }
+        let patience = ExponentialBuilder::new()
+            .with_min_delay(pause)
+            .with_max_delay(Duration::from_secs(60))
+            .without_max_times();
+        let mut pauses = patience.build();
         loop {
-            if self.context.world().policies().missing.is_some() {
-                for shared in policies::all() {
-                    if let Err(error) = install::policy(&self.context.client, &shared).await {
-                        warn!(
-                            "{} {} could not be applied, trying again: {}",
-                            shared.kind.kind(),
-                            shared.name,
-                            error.chain()
-                        );
-                    }
-                }
-                tokio::time::sleep(pause).await;
-            } else {
+            if self.context.world().policies().missing.is_none() {
+                pauses = patience.build();
                 self.policies_changed.notified().await;
+                continue;
             }
+            for shared in policies::all() {
+                if let Err(error) = install::policy(&self.context.client, &shared).await {
+                    let (kind, name) = (shared.kind.kind(), shared.name);
+                    warn!("{kind} {name} could not be applied, trying again: {}", error.chain());
+                }
+            }
+            tokio::time::sleep(pauses.next().unwrap_or(pause)).await;
         }
     }
 }

@@ -11,6 +11,7 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::Registry;
+use thiserror::Error;
 use tracing_subscriber::EnvFilter;
 
 /// How logs are written.
@@ -22,9 +23,22 @@ pub enum LogFormat {
     Json,
 }
 
+/// A filter for logs that cannot be read.
+#[derive(Debug, Error)]
+#[error(
+    "--log {filter:?} is neither a level (error, warn, info, debug, trace) nor a list such as poros=debug,kube=info"
+)]
+pub struct LogError {
+    filter: String,
+    #[source]
+    source: tracing_subscriber::filter::ParseError,
+}
+
 /// Sends logs to stderr. `filter` is a level or a list of `target=level`.
-pub fn log(filter: &str, format: LogFormat) {
-    let filter = EnvFilter::builder().parse_lossy(filter);
+pub fn log(filter: &str, format: LogFormat) -> Result<(), LogError> {
+    let filter = EnvFilter::builder()
+        .parse(filter)
+        .map_err(|source| LogError { filter: filter.to_owned(), source })?;
     let colours = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
     let logs =
         tracing_subscriber::fmt().with_env_filter(filter).with_ansi(colours).with_writer(std::io::stderr);
@@ -32,6 +46,7 @@ pub fn log(filter: &str, format: LogFormat) {
         LogFormat::Text => logs.init(),
         LogFormat::Json => logs.json().flatten_event(true).init(),
     }
+    Ok(())
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]

@@ -158,12 +158,15 @@ fn run(arguments: Run) -> Result<(), Failure> {
         Format::Text => telemetry::LogFormat::Text,
         Format::Json => telemetry::LogFormat::Json,
     };
-    telemetry::log(&arguments.log, format);
+    telemetry::log(&arguments.log, format)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(arguments.threads.clamp(1, 64))
         .enable_all()
         .build()?;
-    runtime.block_on(serve(arguments))
+    let result = runtime.block_on(serve(arguments));
+    // A name look-up that hangs must not hold the process.
+    runtime.shutdown_timeout(Duration::from_secs(1));
+    result
 }
 
 async fn serve(arguments: Run) -> Result<(), Failure> {

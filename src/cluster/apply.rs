@@ -117,6 +117,11 @@ impl Work<'_> {
                 Some(Box::new(project::child(there))),
             ));
         }
+        if let Err(CallError::NotFound(_)) = result {
+            let text =
+                format!("the API server does not serve {}: is the CRD installed?", manifest.kind.plural());
+            return State::Failed(Fault::new(Category::ApplyFailed, text));
+        }
         self.stored(manifest, result, repair)
     }
 
@@ -138,7 +143,9 @@ impl Work<'_> {
             Ok(object) => object,
             Err(error) => return self.failed(error),
         };
-        let child = Some(Box::new(project::child(object)));
+        let child = project::child(object);
+        let difference = manifest.difference(&child);
+        let child = Some(Box::new(child));
         self.changes.push(change(manifest.kind, manifest.name.clone(), child));
         self.repaired |= repair;
         let pace = match manifest.kind {
@@ -148,7 +155,18 @@ impl Work<'_> {
         if self.wrote != Some(Pace::Slow) {
             self.wrote = Some(pace);
         }
-        State::InPlace
+        match difference {
+            None => State::InPlace,
+            // Written again and again, it would never be as wanted.
+            Some(field) => State::Failed(Fault::new(
+                Category::ApplyFailed,
+                format!(
+                    "{} {} was stored otherwise than written, at {field}: a webhook changes it, or its CRD is older than this Poros",
+                    manifest.kind.kind(),
+                    manifest.name
+                ),
+            )),
+        }
     }
 
     async fn remove(&mut self, kind: Kind, uid: &str) -> State {

@@ -7,9 +7,11 @@ use std::time::Duration;
 
 use backon::{BackoffBuilder, ExponentialBuilder};
 use futures::StreamExt;
+use kube::api::DynamicObject;
 use kube::runtime::watcher::{self, Config, Event};
 use kube::{Api, Client, Resource, ResourceExt};
 use serde::de::DeserializeOwned;
+use tokio::time::Instant;
 
 use crate::api::names::{LABEL_COMPUTE, compute_of_binding};
 use crate::cluster::resources;
@@ -22,6 +24,12 @@ use crate::world::{Change, project};
 const WATCH_TIMEOUT_SECONDS: u32 = 60;
 /// Each watch is begun anew with a list after one to two times this long: the net under all that a watch may have missed.
 const AUDIT_AFTER: Duration = Duration::from_secs(3600);
+/// The longest wait for a page of a list.
+const LIST_TIMEOUT: Duration = Duration::from_secs(30);
+/// The longest pause between tries.
+const LONGEST_PAUSE: Duration = Duration::from_secs(10);
+/// A watch that did not fail for so long is tried again at once when it does.
+const HEALTHY: Duration = Duration::from_secs(60);
 /// After so many failures in a row a watch is begun anew with a list: kube's watcher would try the same version for
 /// ever when a watch is refused with "410 Gone" before it starts.
 const FAILURES_UNTIL_ANEW: u32 = 4;
@@ -98,9 +106,7 @@ pub async fn run(
                 everything,
                 held,
                 tell,
-                |name, object| {
-                    Some(Change::Placement(name, object.map(|object| Box::new(project::child(object)))))
-                },
+                |name, object| Some(child(Kind::Placement, name, object)),
             )
             .await;
         }
@@ -114,7 +120,7 @@ pub async fn run(
             let unfinished =
                 everything.labels(LABEL_COMPUTE).fields("status.phase!=Succeeded,status.phase!=Failed");
             supervise(resources::pods(&client), unfinished, held, tell, |name, object| {
-                Some(Change::Pod(name, object.and_then(|object| project::pod(&object))))
+                Some(Change::Pod(name, object.map(|object| project::pod(&object)).flatten()))
             })
             .await;
         }
@@ -130,11 +136,38 @@ pub async fn run(
                 }
                 // A binding by the name of a Compute's is that Compute's affair, whoever made it.
                 let bears_name = kind == SharedKind::MutatingBinding && compute_of_binding(&name).is_some();
-                bears_name
-                    .then(|| Change::Binding(name, object.map(|object| Box::new(project::child(object)))))
+                bears_name.then(|| child(Kind::Binding, name, object))
             })
             .await;
         }
+    }
+}
+
+/// What a watch saw of an object.
+enum Seen<K> {
+    /// It is.
+    Is(K),
+    /// It is gone; its uid, unless a list told that by leaving it out.
+    Gone(Option<String>),
+}
+
+impl<K> Seen<K> {
+    fn map<T>(self, project: impl FnOnce(K) -> T) -> Option<T> {
+        match self {
+            Self::Is(object) => Some(project(object)),
+            Self::Gone(_) => None,
+        }
+    }
+}
+
+fn child(kind: Kind, name: String, seen: Seen<DynamicObject>) -> Change {
+    match (kind, seen) {
+        // By its uid: the pass may have made another one of that name since.
+        (kind, Seen::Gone(Some(uid))) => Change::Removed(kind, name, uid),
+        (Kind::Placement, seen) => {
+            Change::Placement(name, seen.map(|object| Box::new(project::child(object))))
+        }
+        (Kind::Binding, seen) => Change::Binding(name, seen.map(|object| Box::new(project::child(object)))),
     }
 }
 
@@ -143,7 +176,7 @@ async fn supervise<K>(
     config: Config,
     held: impl Fn() -> Vec<String> + Send,
     tell: impl Fn(News) + Send,
-    project: impl Fn(String, Option<K>) -> Option<Change> + Send,
+    project: impl Fn(String, Seen<K>) -> Option<Change> + Send,
 ) where
     K: Resource + Clone + DeserializeOwned + Debug + Send + 'static,
 {
@@ -151,29 +184,47 @@ async fn supervise<K>(
     let mut known: HashSet<String> = HashSet::new();
     let patience = ExponentialBuilder::new()
         .with_min_delay(Duration::from_millis(200))
-        .with_max_delay(Duration::from_secs(10))
+        .with_max_delay(LONGEST_PAUSE)
         .with_jitter()
         .without_max_times();
     let mut pauses = patience.build();
+    let mut failed: Option<Instant> = None;
     loop {
         let mut events = pin!(watcher::watcher(api.clone(), config.clone()));
         let mut listed: HashSet<String> = HashSet::new();
         let mut failures = 0;
-        let audit = tokio::time::Instant::now() + between(AUDIT_AFTER, AUDIT_AFTER * 2);
+        let audit = Instant::now() + between(AUDIT_AFTER, AUDIT_AFTER * 2);
+        let mut listing = true;
         while failures < FAILURES_UNTIL_ANEW {
-            let Ok(Some(event)) = tokio::time::timeout_at(audit, events.next()).await else { break };
+            let limit = if listing { Instant::now() + LIST_TIMEOUT } else { audit };
+            let event = match tokio::time::timeout_at(limit, events.next()).await {
+                Ok(Some(event)) => event,
+                Ok(None) => break,
+                Err(_) if !listing => break,
+                Err(_) => {
+                    tell(News::Failing(format!("no answer to a list within {} s", LIST_TIMEOUT.as_secs())));
+                    tokio::time::sleep(pauses.next().unwrap_or(LONGEST_PAUSE)).await;
+                    break;
+                }
+            };
             let event = match event {
                 Ok(event) => event,
                 Err(error) => {
                     failures += u32::from(matches!(error, watcher::Error::WatchStartFailed(_)));
+                    if failed.is_none_or(|failed| failed.elapsed() > HEALTHY) {
+                        pauses = patience.build();
+                    }
+                    failed = Some(Instant::now());
                     tell(News::Failing(reason(&error)));
-                    tokio::time::sleep(pauses.next().unwrap_or(Duration::from_secs(10))).await;
+                    tokio::time::sleep(pauses.next().unwrap_or(LONGEST_PAUSE)).await;
                     continue;
                 }
             };
-            pauses = patience.build();
-            failures = 0;
-            let change = |name: String, object: Option<K>| {
+            listing = matches!(event, Event::Init | Event::InitApply(_));
+            if !listing {
+                failures = 0;
+            }
+            let change = |name: String, object: Seen<K>| {
                 if let Some(change) = project(name, object) {
                     tell(News::Change(change));
                 }
@@ -188,12 +239,12 @@ async fn supervise<K>(
                 Event::InitApply(object) => {
                     let name = key(&object);
                     listed.insert(name.clone());
-                    change(name, Some(object));
+                    change(name, Seen::Is(object));
                 }
                 Event::InitDone => {
                     // What was there before and is not listed is gone; no event will ever say so.
                     for name in known.difference(&listed) {
-                        change(name.clone(), None);
+                        change(name.clone(), Seen::Gone(None));
                     }
                     known = std::mem::take(&mut listed);
                     tell(News::Synced);
@@ -201,12 +252,13 @@ async fn supervise<K>(
                 Event::Apply(object) => {
                     let name = key(&object);
                     known.insert(name.clone());
-                    change(name, Some(object));
+                    change(name, Seen::Is(object));
                 }
                 Event::Delete(object) => {
                     let name = key(&object);
+                    let object_uid = object.meta().uid.clone();
                     known.remove(&name);
-                    change(name, None);
+                    change(name, Seen::Gone(object_uid));
                 }
             }
         }

@@ -13,6 +13,10 @@ use crate::decide::validate::Valid;
 
 /// How soon a pass that met a conflict is made again: the watch needs a moment to tell what changed.
 const CONFLICT: Duration = Duration::from_millis(100);
+/// Conflicts in a row that are looked at that soon: more of them are no lost race.
+const CONFLICTS_AT_ONCE: u32 = 2;
+/// The longest pause between passes that fail.
+const LONGEST_PAUSE: Duration = Duration::from_secs(300);
 
 /// What a pass leaves to be done.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -39,6 +43,7 @@ impl Next {
 pub struct Memories {
     settings: Settings,
     by_name: HashMap<String, Memory>,
+    failing: HashMap<String, Failing>,
 }
 
 #[derive(Debug)]
@@ -58,7 +63,6 @@ struct Memory {
     policies_missing_since: Option<Instant>,
     trouble_since: Option<Instant>,
     status_written: Option<Instant>,
-    retries: Option<ExponentialBackoff>,
 }
 
 impl Memory {
@@ -79,7 +83,6 @@ impl Memory {
             policies_missing_since: None,
             trouble_since: None,
             status_written: None,
-            retries: None,
         }
     }
 
@@ -94,7 +97,7 @@ impl Memory {
 impl Memories {
     /// No memory of anything.
     pub fn new(settings: Settings) -> Self {
-        Self { settings, by_name: HashMap::new() }
+        Self { settings, by_name: HashMap::new(), failing: HashMap::new() }
     }
 
     /// What is remembered of a Compute as it is observed now.
@@ -157,9 +160,10 @@ impl Memories {
             memory.repairs += 1;
             memory.repaired = Some(now);
         }
-        let trouble = applied
-            .fault()
-            .is_some_and(|fault| matches!(fault.category, Category::ApplyFailed | Category::Forbidden));
+        let trouble = applied.waits_for().is_some()
+            || applied
+                .fault()
+                .is_some_and(|fault| matches!(fault.category, Category::ApplyFailed | Category::Forbidden));
         memory.trouble_since = if trouble { memory.trouble_since.or(Some(now)) } else { None };
     }
 
@@ -205,31 +209,78 @@ impl Memories {
         }
     }
 
-    /// Ends a pass: when to look again. Failures in a row wait 0.5 s to 5 min; success resets that.
+    /// Ends a pass: when to look again. Failures in a row wait 0.5 s to 5 min, and so do conflicts after the first two;
+    /// success resets that.
     pub fn settle(&mut self, name: &str, next: &Next) -> Option<Duration> {
         if next.gone {
             self.by_name.remove(name);
-            return None;
         }
-        let Some(memory) = self.by_name.get_mut(name) else { return next.retry.then_some(CONFLICT) };
-        let mut wake = next.wake;
-        if next.retry {
-            let retries = memory.retries.get_or_insert_with(|| {
-                ExponentialBuilder::new()
-                    .with_min_delay(Duration::from_millis(500))
-                    .with_max_delay(Duration::from_secs(300))
-                    .with_jitter()
-                    .without_max_times()
-                    .build()
-            });
-            let pause = retries.next().unwrap_or(Duration::from_secs(300));
-            wake = Some(wake.map_or(pause, |wake| wake.min(pause)));
+        if !(next.retry || next.conflict) {
+            self.failing.remove(name);
+            return next.wake.filter(|_| !next.gone);
+        }
+        let failing = self.failing.entry(name.to_owned()).or_insert_with(Failing::new);
+        failing.conflicts = if next.retry { CONFLICTS_AT_ONCE } else { failing.conflicts + 1 };
+        let pause = if failing.conflicts > CONFLICTS_AT_ONCE || next.retry {
+            failing.pauses.next().unwrap_or(LONGEST_PAUSE)
         } else {
-            memory.retries = None;
-        }
-        if next.conflict {
-            wake = Some(wake.map_or(CONFLICT, |wake| wake.min(CONFLICT)));
-        }
-        wake
+            CONFLICT
+        };
+        Some(next.wake.map_or(pause, |wake| wake.min(pause)))
+    }
+}
+
+/// A name whose passes fail, one after the other.
+#[derive(Debug)]
+struct Failing {
+    conflicts: u32,
+    pauses: ExponentialBackoff,
+}
+
+impl Failing {
+    fn new() -> Self {
+        let pauses = ExponentialBuilder::new()
+            .with_min_delay(Duration::from_millis(500))
+            .with_max_delay(LONGEST_PAUSE)
+            .with_jitter()
+            .without_max_times()
+            .build();
+        Self { conflicts: 0, pauses }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn failures_wait_longer_and_longer_also_of_a_compute_that_is_gone() {
+        let mut memories = Memories::new(Settings::default());
+        let pauses: Vec<_> = (0..12).filter_map(|_| memories.settle("gone", &Next::retry())).collect();
+        assert!(pauses[0] >= Duration::from_millis(500));
+        assert!(pauses[11] >= Duration::from_secs(256), "{pauses:?}");
+        assert!(pauses.iter().all(|pause| *pause <= 2 * LONGEST_PAUSE), "jitter adds at most as much again");
+        memories.settle("gone", &Next::default());
+        assert!(
+            memories.settle("gone", &Next::retry()).unwrap() <= Duration::from_secs(1),
+            "success resets that"
+        );
+    }
+
+    #[test]
+    fn the_first_conflicts_are_looked_at_soon_and_endless_ones_seldom() {
+        let mut memories = Memories::new(Settings::default());
+        let conflict = Next { conflict: true, ..Next::default() };
+        let pauses: Vec<_> = (0..12).filter_map(|_| memories.settle("query", &conflict)).collect();
+        assert_eq!(pauses[..2], [CONFLICT, CONFLICT]);
+        assert!(pauses[11] > Duration::from_secs(60), "{pauses:?}");
+    }
+
+    #[test]
+    fn nothing_is_remembered_of_a_name_that_is_done_with() {
+        let mut memories = Memories::new(Settings::default());
+        memories.settle("gone", &Next::retry());
+        memories.settle("gone", &Next { gone: true, ..Next::default() });
+        assert!(memories.failing.is_empty() && memories.by_name.is_empty());
     }
 }

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 use tracing::{debug, info, warn};
 
+use crate::api::status::{AggregateStatus, ComputeStatus};
 use crate::cluster::apply::{Carried, apply};
 use crate::cluster::call::CallError;
 use crate::cluster::{probe::probe, status as write};
@@ -23,6 +24,9 @@ use crate::decide::validate::validate;
 use crate::decide::verdict::{Facts, Verdict};
 use crate::world::Change;
 
+/// Conflicts for less than this are lost races, and no news to anybody.
+const RACE: Duration = Duration::from_secs(2);
+
 /// Makes a pass.
 pub async fn pass(context: &Context, name: &str) -> Next {
     let mut observed = context.world().observe(name);
@@ -37,6 +41,10 @@ pub async fn pass(context: &Context, name: &str) -> Next {
     let compute = held.map_or(compute, Arc::new);
     context.learn_own(changes);
     context.memories().note_applied(name, &applied, Instant::now());
+    if conflict && observed.recall.trouble_for < RACE {
+        // What was decided is void: the next pass sees what changed.
+        return Next { conflict, ..Next::default() };
+    }
     let (target, proof, prove_in) = prove(context, &observed, &compute, &desired, &applied).await;
     let facts = Facts {
         observed: &observed,
@@ -114,15 +122,7 @@ async fn report(context: &Context, facts: &Facts<'_>, verdict: &Verdict, next: &
         Worth::News => match write::write(&context.client, compute, &new).await {
             Ok(written) => {
                 if new.transition_seq != compute.status.transition_seq {
-                    info!(
-                        compute = name,
-                        status = new.aggregate_status.word(),
-                        stage = new.builder_state.stage.word(),
-                        reason = verdict.outcome.reason(),
-                        seq = new.transition_seq,
-                        "{}",
-                        new.builder_state.info
-                    );
+                    told(name, &new, verdict);
                 }
                 context.memories().note_status(name, Instant::now());
                 context.learn_own(vec![Change::Compute(name.clone(), Some(Box::new(written.clone())))]);
@@ -159,6 +159,17 @@ async fn sweep(context: &Context, observed: &Observed) -> Next {
     info!(compute = name, removed = changes.len(), "removed what a Compute that is gone had left");
     context.learn_own(changes);
     Next { retry: applied.fault().is_some(), conflict, gone: applied.all_absent(), wake: None }
+}
+
+/// Logs a transition: into an error as a warning.
+fn told(name: &str, new: &ComputeStatus, verdict: &Verdict) {
+    let (status, stage) = (new.aggregate_status.word(), new.builder_state.stage.word());
+    let (reason, seq, info) = (verdict.outcome.reason(), new.transition_seq, &new.builder_state.info);
+    if new.aggregate_status == AggregateStatus::Error {
+        warn!(compute = name, status, stage, reason, seq, "{info}");
+    } else {
+        info!(compute = name, status, stage, reason, seq, "{info}");
+    }
 }
 
 fn failed(name: &str, what: &str, error: &CallError, next: &mut Next) {

@@ -48,6 +48,14 @@ impl Applied {
         self.placement == State::Absent && self.binding == State::Absent
     }
 
+    /// What an object that is not as wanted yet waits for.
+    pub fn waits_for(&self) -> Option<&str> {
+        [&self.placement, &self.binding].into_iter().find_map(|state| match state {
+            State::Pending(why) => Some(why.as_str()),
+            State::InPlace | State::Absent | State::Failed(_) => None,
+        })
+    }
+
     /// The first fault.
     pub fn fault(&self) -> Option<&Fault> {
         [&self.placement, &self.binding].into_iter().find_map(|state| match state {

@@ -55,7 +55,14 @@ pub fn desired(observed: &Observed, valid: &Result<Valid, Fault>) -> Desired {
         return Desired::AsItIs;
     }
     match valid {
-        Err(fault) => Desired::LastProven(last_proven(compute, stored), fault.clone()),
+        Err(fault) => {
+            let mut last = last_proven(compute, stored);
+            // What cannot be read is no reason to touch what is in force.
+            if let Some(wanted) = last.as_mut().filter(|_| fault.category == Category::Undecodable) {
+                wanted.bound |= observed.binding.is_some();
+            }
+            Desired::LastProven(last, fault.clone())
+        }
         Ok(valid) => match rejection(observed, compute, &valid.content) {
             Some(fault) => Desired::LastProven(last_proven(compute, stored), fault),
             None => {
@@ -84,13 +91,22 @@ pub fn retry_after(times: u32) -> Duration {
 }
 
 /// The Placement that stands, if Poros wrote it as it is. What a rival made of it says nothing: neither its content nor
-/// its number is trusted, and both come from spec and status again.
+/// its number is trusted, and both come from spec and status again. Content that the status knows as proven is known.
 fn stored_placement(observed: &Observed, compute: &Compute) -> Option<PlacementSpec> {
-    observed
-        .placement
-        .as_ref()
-        .filter(|child| child.standing(&compute.uid) == Standing::Ours && child.is_as_written())
-        .and_then(|child| child.placement_spec())
+    let child = observed.placement.as_ref().filter(|child| child.standing(&compute.uid) == Standing::Ours)?;
+    let spec = child.placement_spec()?;
+    if child.is_as_written() {
+        return Some(spec);
+    }
+    let status = compute.status.placement.as_ref()?;
+    let revision = status.proven_revision?;
+    (status.proven_content.as_deref() == Some(content_of(&spec).hash().as_str())).then(|| PlacementSpec {
+        revision,
+        last_revision: status.last_revision.max(revision),
+        previous: None,
+        closed: false,
+        ..spec
+    })
 }
 
 /// Content that failed its proof and is not due to be tried again.
@@ -169,7 +185,7 @@ fn numbered(compute: &Compute, stored: Option<PlacementSpec>, content: &Content)
             PlacementSpec { previous, ..put_back(&stored, before) }
         }
         _ => {
-            let revision = stored.last_revision.max(stored.revision) + 1;
+            let revision = stored.last_revision.max(stored.revision).saturating_add(1);
             PlacementSpec {
                 revision,
                 last_revision: revision,
@@ -188,7 +204,7 @@ fn first(compute: &Compute, content: &Content) -> PlacementSpec {
     let same = before.proven_content.as_deref() == Some(content.hash().as_str());
     let revision = match before.proven_revision {
         Some(proven) if same => proven,
-        _ => before.last_revision + 1,
+        _ => before.last_revision.saturating_add(1),
     };
     PlacementSpec {
         revision,

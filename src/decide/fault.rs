@@ -171,7 +171,7 @@ impl Category {
                 Step::Prove,
                 ByRule,
                 "as the API server's remaining policies say",
-                "applying the chart again",
+                "applying the shared policies again",
             ),
             Self::ProofMismatch => (
                 Step::Prove,

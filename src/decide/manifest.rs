@@ -129,18 +129,29 @@ impl Manifest {
                 return Some(format!("metadata.annotations[{key}]"));
             }
         }
-        if !stored.owners.contains(&self.owner.1) {
+        if !stored.owners.iter().any(|owner| owner.uid == self.owner.1) {
             return Some("metadata.ownerReferences".into());
         }
         None
     }
 
-    /// The object as JSON; `over` is the stored object that it replaces, whose foreign labels and annotations it keeps.
+    /// The object as JSON; `over` is the stored object that it replaces, whose foreign labels, annotations, owners and
+    /// finalizers it keeps.
     pub fn to_json(&self, over: Option<&Child>) -> Value {
         let mut labels = over.map(|child| child.labels.clone()).unwrap_or_default();
         labels.extend(self.labels.clone());
         let mut annotations = over.map(|child| child.annotations.clone()).unwrap_or_default();
         annotations.extend(self.annotations.clone());
+        let foreign = over.iter().flat_map(|child| &child.owners).filter(|owner| owner.uid != self.owner.1);
+        let mut owners: Vec<Value> = foreign.map(|owner| json!(owner)).collect();
+        owners.push(json!({
+            "apiVersion": API_VERSION,
+            "kind": "Compute",
+            "name": self.owner.0,
+            "uid": self.owner.1,
+            "controller": true,
+            "blockOwnerDeletion": false,
+        }));
         let mut object = json!({
             "apiVersion": self.kind.api_version(),
             "kind": self.kind.kind(),
@@ -148,18 +159,12 @@ impl Manifest {
                 "name": self.name,
                 "labels": labels,
                 "annotations": annotations,
-                "ownerReferences": [{
-                    "apiVersion": API_VERSION,
-                    "kind": "Compute",
-                    "name": self.owner.0,
-                    "uid": self.owner.1,
-                    "controller": true,
-                    "blockOwnerDeletion": false,
-                }],
+                "ownerReferences": owners,
             },
             "spec": self.spec,
         });
         if let Some(child) = over {
+            object["metadata"]["finalizers"] = json!(child.finalizers);
             object["metadata"]["uid"] = json!(child.uid);
             object["metadata"]["resourceVersion"] = json!(child.resource_version);
         }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 
 use crate::api::compute::ComputeSpec;
 use crate::api::names::{
@@ -113,8 +114,10 @@ pub struct Child {
     pub labels: BTreeMap<String, String>,
     /// `metadata.annotations`.
     pub annotations: BTreeMap<String, String>,
-    /// The uids in `metadata.ownerReferences`.
-    pub owners: Vec<String>,
+    /// `metadata.ownerReferences`.
+    pub owners: Vec<OwnerReference>,
+    /// `metadata.finalizers`.
+    pub finalizers: Vec<String>,
     /// `spec`, as it is.
     pub spec: serde_json::Value,
 }
@@ -133,8 +136,11 @@ pub enum Standing {
 impl Child {
     /// Whose it is, seen from the Compute incarnation `uid`.
     pub fn standing(&self, uid: &str) -> Standing {
-        let ours = self.labels.get(LABEL_MANAGED_BY).is_some_and(|by| by == MANAGED_BY);
-        match self.annotations.get(ANNOTATION_OWNER_UID) {
+        // Some tools put their own name into the label, so the owner says as much.
+        let owner = self.annotations.get(ANNOTATION_OWNER_UID);
+        let ours = self.labels.get(LABEL_MANAGED_BY).is_some_and(|by| by == MANAGED_BY)
+            || owner.is_some_and(|uid| self.owners.iter().any(|owner| owner.uid == *uid));
+        match owner {
             Some(owner) if ours && owner == uid => Standing::Ours,
             Some(_) if ours => Standing::DeadIncarnation,
             _ => Standing::Foreign,

@@ -103,8 +103,13 @@ fn proven(facts: &Facts<'_>, verified: &Verified) -> bool {
 }
 
 fn drifted(facts: &Facts<'_>, verified: &Verified) -> Option<String> {
-    let found =
+    if !matches!(facts.desired, Desired::Spec(_)) {
+        return None;
+    }
+    let undone =
         facts.plan.placement.drift(Kind::Placement).or_else(|| facts.plan.binding.drift(Kind::Binding));
+    let held = || facts.applied.waits_for().map(|why| format!("an object that Poros builds {why}"));
+    // What was repaired is said until it is proven again.
     let open = matches!(verified, Verified::Pending(_)) && facts.observed.recall.repaired_ago.is_some();
     let said = || {
         let conditions = &facts.compute.status.conditions;
@@ -113,7 +118,7 @@ fn drifted(facts: &Facts<'_>, verified: &Verified) -> Option<String> {
             .find(|condition| condition.type_ == "Drifted")
             .map(|condition| condition.message.clone())
     };
-    found.or_else(|| if open { said() } else { None })
+    undone.or_else(held).or_else(|| if open { said() } else { None })
 }
 
 fn contended(facts: &Facts<'_>, wakes: &mut Wakes) -> Option<String> {
@@ -164,7 +169,7 @@ fn pool_fault(facts: &Facts<'_>, wakes: &mut Wakes) -> Option<Fault> {
 
 /// Whether the status speaks of another revision than the one that is wanted now.
 fn edited(facts: &Facts<'_>) -> bool {
-    let said = facts.compute.status.placement.as_ref().and_then(|placement| placement.proven_revision);
+    let said = facts.compute.status.placement.as_ref().map(|placement| placement.revision);
     facts.target.is_none_or(|target| said != Some(target.revision))
 }
 
@@ -181,8 +186,9 @@ fn deleting(facts: &Facts<'_>) -> Outcome {
         return Outcome::Deleting {
             reason: "InUse",
             info: format!(
-                "pods still use it ({}); it goes when they are gone, or at once with the annotation poros.dataos.io/delete-in-use",
-                users.examples.join(", ")
+                "pods still use it ({}); it goes when they are gone, or at once: kubectl annotate compute {} poros.dataos.io/delete-in-use=true",
+                users.examples.join(", "),
+                facts.observed.name
             ),
         };
     }
@@ -263,6 +269,15 @@ fn building(
             _ => failed(fault.clone()),
         };
     }
+    if let Some(why) = facts.applied.waits_for().filter(|_| contended.is_none()) {
+        let text = format!("an object that Poros builds {why}");
+        let lasts = proven && facts.observed.recall.trouble_for >= facts.settings.pool_grace;
+        if deadline.passed || lasts {
+            return failed(Fault::new(Category::ApplyFailed, text));
+        }
+        wakes.at(facts.settings.pool_grace);
+        return deadline.waiting(facts, "Building", text);
+    }
     match verified {
         Verified::Newly | Verified::Standing => {}
         Verified::Failed(why) => {
@@ -293,7 +308,10 @@ fn building(
             _ if deadline.passed => Outcome::FailedAfterBuild(fault.clone()),
             _ => Outcome::Building {
                 reason: "AwaitingPool",
-                info: format!("built and proven; {}", fault.text),
+                info: match verified {
+                    Verified::Blocked(why) => format!("built, but {}; {}", blocked(why), fault.text),
+                    _ => format!("built and proven; {}", fault.text),
+                },
             },
         };
     }
@@ -339,7 +357,9 @@ impl Deadline {
             pending_for(facts)
         };
         let passed = elapsed >= allowed;
-        if !passed {
+        let pending =
+            facts.compute.status.aggregate_status == AggregateStatus::Pending || elapsed > Duration::ZERO;
+        if pending && !passed {
             wakes.at(allowed.saturating_sub(elapsed) + Duration::from_millis(10));
         }
         Self { passed, proven }

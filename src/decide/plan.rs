@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::api::names::FINALIZER;
+use crate::api::status::{CloudKernelResource, ResourceStatus};
 use crate::decide::desired::{Desired, Wanted, is_proven};
 use crate::decide::fault::{Category, Fault};
 use crate::decide::manifest::{Kind, Manifest};
@@ -112,11 +113,9 @@ pub fn plan(observed: &Observed, desired: &Desired, settings: &Settings) -> Plan
         Desired::AsItIs => Plan::nothing(),
         Desired::Nothing => remove(observed, compute),
         Desired::LastProven(None, _) => withdraw(observed, compute),
-        Desired::Spec(wanted) | Desired::LastProven(Some(wanted), _) => {
-            let hold = contended(observed, settings);
-            build(observed, compute, wanted, hold)
+        Desired::Spec(wanted) | Desired::LastProven(Some(wanted), _) | Desired::Closed(wanted) => {
+            build(observed, compute, wanted, contended(observed, settings))
         }
-        Desired::Closed(wanted) => build(observed, compute, wanted, false),
     }
 }
 
@@ -128,29 +127,31 @@ fn contended(observed: &Observed, settings: &Settings) -> bool {
 }
 
 fn build(observed: &Observed, compute: &Compute, wanted: &Wanted, hold_repairs: bool) -> Plan {
-    let proven = is_proven(compute, &wanted.placement) && !compute.deleting;
-    // A Placement that holds another numbered revision was left by an edit or a retry, not by a rival.
-    let stored_revision = observed
-        .placement
-        .as_ref()
-        .filter(|child| child.is_as_written())
-        .and_then(|child| child.placement_spec())
-        .map(|spec| spec.revision);
-    let edited = stored_revision.is_some_and(|revision| revision != wanted.placement.revision);
-    let placement = one(
-        Manifest::placement(compute, &wanted.placement),
-        observed.placement.as_ref(),
-        compute,
-        proven && !edited,
-        hold_repairs,
-    );
+    let manifest = Manifest::placement(compute, &wanted.placement);
+    // A Placement that is as Poros wrote it and yet not as wanted is for an edit, a retry or a deletion, not for a rival.
+    let edited =
+        observed.placement.as_ref().is_some_and(|child| child.is_as_written() && child.spec != manifest.spec);
+    let stood =
+        |kind| !edited && (was_in_place(compute, kind, wanted) || is_proven(compute, &wanted.placement));
+    let placement = one(manifest, observed.placement.as_ref(), compute, stood(Kind::Placement), hold_repairs);
     let binding = if wanted.bound {
-        one(Manifest::binding(compute), observed.binding.as_ref(), compute, proven && !edited, hold_repairs)
+        let manifest = Manifest::binding(compute);
+        one(manifest, observed.binding.as_ref(), compute, stood(Kind::Binding), hold_repairs)
     } else {
         unwanted(observed.binding.as_ref(), compute)
     };
     let add_finalizer = !compute.deleting && !compute.finalizers.iter().any(|held| held == FINALIZER);
     Plan { add_finalizer, placement, binding, teardown: false }
+}
+
+/// Whether the status says that the object stood for this revision already, so that it was not an edit that took it away.
+fn was_in_place(compute: &Compute, kind: Kind, wanted: &Wanted) -> bool {
+    let status = &compute.status;
+    let revision = status.placement.as_ref().map(|placement| placement.revision);
+    let created = |resource: &CloudKernelResource| {
+        resource.kind == kind.kind() && resource.status == ResourceStatus::Created
+    };
+    revision == Some(wanted.placement.revision) && status.cloud_kernel_resources.iter().any(created)
 }
 
 /// One object that should stand.

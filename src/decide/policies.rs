@@ -143,7 +143,7 @@ pub fn compare(stored: &BTreeMap<(SharedKind, String), Stored>) -> Policies {
         let found = stored.get(&(shared.kind, shared.name.to_owned()));
         if missing.is_none() {
             missing = shared.lack(found).map(|lack| {
-                format!("{} {} {lack}; apply the chart of Poros again", shared.kind.kind(), shared.name)
+                format!("{} {} {lack}; apply the shared policies again: poros policies | kubectl apply --server-side --force-conflicts -f -", shared.kind.kind(), shared.name)
             });
         }
         if shared.places_pods {

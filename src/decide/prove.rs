@@ -5,7 +5,8 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::api::names::{
-    LABEL_COMPUTE, LABEL_MANAGED_BY, MANAGED_BY, MARK_PLACED_BY, PROBE_PREFIX, PROBE_SERVICE_ACCOUNT,
+    LABEL_COMPUTE, LABEL_MANAGED_BY, MANAGED_BY, MARK_PLACED_BY, POLICY_PLACEMENT, PROBE_PREFIX,
+    PROBE_SERVICE_ACCOUNT,
 };
 use crate::decide::applied::Pace;
 use crate::decide::desired::{Desired, Wanted};
@@ -178,7 +179,11 @@ fn found(answer: &Answer, name: &str, wanted: &Wanted, since_change: Duration, s
             early(why.clone(), since_change, settings)
         }
         // It knows the policies before it knows the Placements that they refer to.
-        Answer::Refused(why) if why.contains("failed to configure policy") => Proof::Blocked(STARTING.into()),
+        Answer::Refused(why)
+            if why.contains(POLICY_PLACEMENT) && why.contains("failed to configure policy") =>
+        {
+            Proof::Blocked(STARTING.into())
+        }
         Answer::Refused(why) => Proof::Blocked(why.clone()),
         Answer::Pod(pod) => placed(pod, name, wanted, since_change, settings),
     }

@@ -82,7 +82,7 @@ fn note_transition(status: &mut ComputeStatus, facts: &Facts<'_>, verdict: &Verd
     if !(unseen || changed) {
         return;
     }
-    status.transition_seq += 1;
+    status.transition_seq = status.transition_seq.saturating_add(1);
     status.history.push(Transition {
         seq: status.transition_seq,
         from: (!unseen).then_some(before.aggregate_status),
@@ -119,10 +119,13 @@ fn builder_state(
         Desired::AsItIs | Desired::Nothing => (0, facts.applied.in_place()),
         Desired::Spec(_) | Desired::LastProven(..) | Desired::Closed(_) => (2, facts.applied.in_place()),
     };
+    // A pending Compute is pending since it became so for this generation, whatever it waits for meanwhile.
     let same = before.aggregate_status == words.aggregate
         && before.builder_state.stage == words.stage
-        && last_reason(facts) == Some(verdict.outcome.reason())
-        && (words.aggregate != AggregateStatus::Pending || before.observed_generation == generation);
+        && match words.aggregate {
+            AggregateStatus::Pending => before.observed_generation == generation,
+            _ => last_reason(facts) == Some(verdict.outcome.reason()),
+        };
     let since = if same { before.builder_state.since.clone() } else { None };
     BuilderState {
         stage: words.stage,
@@ -214,7 +217,11 @@ fn conditions(
     now: &Time,
 ) -> Vec<Condition> {
     let before = &facts.compute.status.conditions;
-    let mut conditions = Vec::new();
+    let paused = *facts.desired == Desired::AsItIs;
+    // Of a paused Compute nothing is judged anew.
+    let carried = if paused { before.as_slice() } else { &[] };
+    let mut conditions: Vec<_> =
+        carried.iter().filter(|condition| condition.type_ != "Paused").cloned().collect();
     let mut say = |type_: &str, truth: Truth, reason: &str, message: &str| {
         let old = before.iter().find(|condition| condition.type_ == type_);
         let unchanged = old.filter(|old| old.status == truth.word());
@@ -229,7 +236,7 @@ fn conditions(
         });
     };
     let (reason, info) = (verdict.outcome.reason(), verdict.outcome.info());
-    if let Some(truth) = words.ready {
+    if let Some(truth) = words.ready.filter(|_| carried.is_empty()) {
         say("Ready", truth, reason, info);
         let (truth, reason, message) = built(verdict);
         say("Built", truth, reason, &message);
@@ -238,10 +245,10 @@ fn conditions(
         let (truth, reason, message) = pool_ready(facts, verdict);
         say("PoolReady", truth, reason, message);
     }
-    if words.reconciling {
+    if words.reconciling && carried.is_empty() {
         say("Reconciling", Truth::True, reason, info);
     }
-    if words.stalled {
+    if words.stalled && carried.is_empty() {
         say("Stalled", Truth::True, reason, info);
     }
     if let Some(text) = &verdict.drifted {
@@ -253,13 +260,12 @@ fn conditions(
     if words.deleting {
         say("Deleting", Truth::True, reason, info);
     }
-    if *facts.desired == Desired::AsItIs {
-        say(
-            "Paused",
-            Truth::True,
-            "Paused",
-            "Poros writes nothing for it while the annotation poros.dataos.io/paused is present",
-        );
+    if paused {
+        let text = "Poros writes nothing for it while the annotation poros.dataos.io/paused is present; deleting it still works";
+        say("Paused", Truth::True, "Paused", text);
+    }
+    if !carried.is_empty() {
+        return conditions;
     }
     conditions.extend(before.iter().filter(|condition| !OWNED.contains(&condition.type_.as_str())).cloned());
     conditions

@@ -85,7 +85,14 @@ fn unseen() -> crate::api::status::ComputeStatus {
 pub fn child(object: DynamicObject) -> Child {
     let DynamicObject { metadata, mut data, .. } = object;
     let ObjectMeta {
-        uid, resource_version, deletion_timestamp, labels, annotations, owner_references, ..
+        uid,
+        resource_version,
+        deletion_timestamp,
+        labels,
+        annotations,
+        owner_references,
+        finalizers,
+        ..
     } = metadata;
     Child {
         uid: uid.unwrap_or_default(),
@@ -93,7 +100,8 @@ pub fn child(object: DynamicObject) -> Child {
         deleting: deletion_timestamp.is_some(),
         labels: labels.unwrap_or_default(),
         annotations: annotations.unwrap_or_default(),
-        owners: owner_references.unwrap_or_default().into_iter().map(|owner| owner.uid).collect(),
+        owners: owner_references.unwrap_or_default(),
+        finalizers: finalizers.unwrap_or_default(),
         spec: data.get_mut("spec").map(serde_json::Value::take).unwrap_or_default(),
     }
 }
@@ -134,12 +142,12 @@ pub fn node(object: WireNode) -> Node {
     }
 }
 
-/// The projection of a pod that names a Compute.
+/// The projection of a pod that a Compute placed: it carries the label and the mark of that Compute.
+///
+/// A pod without the mark was not placed by it (the label was put on later, say), and so does not use it.
 pub fn pod(object: &PartialObjectMeta<k8s_openapi::api::core::v1::Pod>) -> Option<Pod> {
     let compute = object.metadata.labels.as_ref()?.get(LABEL_COMPUTE)?.clone();
-    let mark = object.metadata.annotations.as_ref().and_then(|annotations| annotations.get(MARK_PLACED_BY));
-    let revision = mark
-        .and_then(|mark| mark.strip_prefix(compute.as_str())?.strip_prefix('/'))
-        .and_then(|revision| revision.parse().ok());
+    let mark = object.metadata.annotations.as_ref()?.get(MARK_PLACED_BY)?;
+    let revision = mark.strip_prefix(compute.as_str())?.strip_prefix('/')?.parse().ok();
     Some(Pod { compute, revision })
 }

@@ -27,6 +27,7 @@ enum Event {
     RemoveChild(bool),
     ChangeChild(bool),
     ForeignChild(bool),
+    HeldChild(bool),
     Unfinalised,
     KillAfter(u32),
     Restart,
@@ -51,6 +52,7 @@ fn event() -> impl Strategy<Value = Event> {
         2 => any::<bool>().prop_map(Event::RemoveChild),
         2 => any::<bool>().prop_map(Event::ChangeChild),
         1 => any::<bool>().prop_map(Event::ForeignChild),
+        1 => any::<bool>().prop_map(Event::HeldChild),
         1 => Just(Event::Unfinalised),
         3 => (0..4u32).prop_map(Event::KillAfter),
         1 => Just(Event::Restart),
@@ -93,6 +95,11 @@ fn happen(sim: &mut Sim, event: &Event) {
             }
         }
         Event::ForeignChild(placement) => *sim.slot(child(*placement)) = Some(foreign(child(*placement))),
+        Event::HeldChild(placement) => {
+            if let Some(child) = sim.slot(child(*placement)) {
+                child.deleting = true;
+            }
+        }
         Event::Unfinalised => sim.edit(|compute| compute.finalizers.clear()),
         Event::KillAfter(writes) => sim.kill_after = Some(*writes),
         Event::Restart => sim.restart(),
@@ -110,7 +117,7 @@ fn heal(sim: &mut Sim) {
     sim.nodes(2);
     sim.users.pods = 0;
     for kind in [Kind::Placement, Kind::Binding] {
-        if sim.slot(kind).as_ref().is_some_and(|child| child.uid == "foreign") {
+        if sim.slot(kind).as_ref().is_some_and(|child| child.uid == "foreign" || child.deleting) {
             *sim.slot(kind) = None;
         }
     }
@@ -140,6 +147,12 @@ fn check_road(sim: &Sim) {
         );
         let paused = status.conditions.iter().any(|c| c.type_ == "Paused");
         assert!(paused || status.observed_generation == compute.generation);
+        let whole = status.builder_state.number_of_processed_resources == 2;
+        let said = status.conditions.iter().any(|c| ["Drifted", "Contended"].contains(&c.type_.as_str()));
+        assert!(
+            word.0 != AggregateStatus::Active || whole || said || paused,
+            "active with an object that is not in place: {status:?}"
+        );
         if word.0 == AggregateStatus::Active && !paused {
             let placement = status.placement.as_ref().unwrap();
             let blocked = status

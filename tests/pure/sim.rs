@@ -353,6 +353,7 @@ pub fn foreign(kind: Kind) -> Child {
         labels: BTreeMap::new(),
         annotations: BTreeMap::new(),
         owners: Vec::new(),
+        finalizers: Vec::new(),
         spec: match kind {
             Kind::Placement => {
                 json!({"revision": 9, "lastRevision": 9, "nodeSelector": {}, "tolerations": [], "closed": false})

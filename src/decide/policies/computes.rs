@@ -11,14 +11,14 @@ fn on_computes(operations: &Value) -> Value {
 
 /// Sets the finalizer at create, and the owner at create and update.
 ///
-/// The owner is who created the Compute, and stays so; only who may `assign-owner` (a GitOps controller) can name
+/// Who changes metadata alone (Poros, adding its finalizer) becomes no owner. The owner is who created the Compute, and stays so; only who may `assign-owner` (a GitOps controller) can name
 /// another.
 pub(super) fn computes() -> Value {
     let may_assign = format!(
         "authorizer.group('{GROUP}').resource('computes').name(object.metadata.name).check('assign-owner').allowed()"
     );
     let expression = format!(
-        "(has(object.spec.owner) && object.spec.owner == variables.owner ? [] : \
+        "((has(object.spec.owner) && object.spec.owner == variables.owner) || variables.asItWas ? [] : \
          [JSONPatch{{op: \"add\", path: \"/spec/owner\", value: variables.owner}}]) + \
          (request.operation != 'CREATE' ? [] : \
          (has(object.metadata.finalizers) ? [] : [JSONPatch{{op: \"add\", path: \"/metadata/finalizers\", value: []}}]) + \
@@ -31,6 +31,7 @@ pub(super) fn computes() -> Value {
         "reinvocationPolicy": "IfNeeded",
         "variables": [
             {"name": "mayAssign", "expression": may_assign},
+            {"name": "asItWas", "expression": "request.operation == 'UPDATE' && object.spec == oldObject.spec"},
             {"name": "kept", "expression": "request.operation == 'UPDATE' && has(oldObject.spec.owner) ? oldObject.spec.owner : request.userInfo.username"},
             {"name": "owner", "expression": "variables.mayAssign && has(object.spec.owner) ? object.spec.owner : variables.kept"},
         ],
