@@ -247,6 +247,41 @@ fn errors_keep_their_sources_apart() {
     }
 }
 
+/// docs/faults.md, from the table in the code.
+fn faults() -> String {
+    let mut text = String::from(
+        "# Faults\n\nWhat can be wrong with a Compute. Made from `src/decide/fault.rs`; the category is the reason of the condition `Ready`.\n\n\
+         *In the build* is `error`/`error`, *after the build* `error`/`building`; *by the rule* is the former while the desired revision\n\
+         is not proven and the latter once it is.\n\n| category | step | becomes an error | pods that name the Compute | healed by |\n|---|---|---|---|---|\n",
+    );
+    for category in poros::decide::fault::Category::ALL {
+        let row = category.row();
+        let step = format!("{:?}", row.step).to_lowercase();
+        text.push_str(&format!(
+            "| {} | {step} | {} | {} | {} |\n",
+            category.word(),
+            row.blame.words(),
+            row.pods,
+            row.healed_by
+        ));
+    }
+    text
+}
+
+#[test]
+fn the_table_of_faults_is_what_the_code_says() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/faults.md");
+    if std::env::var_os("POROS_BLESS").is_some() {
+        fs::write(&path, faults()).unwrap();
+    }
+    let found = fs::read_to_string(&path).unwrap_or_default();
+    assert_eq!(
+        found,
+        faults(),
+        "docs/faults.md is not what the code says; POROS_BLESS=1 cargo test --test rooms writes it"
+    );
+}
+
 #[test]
 fn the_crds_are_what_the_types_say() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("crds");

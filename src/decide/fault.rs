@@ -62,6 +62,18 @@ pub enum Blame {
     AsBefore,
 }
 
+impl Blame {
+    /// For people.
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::InBuild => "in the build",
+            Self::AfterBuild => "after the build",
+            Self::ByRule => "by the rule",
+            Self::AsBefore => "none: the outcome stays",
+        }
+    }
+}
+
 /// A kind of fault: a stable PascalCase word.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Category {
