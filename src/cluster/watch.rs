@@ -30,8 +30,8 @@ const LIST_TIMEOUT: Duration = Duration::from_secs(30);
 const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 /// A watch that did not fail for so long is tried again at once when it does.
 const HEALTHY: Duration = Duration::from_secs(60);
-/// After so many failures in a row a watch is begun anew with a list: kube's watcher would try the same version for
-/// ever when a watch is refused with "410 Gone" before it starts.
+/// After so many failures to start in a row a watch is begun anew with a list: kube's watcher would go on from the same
+/// version for ever.
 const FAILURES_UNTIL_ANEW: u32 = 4;
 
 /// What is watched.
@@ -210,7 +210,14 @@ async fn supervise<K>(
             let event = match event {
                 Ok(event) => event,
                 Err(error) => {
-                    failures += u32::from(matches!(error, watcher::Error::WatchStartFailed(_)));
+                    failures += match &error {
+                        // What the watch wants to go on from is gone: only a list helps.
+                        watcher::Error::WatchStartFailed(kube::Error::Api(status)) if status.code == 410 => {
+                            FAILURES_UNTIL_ANEW
+                        }
+                        watcher::Error::WatchStartFailed(_) => 1,
+                        _ => 0,
+                    };
                     if failed.is_none_or(|failed| failed.elapsed() > HEALTHY) {
                         pauses = patience.build();
                     }

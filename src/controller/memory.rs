@@ -14,7 +14,7 @@ use crate::decide::validate::Valid;
 /// How soon a pass that met a conflict is made again: the watch needs a moment to tell what changed.
 const CONFLICT: Duration = Duration::from_millis(100);
 /// Conflicts in a row that are looked at that soon: more of them are no lost race.
-const CONFLICTS_AT_ONCE: u32 = 2;
+const CONFLICTS_AT_ONCE: u32 = 5;
 /// The longest pause between passes that fail.
 const LONGEST_PAUSE: Duration = Duration::from_secs(300);
 
@@ -29,6 +29,8 @@ pub struct Next {
     pub conflict: bool,
     /// Nothing is left to look at.
     pub gone: bool,
+    /// Something was written: what fails now is not what failed before.
+    pub progress: bool,
 }
 
 impl Next {
@@ -209,14 +211,16 @@ impl Memories {
         }
     }
 
-    /// Ends a pass: when to look again. Failures in a row wait 0.5 s to 5 min, and so do conflicts after the first two;
+    /// Ends a pass: when to look again. Failures in a row wait 0.5 s to 5 min, and so do conflicts after the first five;
     /// success resets that.
     pub fn settle(&mut self, name: &str, next: &Next) -> Option<Duration> {
         if next.gone {
             self.by_name.remove(name);
         }
-        if !(next.retry || next.conflict) {
+        if !next.retry && (next.progress || !next.conflict) {
             self.failing.remove(name);
+        }
+        if !(next.retry || next.conflict) {
             return next.wake.filter(|_| !next.gone);
         }
         let failing = self.failing.entry(name.to_owned()).or_insert_with(Failing::new);
@@ -272,8 +276,8 @@ mod tests {
         let mut memories = Memories::new(Settings::default());
         let conflict = Next { conflict: true, ..Next::default() };
         let pauses: Vec<_> = (0..12).filter_map(|_| memories.settle("query", &conflict)).collect();
-        assert_eq!(pauses[..2], [CONFLICT, CONFLICT]);
-        assert!(pauses[11] > Duration::from_secs(60), "{pauses:?}");
+        assert_eq!(pauses[..5], [CONFLICT; 5]);
+        assert!(pauses[11] > Duration::from_secs(30), "{pauses:?}");
     }
 
     #[test]

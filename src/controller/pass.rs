@@ -39,11 +39,12 @@ pub async fn pass(context: &Context, name: &str) -> Next {
     let Carried { applied, changes, conflict, held } =
         apply(&context.client, name, Some(&compute), &plan).await;
     let compute = held.map_or(compute, Arc::new);
+    let progress = !changes.is_empty();
     context.learn_own(changes);
     context.memories().note_applied(name, &applied, Instant::now());
     if conflict && observed.recall.trouble_for < RACE {
         // What was decided is void: the next pass sees what changed.
-        return Next { conflict, ..Next::default() };
+        return Next { conflict, progress, ..Next::default() };
     }
     let (target, proof, prove_in) = prove(context, &observed, &compute, &desired, &applied).await;
     let facts = Facts {
@@ -61,7 +62,8 @@ pub async fn pass(context: &Context, name: &str) -> Next {
     };
     let verdict = outcome(&facts);
     debug!(compute = name, outcome = verdict.outcome.reason(), "pass");
-    let mut next = Next { wake: verdict.wake, retry: applied.fault().is_some(), conflict, gone: false };
+    let mut next =
+        Next { wake: verdict.wake, retry: applied.fault().is_some(), conflict, progress, ..Next::default() };
     report(context, &facts, &verdict, &mut next).await;
     next
 }
@@ -158,7 +160,7 @@ async fn sweep(context: &Context, observed: &Observed) -> Next {
     let Carried { applied, changes, conflict, .. } = apply(&context.client, name, None, &plan).await;
     info!(compute = name, removed = changes.len(), "removed what a Compute that is gone had left");
     context.learn_own(changes);
-    Next { retry: applied.fault().is_some(), conflict, gone: applied.all_absent(), wake: None }
+    Next { retry: applied.fault().is_some(), conflict, gone: applied.all_absent(), ..Next::default() }
 }
 
 /// Logs a transition: into an error as a warning.

@@ -236,7 +236,7 @@ impl Sim {
             self.write()?;
             self.compute = None;
         }
-        let next = Next { wake, retry: applied.fault().is_some(), conflict: false, gone: false };
+        let next = Next { wake, retry: applied.fault().is_some(), ..Next::default() };
         Ok(Some((verdict, self.memories.settle(NAME, &next))))
     }
 

@@ -87,7 +87,7 @@ async fn an_absent_policy_is_told_after_the_grace(cluster: &Cluster, client: &Cl
     let failed = wait::says(client, name, "error/building PolicyMissing").await;
     assert!(
         info(&failed).contains(
-            "MutatingAdmissionPolicy placement.poros.dataos.io is absent; apply the chart of Poros again"
+            "MutatingAdmissionPolicy placement.poros.dataos.io is absent; apply the shared policies again: poros policies | kubectl apply --server-side --force-conflicts -f -"
         ),
         "{}",
         info(&failed)

@@ -89,13 +89,41 @@ async fn apply_failed_is_pending_until_the_deadline(client: &Client) {
     let bound =
         dynamic(client, GROUP, "ValidatingAdmissionPolicyBinding", "validatingadmissionpolicybindings", None);
     let (policy, policy_name) = refusing_placements(name);
-    create(&policies, &policy).await.unwrap();
     let binding = json!({
         "apiVersion": GROUP, "kind": "ValidatingAdmissionPolicyBinding",
         "metadata": {"name": policy_name},
         "spec": {"policyName": policy_name, "validationActions": ["Deny"]},
     });
+    create(&policies, &policy).await.unwrap();
     create(&bound, &binding).await.unwrap();
+    refused(client, name).await;
+    let mut manifest = poolless_manifest(name);
+    manifest["spec"]["progressDeadlineSeconds"] = json!(2);
+    apply(client, &manifest).await;
+    let waiting = wait::says(client, name, "pending/building ApplyFailed").await;
+    assert!(info(&waiting).contains("not on a Friday"), "{}", info(&waiting));
+    assert_eq!(condition(&waiting, "Reconciling"), "True");
+    let failed = wait::says(client, name, "error/error ApplyFailed").await;
+    assert!(info(&failed).contains("not on a Friday"), "{}", info(&failed));
+    let resource = &failed.status.as_ref().unwrap().cloud_kernel_resources[0];
+    assert!(resource.reason.as_ref().unwrap().contains("not on a Friday"), "{resource:?}");
+    delete(&bound, policy_name).await.unwrap();
+    wait::active(client, name).await;
+
+    // After the build: what stood is taken away, and cannot be put back.
+    create(&bound, &binding).await.unwrap();
+    refused(client, name).await;
+    delete(&placements(client), name).await.unwrap();
+    let failed = wait::says(client, name, "error/building ApplyFailed").await;
+    assert!(info(&failed).contains("not on a Friday"), "{}", info(&failed));
+    delete(&bound, policy_name).await.unwrap();
+    delete(&policies, policy_name).await.unwrap();
+    wait::active(client, name).await;
+    clear(client, name).await;
+}
+
+/// Waits until the policy of [`refusing_placements`] acts.
+async fn refused(client: &Client, name: &str) {
     let placement = json!({
         "apiVersion": "poros.dataos.io/v1beta1", "kind": "Placement", "metadata": {"name": name},
         "spec": {"revision": 1, "lastRevision": 1, "nodeSelector": {"a": "b"}, "tolerations": [], "closed": false},
@@ -108,20 +136,6 @@ async fn apply_failed_is_pending_until_the_deadline(client: &Client) {
         }
     })
     .await;
-    let mut manifest = poolless_manifest(name);
-    manifest["spec"]["progressDeadlineSeconds"] = json!(2);
-    apply(client, &manifest).await;
-    let waiting = wait::says(client, name, "pending/building ApplyFailed").await;
-    assert!(info(&waiting).contains("not on a Friday"), "{}", info(&waiting));
-    assert_eq!(condition(&waiting, "Reconciling"), "True");
-    let failed = wait::says(client, name, "error/error ApplyFailed").await;
-    assert!(info(&failed).contains("not on a Friday"), "{}", info(&failed));
-    let resource = &failed.status.as_ref().unwrap().cloud_kernel_resources[0];
-    assert!(resource.reason.as_ref().unwrap().contains("not on a Friday"), "{resource:?}");
-    delete(&bound, policy_name).await.unwrap();
-    delete(&policies, policy_name).await.unwrap();
-    wait::active(client, name).await;
-    clear(client, name).await;
 }
 
 /// A policy of somebody else that refuses the Placement of this name.
