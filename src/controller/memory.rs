@@ -20,6 +20,7 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(300);
 
 /// What a pass leaves to be done.
 #[derive(Clone, Debug, Default, PartialEq)]
+#[allow(clippy::struct_excessive_bools)] // each is a fact of its own about a pass
 pub struct Next {
     /// Look again after this long.
     pub wake: Option<Duration>,
