@@ -249,23 +249,18 @@ fn errors_keep_their_sources_apart() {
 
 /// docs/faults.md, from the table in the code.
 fn faults() -> String {
-    let mut text = String::from(
+    let text = String::from(
         "# Faults\n\nWhat can be wrong with a Compute. Made from `src/decide/fault.rs`; the category is the reason of the condition `Ready`.\n\n\
          *In the build* is `error`/`error`, *after the build* `error`/`building`; *by the rule* is the former while the desired revision\n\
          is not proven and the latter once it is.\n\n| category | step | becomes an error | pods that name the Compute | healed by |\n|---|---|---|---|---|\n",
     );
-    for category in poros::decide::fault::Category::ALL {
+    let rows = poros::decide::fault::Category::ALL.map(|category| {
         let row = category.row();
         let step = format!("{:?}", row.step).to_lowercase();
-        text.push_str(&format!(
-            "| {} | {step} | {} | {} | {} |\n",
-            category.word(),
-            row.blame.words(),
-            row.pods,
-            row.healed_by
-        ));
-    }
-    text
+        let (word, error) = (category.word(), row.blame.words());
+        format!("| {word} | {step} | {error} | {} | {} |\n", row.pods, row.healed_by)
+    });
+    text + &rows.concat()
 }
 
 #[test]
