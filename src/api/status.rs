@@ -49,6 +49,13 @@ pub struct ComputeStatus {
     pub observed_generation: i64,
 }
 
+impl ComputeStatus {
+    /// The condition of this type, if it is there.
+    pub fn condition(&self, type_: &str) -> Option<&Condition> {
+        self.conditions.iter().find(|condition| condition.type_ == type_)
+    }
+}
+
 /// The state of a Compute in one word.
 #[derive(JsonSchema, Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]

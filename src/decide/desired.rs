@@ -79,10 +79,7 @@ pub fn held_by_users(observed: &Observed, compute: &Compute) -> bool {
 
 /// Whether a Placement was proven, by what the status says of its number and its content.
 pub fn is_proven(compute: &Compute, placement: &PlacementSpec) -> bool {
-    compute.status.placement.as_ref().is_some_and(|status| {
-        status.proven_revision == Some(placement.revision)
-            && status.proven_content.as_deref() == Some(content_of(placement).hash().as_str())
-    })
+    compute.has_proven(placement.revision, &content_of(placement).hash())
 }
 
 /// How long content that failed its proof is left alone before it is tried again: 5 s, doubling to 5 min.
@@ -138,19 +135,12 @@ fn rejection(observed: &Observed, compute: &Compute, content: &Content) -> Optio
 
 /// How the last proof failed, by the stored status.
 pub fn said_mismatch(compute: &Compute) -> &str {
-    let conditions = &compute.status.conditions;
-    let verified = conditions.iter().find(|condition| condition.type_ == "PlacementVerified");
-    verified.map_or("", |condition| &condition.message)
+    compute.status.condition("PlacementVerified").map_or("", |condition| &condition.message)
 }
 
 /// The reason of the condition Ready in the stored status.
 pub fn ready_reason(compute: &Compute) -> Option<&str> {
-    compute
-        .status
-        .conditions
-        .iter()
-        .find(|condition| condition.type_ == "Ready")
-        .map(|condition| condition.reason.as_str())
+    compute.status.condition("Ready").map(|condition| condition.reason.as_str())
 }
 
 /// What was proven last, of a Compute whose spec cannot be in force.

@@ -101,6 +101,16 @@ pub struct Compute {
     pub status: ComputeStatus,
 }
 
+impl Compute {
+    /// Whether the status says that this content was proven under this number.
+    pub fn has_proven(&self, revision: u64, content: &str) -> bool {
+        self.status.placement.as_ref().is_some_and(|placement| {
+            placement.proven_revision == Some(revision)
+                && placement.proven_content.as_deref() == Some(content)
+        })
+    }
+}
+
 /// A built object as stored, whoever made it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Child {

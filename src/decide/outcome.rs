@@ -89,12 +89,8 @@ fn verified(facts: &Facts<'_>, wakes: &mut Wakes) -> Verified {
 
 /// Whether the desired revision was proven before or is now.
 fn proven(facts: &Facts<'_>, verified: &Verified) -> bool {
-    let before = facts.target.is_some_and(|target| {
-        facts.compute.status.placement.as_ref().is_some_and(|placement| {
-            placement.proven_revision == Some(target.revision)
-                && placement.proven_content.as_deref() == Some(&target.content)
-        })
-    });
+    let before =
+        facts.target.is_some_and(|target| facts.compute.has_proven(target.revision, &target.content));
     match verified {
         Verified::Newly | Verified::Standing => true,
         Verified::Failed(_) => false,
@@ -111,13 +107,7 @@ fn drifted(facts: &Facts<'_>, verified: &Verified) -> Option<String> {
     let held = || facts.applied.waits_for().map(|why| format!("an object that Poros builds {why}"));
     // What was repaired is said until it is proven again.
     let open = matches!(verified, Verified::Pending(_)) && facts.observed.recall.repaired_ago.is_some();
-    let said = || {
-        let conditions = &facts.compute.status.conditions;
-        conditions
-            .iter()
-            .find(|condition| condition.type_ == "Drifted")
-            .map(|condition| condition.message.clone())
-    };
+    let said = || facts.compute.status.condition("Drifted").map(|condition| condition.message.clone());
     undone.or_else(held).or_else(|| if open { said() } else { None })
 }
 
@@ -144,11 +134,8 @@ fn pool_fault(facts: &Facts<'_>, wakes: &mut Wakes) -> Option<Fault> {
     let valid = facts.valid.as_ref().ok()?;
     let found = pool::judge(&facts.observed.pool, valid.min_ready_nodes);
     let status = &facts.compute.status;
-    let counted = status
-        .conditions
-        .iter()
-        .find(|condition| condition.type_ == "PoolReady" && condition.status == "False")
-        .and_then(|condition| {
+    let counted =
+        status.condition("PoolReady").filter(|condition| condition.status == "False").and_then(|condition| {
             Some(Fault::new(Category::of_word(&condition.reason)?, condition.message.clone()))
         });
     let steady = facts.observed.recall.pool_steady_for;

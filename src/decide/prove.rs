@@ -45,11 +45,8 @@ pub fn target(observed: &Observed, compute: &Compute, wanted: &Wanted) -> Target
 
 /// Whether the stored status says that this was proven.
 pub fn is_proven(compute: &Compute, target: &Target) -> bool {
-    compute.status.placement.as_ref().is_some_and(|placement| {
-        placement.proven_revision == Some(target.revision)
-            && placement.proven_content.as_deref() == Some(&target.content)
-            && placement.proven_with.as_deref() == Some(&target.through)
-    })
+    let through = compute.status.placement.as_ref().and_then(|placement| placement.proven_with.as_deref());
+    compute.has_proven(target.revision, &target.content) && through == Some(&target.through)
 }
 
 /// Decides whether to try a proof now. `just_wrote` says what this pass has written: nothing, or something slow or fast.

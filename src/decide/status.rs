@@ -144,9 +144,7 @@ fn builder_state(
 /// Whether the built objects are reported as they were: of a paused Compute nothing is known, and of a contended one
 /// the news would flip with each repair and each undoing of it.
 fn as_before(facts: &Facts<'_>, verdict: &Verdict) -> bool {
-    let conditions = &facts.compute.status.conditions;
-    let contended =
-        verdict.contended.is_some() && conditions.iter().any(|condition| condition.type_ == "Contended");
+    let contended = verdict.contended.is_some() && facts.compute.status.condition("Contended").is_some();
     *facts.desired == Desired::AsItIs || contended
 }
 
@@ -223,7 +221,7 @@ fn conditions(
     let mut conditions: Vec<_> =
         carried.iter().filter(|condition| condition.type_ != "Paused").cloned().collect();
     let mut say = |type_: &str, truth: Truth, reason: &str, message: &str| {
-        let old = before.iter().find(|condition| condition.type_ == type_);
+        let old = facts.compute.status.condition(type_);
         let unchanged = old.filter(|old| old.status == truth.word());
         conditions.push(Condition {
             type_: type_.into(),
