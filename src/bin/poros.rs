@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use poros::cluster::call::chain;
 use poros::cluster::client::connect;
 use poros::controller::Controller;
 use poros::controller::context::Options;
@@ -143,16 +144,6 @@ fn print<E: std::error::Error + Send + Sync + 'static>(
     Ok(())
 }
 
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(error) = source {
-        text = format!("{text}: {error}");
-        source = error.source();
-    }
-    text
-}
-
 fn run(arguments: Run) -> Result<(), Failure> {
     let format = match arguments.log_format {
         Format::Text => telemetry::LogFormat::Text,
@@ -170,26 +161,17 @@ fn run(arguments: Run) -> Result<(), Failure> {
 }
 
 async fn serve(arguments: Run) -> Result<(), Failure> {
-    let Patience {
-        pool_grace,
-        policy_grace,
-        forbidden_grace,
-        proof_blocked_grace,
-        proof_patience,
-        contended_quiet,
-        repair_interval,
-        counter_interval,
-    } = arguments.patience;
+    let patience = arguments.patience;
     let settings = Settings {
         dataplane: arguments.dataplane,
-        pool_grace,
-        policy_grace,
-        forbidden_grace,
-        proof_blocked_grace,
-        proof_patience,
-        contended_quiet,
-        repair_interval,
-        counter_interval,
+        pool_grace: patience.pool_grace,
+        policy_grace: patience.policy_grace,
+        forbidden_grace: patience.forbidden_grace,
+        proof_blocked_grace: patience.proof_blocked_grace,
+        proof_patience: patience.proof_patience,
+        contended_quiet: patience.contended_quiet,
+        repair_interval: patience.repair_interval,
+        counter_interval: patience.counter_interval,
     };
     let (stopper, stop) = tokio::sync::watch::channel(false);
     let signals = tokio::spawn(stop_on_signal(stopper)?);

@@ -76,22 +76,14 @@ async fn prove(
     desired: &Desired,
     applied: &Applied,
 ) -> (Option<Target>, Option<Proof>, Option<Duration>) {
-    let wanted = match desired {
-        Desired::Spec(wanted) | Desired::LastProven(Some(wanted), _) if wanted.bound => wanted,
-        _ => return (None, None, None),
-    };
-    let target = prove::target(observed, compute, wanted);
-    if applied.in_place() < 2 {
-        return (Some(target), None, None);
-    }
-    let known = observed.recall.proof.clone().filter(|(of, _)| *of == target && applied.wrote.is_none());
-    match prove::when(observed, compute, desired, &target, applied.wrote) {
-        When::Proven => (Some(target), None, None),
-        When::In(wait) => (Some(target), known.map(|(_, proof)| proof), Some(wait)),
+    let Some(task) = prove::task(observed, compute, desired, applied) else { return (None, None, None) };
+    match task.when {
+        When::Not => (Some(task.target), None, None),
+        When::In(wait) => (Some(task.target), task.known, Some(wait)),
         When::Now => {
-            let proof = try_proof(context, observed, wanted, &target).await;
-            let again = (proof != Proof::Proven).then_some(Duration::from_millis(10));
-            (Some(target), Some(proof), again)
+            let proof = try_proof(context, observed, task.wanted, &task.target).await;
+            let again = prove::again(&proof);
+            (Some(task.target), Some(proof), again)
         }
     }
 }

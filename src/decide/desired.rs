@@ -63,7 +63,7 @@ pub fn desired(observed: &Observed, valid: &Result<Valid, Fault>) -> Desired {
             }
             Desired::LastProven(last, fault.clone())
         }
-        Ok(valid) => match rejection(observed, compute, &valid.content) {
+        Ok(valid) => match rejection(observed, compute, stored.as_ref(), &valid.content) {
             Some(fault) => Desired::LastProven(last_proven(compute, stored), fault),
             None => {
                 Desired::Spec(Wanted { placement: numbered(compute, stored, &valid.content), bound: true })
@@ -109,7 +109,12 @@ fn stored_placement(observed: &Observed, compute: &Compute) -> Option<PlacementS
 /// Content that failed its proof and is not due to be tried again.
 ///
 /// Memory knows it; after a restart the status does, and the wait begins anew.
-fn rejection(observed: &Observed, compute: &Compute, content: &Content) -> Option<Fault> {
+fn rejection(
+    observed: &Observed,
+    compute: &Compute,
+    stored: Option<&PlacementSpec>,
+    content: &Content,
+) -> Option<Fault> {
     let status = &compute.status;
     let hash = content.hash();
     let Recall { rejected, known_for, .. } = &observed.recall;
@@ -119,9 +124,8 @@ fn rejection(observed: &Observed, compute: &Compute, content: &Content) -> Optio
         }
         Some(_) => return None,
         None => {
-            let stored = stored_placement(observed, compute);
             let taken_back =
-                stored.is_none_or(|stored| content_of(&stored) != *content || observed.binding.is_none());
+                stored.is_none_or(|stored| content_of(stored) != *content || observed.binding.is_none());
             let said = ready_reason(compute) == Some(Category::ProofMismatch.word())
                 && status.observed_generation == compute.generation;
             if !(said && taken_back) {

@@ -8,7 +8,7 @@ use crate::api::names::{
     LABEL_COMPUTE, LABEL_MANAGED_BY, MANAGED_BY, MARK_PLACED_BY, POLICY_PLACEMENT, PROBE_PREFIX,
     PROBE_SERVICE_ACCOUNT,
 };
-use crate::decide::applied::Pace;
+use crate::decide::applied::{Applied, Pace};
 use crate::decide::desired::{Desired, Wanted};
 use crate::decide::hash;
 use crate::decide::manifest::Manifest;
@@ -23,11 +23,51 @@ const STARTING: &str = "the API server has just started and refuses pods that na
 const FAST: [Duration; 3] =
     [Duration::from_millis(60), Duration::from_millis(200), Duration::from_millis(600)];
 
+/// What is to be proven of what stands, and whether to try it in this pass.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Task<'a> {
+    /// What stands.
+    pub wanted: &'a Wanted,
+    /// What a proof of it would be a proof of.
+    pub target: Target,
+    /// Whether to try it.
+    pub when: When,
+    /// What came of the last try of the same.
+    pub known: Option<Proof>,
+}
+
+/// What there is to prove; nothing where nothing is to be in force.
+pub fn task<'a>(
+    observed: &Observed,
+    compute: &Compute,
+    desired: &'a Desired,
+    applied: &Applied,
+) -> Option<Task<'a>> {
+    let wanted = match desired {
+        Desired::Spec(wanted) | Desired::LastProven(Some(wanted), _) if wanted.bound => wanted,
+        _ => return None,
+    };
+    let target = target(observed, compute, wanted);
+    if applied.in_place() < 2 {
+        return Some(Task { wanted, target, when: When::Not, known: None });
+    }
+    let when = when(observed, compute, desired, &target, applied.wrote);
+    let waits = matches!(when, When::In(_)) && applied.wrote.is_none();
+    let known = observed.recall.proof.as_ref().filter(|(of, _)| waits && *of == target);
+    let known = known.map(|(_, proof)| proof.clone());
+    Some(Task { wanted, target, when, known })
+}
+
+/// When to look again after a try: at once, for the next try is set then; not at all after one that passed.
+pub fn again(proof: &Proof) -> Option<Duration> {
+    (*proof != Proof::Proven).then_some(Duration::from_millis(10))
+}
+
 /// Whether to try a proof in this pass.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum When {
-    /// The status says that it was made, and nothing changed since.
-    Proven,
+    /// Not at all: the status says that it was made and nothing changed since, or nothing stands to be proven.
+    Not,
     /// Now.
     Now,
     /// Not before this long.
@@ -35,7 +75,7 @@ pub enum When {
 }
 
 /// What a proof of what is wanted would be a proof of.
-pub fn target(observed: &Observed, compute: &Compute, wanted: &Wanted) -> Target {
+fn target(observed: &Observed, compute: &Compute, wanted: &Wanted) -> Target {
     Target {
         revision: wanted.placement.revision,
         content: wanted.content().hash(),
@@ -50,7 +90,7 @@ pub fn is_proven(compute: &Compute, target: &Target) -> bool {
 }
 
 /// Decides whether to try a proof now. `just_wrote` says what this pass has written: nothing, or something slow or fast.
-pub fn when(
+fn when(
     observed: &Observed,
     compute: &Compute,
     desired: &Desired,
@@ -59,7 +99,7 @@ pub fn when(
 ) -> When {
     // What was proven last and is put back or kept while the spec cannot be in force is not proven anew.
     if matches!(desired, Desired::LastProven(..)) && is_proven(compute, target) {
-        return When::Proven;
+        return When::Not;
     }
     if let Some(pace) = just_wrote {
         return When::In(delays(pace)[0]);
@@ -67,7 +107,7 @@ pub fn when(
     let recall = &observed.recall;
     // A repair is proven again although the status still says it is: what stood in between is unknown.
     if is_proven(compute, target) && recall.changed_ago.is_none() {
-        return When::Proven;
+        return When::Not;
     }
     let Some(change) = recall.changed_ago else {
         return spaced(recall.probed_ago, Duration::from_secs(1));

@@ -19,6 +19,7 @@ use crate::decide::verdict::{Facts, Verdict, Verified};
 const HISTORY: usize = 8;
 /// The longest text in a condition or a transition; the API server takes 32 Ki, a person reads less.
 const TEXT: usize = 1024;
+const PAUSED: &str = "Poros writes nothing for it while the annotation poros.dataos.io/paused is present; deleting it still works";
 /// The condition types that Poros owns; those of others are carried along.
 const OWNED: [&str; 11] = [
     "Ready",
@@ -39,36 +40,40 @@ pub fn status(facts: &Facts<'_>, verdict: &Verdict) -> ComputeStatus {
     let before = &facts.compute.status;
     let words = words(&verdict.outcome);
     let now = Time(facts.now);
-    // A paused Compute's new generation is not acted on, and so not observed.
     let paused = *facts.desired == Desired::AsItIs;
+    if paused && before.transition_seq > 0 {
+        return as_it_is(before, &now);
+    }
     let readable = facts.compute.spec.is_ok();
+    // A paused Compute's new generation is not acted on, and so not observed.
     let generation = if paused { before.observed_generation } else { facts.compute.generation };
     let mut status = ComputeStatus {
         aggregate_status: words.aggregate,
         builder_state: builder_state(facts, verdict, words, generation, &now),
-        cloud_kernel_resources: if as_before(facts, verdict) {
+        cloud_kernel_resources: if resources_as_before(facts, verdict) {
             before.cloud_kernel_resources.clone()
         } else {
             resources(facts)
         },
-        placement: if paused { before.placement.clone() } else { placement(facts, verdict, &now) },
-        nodes: if paused {
-            before.nodes.clone()
-        } else {
-            readable.then(|| facts.observed.pool.counts.clone())
-        },
-        capacity: if paused {
-            before.capacity.clone()
-        } else {
-            readable.then(|| Capacity { allocatable: facts.observed.pool.allocatable.clone() })
-        },
-        users: if paused { before.users.clone() } else { Some(facts.observed.users.clone()) },
+        placement: placement(facts, verdict, &now),
+        nodes: readable.then(|| facts.observed.pool.counts.clone()),
+        capacity: readable.then(|| Capacity { allocatable: facts.observed.pool.allocatable.clone() }),
+        users: Some(facts.observed.users.clone()),
         conditions: conditions(facts, verdict, words, generation, &now),
         transition_seq: before.transition_seq,
         history: before.history.clone(),
         observed_generation: generation,
     };
     note_transition(&mut status, facts, verdict, &now);
+    status
+}
+
+/// The status of a paused Compute: what it was, and that it is paused. Nothing is judged or counted anew.
+fn as_it_is(before: &ComputeStatus, now: &Time) -> ComputeStatus {
+    let mut status = before.clone();
+    if before.condition("Paused").is_none() {
+        status.conditions.push(condition("Paused", Truth::True, "Paused", PAUSED, before, now));
+    }
     status
 }
 
@@ -110,14 +115,11 @@ fn builder_state(
     now: &Time,
 ) -> BuilderState {
     let before = &facts.compute.status;
-    let paused = *facts.desired == Desired::AsItIs;
     let state = &before.builder_state;
-    let (wanted, processed) = match facts.desired {
-        _ if as_before(facts, verdict) => {
-            (state.number_of_wanted_resources, state.number_of_processed_resources)
-        }
-        Desired::AsItIs | Desired::Nothing => (0, facts.applied.in_place()),
-        Desired::Spec(_) | Desired::LastProven(..) | Desired::Closed(_) => (2, facts.applied.in_place()),
+    let (wanted, processed) = if resources_as_before(facts, verdict) {
+        (state.number_of_wanted_resources, state.number_of_processed_resources)
+    } else {
+        (if *facts.desired == Desired::Nothing { 0 } else { 2 }, facts.applied.in_place())
     };
     // A pending Compute is pending since it became so for this generation, whatever it waits for meanwhile.
     let same = before.aggregate_status == words.aggregate
@@ -132,18 +134,14 @@ fn builder_state(
         number_of_wanted_resources: wanted,
         number_of_processed_resources: processed,
         summary: format!("{processed}/{wanted}"),
-        info: if paused && !before.builder_state.info.is_empty() {
-            before.builder_state.info.clone()
-        } else {
-            bounded(verdict.outcome.info())
-        },
+        info: bounded(verdict.outcome.info()),
         since: Some(since.unwrap_or_else(|| now.clone())),
     }
 }
 
 /// Whether the built objects are reported as they were: of a paused Compute nothing is known, and of a contended one
 /// the news would flip with each repair and each undoing of it.
-fn as_before(facts: &Facts<'_>, verdict: &Verdict) -> bool {
+fn resources_as_before(facts: &Facts<'_>, verdict: &Verdict) -> bool {
     let contended = verdict.contended.is_some() && facts.compute.status.condition("Contended").is_some();
     *facts.desired == Desired::AsItIs || contended
 }
@@ -214,27 +212,16 @@ fn conditions(
     generation: i64,
     now: &Time,
 ) -> Vec<Condition> {
-    let before = &facts.compute.status.conditions;
-    let paused = *facts.desired == Desired::AsItIs;
-    // Of a paused Compute nothing is judged anew.
-    let carried = if paused { before.as_slice() } else { &[] };
-    let mut conditions: Vec<_> =
-        carried.iter().filter(|condition| condition.type_ != "Paused").cloned().collect();
+    let before = &facts.compute.status;
+    let mut conditions = Vec::new();
     let mut say = |type_: &str, truth: Truth, reason: &str, message: &str| {
-        let old = facts.compute.status.condition(type_);
-        let unchanged = old.filter(|old| old.status == truth.word());
         conditions.push(Condition {
-            type_: type_.into(),
-            status: truth.word().into(),
-            reason: reason.into(),
-            message: bounded(message),
             observed_generation: Some(generation),
-            last_transition_time: unchanged
-                .map_or_else(|| now.clone(), |old| old.last_transition_time.clone()),
+            ..condition(type_, truth, reason, message, before, now)
         });
     };
     let (reason, info) = (verdict.outcome.reason(), verdict.outcome.info());
-    if let Some(truth) = words.ready.filter(|_| carried.is_empty()) {
+    if let Some(truth) = words.ready {
         say("Ready", truth, reason, info);
         let (truth, reason, message) = built(verdict);
         say("Built", truth, reason, &message);
@@ -243,10 +230,10 @@ fn conditions(
         let (truth, reason, message) = pool_ready(facts, verdict);
         say("PoolReady", truth, reason, message);
     }
-    if words.reconciling && carried.is_empty() {
+    if words.reconciling {
         say("Reconciling", Truth::True, reason, info);
     }
-    if words.stalled && carried.is_empty() {
+    if words.stalled {
         say("Stalled", Truth::True, reason, info);
     }
     if let Some(text) = &verdict.drifted {
@@ -258,15 +245,32 @@ fn conditions(
     if words.deleting {
         say("Deleting", Truth::True, reason, info);
     }
-    if paused {
-        let text = "Poros writes nothing for it while the annotation poros.dataos.io/paused is present; deleting it still works";
-        say("Paused", Truth::True, "Paused", text);
+    if *facts.desired == Desired::AsItIs {
+        say("Paused", Truth::True, "Paused", PAUSED);
     }
-    if !carried.is_empty() {
-        return conditions;
-    }
-    conditions.extend(before.iter().filter(|condition| !OWNED.contains(&condition.type_.as_str())).cloned());
+    let foreign = before.conditions.iter().filter(|condition| !OWNED.contains(&condition.type_.as_str()));
+    conditions.extend(foreign.cloned());
     conditions
+}
+
+/// A condition; its transition time moves only with its status.
+fn condition(
+    type_: &str,
+    truth: Truth,
+    reason: &str,
+    message: &str,
+    before: &ComputeStatus,
+    now: &Time,
+) -> Condition {
+    let unchanged = before.condition(type_).filter(|old| old.status == truth.word());
+    Condition {
+        type_: type_.into(),
+        status: truth.word().into(),
+        reason: reason.into(),
+        message: bounded(message),
+        observed_generation: Some(before.observed_generation),
+        last_transition_time: unchanged.map_or_else(|| now.clone(), |old| old.last_transition_time.clone()),
+    }
 }
 
 fn built(verdict: &Verdict) -> (Truth, &'static str, String) {

@@ -197,6 +197,32 @@ fn deletion_waits_for_users_closed_and_leaves_nothing() {
 }
 
 #[test]
+fn a_paused_compute_is_said_to_be_so_once_whatever_it_was() {
+    let unseen = Sim::new();
+    let mut pending = Sim::new();
+    pending.nodes(0);
+    pending.settle(SOON);
+    let mut failed = active();
+    failed.edit(|compute| compute.spec.as_mut().unwrap().dataplane = Some("elsewhere".into()));
+    failed.settle(SOON);
+    for mut sim in [unseen, pending, failed, active()] {
+        let before = sim.compute.as_ref().unwrap().status.clone();
+        sim.edit(|compute| compute.paused = true);
+        sim.writes = 0;
+        for _ in 0..5 {
+            sim.nodes(1);
+            sim.pass().ok().unwrap();
+            sim.wait(SOON);
+        }
+        let after = sim.compute.as_ref().unwrap().status.clone();
+        assert_eq!(sim.writes, 1, "the status that says so: {after:?}");
+        assert_eq!(after.condition("Paused").map(|paused| paused.status.as_str()), Some("True"));
+        assert_eq!(after.aggregate_status, before.aggregate_status);
+        assert_eq!(after.transition_seq, before.transition_seq.max(1), "{:?}", after.history);
+    }
+}
+
+#[test]
 fn a_pool_fault_counts_after_its_grace_and_is_over_after_it() {
     let mut sim = active();
     sim.nodes(0);

@@ -13,7 +13,7 @@ use poros::api::names::FINALIZER;
 use poros::api::status::{ComputeStatus, NodeCounts, Users};
 use poros::controller::memory::{Memories, Next};
 use poros::decide::applied::{Applied, Pace, State};
-use poros::decide::desired::{Desired, desired};
+use poros::decide::desired::desired;
 use poros::decide::manifest::{Kind, Manifest};
 use poros::decide::observed::{Child, Compute, Observed, Policies, Pool, Proof, Recall, Settings};
 use poros::decide::outcome::outcome;
@@ -177,24 +177,18 @@ impl Sim {
         let compute = Arc::new(self.compute.clone().unwrap());
         self.memories.note_applied(NAME, &applied, self.now());
         let (mut target, mut proof, mut prove_in) = (None, None, None);
-        if let Desired::Spec(wanted) | Desired::LastProven(Some(wanted), _) = &desired
-            && wanted.bound
-        {
-            let of = prove::target(&observed, &compute, wanted);
-            let known =
-                observed.recall.proof.clone().filter(|(known, _)| *known == of && applied.wrote.is_none());
-            match prove::when(&observed, &compute, &desired, &of, applied.wrote) {
-                _ if applied.in_place() < 2 => {}
-                When::Proven => {}
-                When::In(wait) => (proof, prove_in) = (known.map(|(_, proof)| proof), Some(wait)),
+        if let Some(task) = prove::task(&observed, &compute, &desired, &applied) {
+            match task.when {
+                When::Not => {}
+                When::In(wait) => (proof, prove_in) = (task.known, Some(wait)),
                 When::Now => {
                     let found = self.admit();
-                    self.memories.note_proof(NAME, &of, &found, self.now());
-                    prove_in = (found != Proof::Proven).then_some(Duration::from_millis(10));
+                    self.memories.note_proof(NAME, &task.target, &found, self.now());
+                    prove_in = prove::again(&found);
                     proof = Some(found);
                 }
             }
-            target = Some(of);
+            target = Some(task.target);
         }
         let facts = Facts {
             observed: &observed,
