@@ -36,10 +36,6 @@ pub enum SharedKind {
 }
 
 impl SharedKind {
-    /// All of them.
-    pub const ALL: [Self; 4] =
-        [Self::Mutating, Self::MutatingBinding, Self::Validating, Self::ValidatingBinding];
-
     /// Its `kind`.
     pub fn kind(self) -> &'static str {
         match self {

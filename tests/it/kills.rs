@@ -12,8 +12,9 @@ use serde_json::Value;
 
 use crate::harness::objects::{bindings, placements};
 use crate::harness::poros::Poros;
+use crate::harness::poros::SHORT;
 use crate::harness::proxy::Point;
-use crate::harness::proxy::stage::{SHORT, Stage};
+use crate::harness::proxy::stage::Stage;
 use crate::trials;
 use plan::{Run, Workflow, run};
 

@@ -11,7 +11,7 @@ use kube::config::KubeConfigOptions;
 use kube::{Client, Config, ResourceExt};
 use xtask::rig::{Options, Rig};
 
-use super::poros::Poros;
+use super::poros::{Poros, SHORT};
 use super::until;
 
 /// The namespace of Poros in the tests.
@@ -32,18 +32,7 @@ pub async fn shared() -> &'static Cluster {
     let cluster = tokio::task::spawn_blocking(|| {
         SHARED.get_or_init(|| {
             let cluster = Cluster::start(Options::api_only("it-shared"));
-            let poros = Poros::start(
-                &cluster,
-                &[
-                    "--manage-policies",
-                    "--pool-grace=1",
-                    "--policy-grace=2",
-                    "--proof-blocked-grace=2",
-                    "--contended-quiet=4",
-                    "--repair-interval=1",
-                    "--counter-interval=1",
-                ],
-            );
+            let poros = Poros::start(&cluster, &[&["--manage-policies"], &SHORT[..]].concat());
             *SHARED_POROS.lock().unwrap() = Some(poros);
             cluster
         })

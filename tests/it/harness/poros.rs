@@ -12,6 +12,16 @@ use super::cluster::Cluster;
 
 static COUNT: AtomicU32 = AtomicU32::new(0);
 
+/// Graces so short that tests need not wait them out.
+pub const SHORT: [&str; 6] = [
+    "--pool-grace=1",
+    "--policy-grace=2",
+    "--proof-blocked-grace=2",
+    "--contended-quiet=4",
+    "--repair-interval=1",
+    "--counter-interval=1",
+];
+
 /// A running Poros. Dropping it kills it.
 pub struct Poros {
     child: Child,

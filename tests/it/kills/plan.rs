@@ -13,7 +13,8 @@ use crate::harness::objects::{
     bindings, compute, create, delete, node, nodes, patch, placements, pod, pods, raw_computes,
 };
 use crate::harness::poros::Poros;
-use crate::harness::proxy::stage::{SHORT, Stage};
+use crate::harness::poros::SHORT;
+use crate::harness::proxy::stage::Stage;
 use crate::harness::proxy::{Act, Point, Seen};
 use crate::harness::{until, wait};
 

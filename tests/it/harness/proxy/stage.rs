@@ -10,20 +10,10 @@ use xtask::rig::Options;
 use super::Proxy;
 use crate::harness::cluster::Cluster;
 use crate::harness::objects::{compute, create, delete, dry_run, node, raw_computes};
-use crate::harness::poros::Poros;
+use crate::harness::poros::{Poros, SHORT};
 use crate::harness::{until, wait};
 
 static IDLE: Mutex<Vec<Cluster>> = Mutex::new(Vec::new());
-
-/// Graces so short that tests need not wait them out.
-pub const SHORT: [&str; 6] = [
-    "--pool-grace=1",
-    "--policy-grace=2",
-    "--proof-blocked-grace=2",
-    "--contended-quiet=4",
-    "--repair-interval=1",
-    "--counter-interval=1",
-];
 
 /// A control plane and a proxy in front of it.
 pub struct Stage {
