@@ -221,7 +221,10 @@ mod tests {
     }
 
     fn placement(uid: &str, version: &str) -> Change {
-        Change::Placement("query".into(), Some(Box::new(project::child(object(uid, version)))))
+        Change::Placement(
+            "query".into(),
+            Some(Box::new(project::child(Kind::Placement, object(uid, version)))),
+        )
     }
 
     #[test]
@@ -250,8 +253,9 @@ mod tests {
     #[test]
     fn a_binding_concerns_its_compute_and_no_shared_one_does() {
         let mut world = World::new();
-        let binding =
-            |name: &str| Change::Binding(name.into(), Some(Box::new(project::child(object("a", "5")))));
+        let binding = |name: &str| {
+            Change::Binding(name.into(), Some(Box::new(project::child(Kind::Binding, object("a", "5")))))
+        };
         assert_eq!(world.apply(binding("poros-query")), ["query"]);
         assert!(world.apply(binding("marks.poros.dataos.io")).is_empty());
     }

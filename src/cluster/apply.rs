@@ -114,7 +114,7 @@ impl Work<'_> {
             self.changes.push(change(
                 manifest.kind,
                 manifest.name.clone(),
-                Some(Box::new(project::child(there))),
+                Some(Box::new(project::child(manifest.kind, there))),
             ));
         }
         if let Err(CallError::NotFound(_)) = result {
@@ -143,7 +143,7 @@ impl Work<'_> {
             Ok(object) => object,
             Err(error) => return self.failed(error),
         };
-        let child = project::child(object);
+        let child = project::child(manifest.kind, object);
         let difference = manifest.difference(&child);
         let child = Some(Box::new(child));
         self.changes.push(change(manifest.kind, manifest.name.clone(), child));

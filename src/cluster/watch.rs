@@ -132,7 +132,10 @@ pub async fn run(
                 .collect();
             supervise(resources::shared(&client, kind), everything, held, tell, move |name, object| {
                 if ours.contains(name.as_str()) {
-                    return Some(Change::Shared((kind, name), object.map(project::shared)));
+                    return Some(Change::Shared(
+                        (kind, name),
+                        object.map(|object| project::shared(kind, object)),
+                    ));
                 }
                 // A binding by the name of a Compute's is that Compute's affair, whoever made it.
                 let bears_name = kind == SharedKind::MutatingBinding && compute_of_binding(&name).is_some();
@@ -165,9 +168,11 @@ fn child(kind: Kind, name: String, seen: Seen<DynamicObject>) -> Change {
         // By its uid: the pass may have made another one of that name since.
         (kind, Seen::Gone(Some(uid))) => Change::Removed(kind, name, uid),
         (Kind::Placement, seen) => {
-            Change::Placement(name, seen.map(|object| Box::new(project::child(object))))
+            Change::Placement(name, seen.map(|object| Box::new(project::child(kind, object))))
         }
-        (Kind::Binding, seen) => Change::Binding(name, seen.map(|object| Box::new(project::child(object)))),
+        (Kind::Binding, seen) => {
+            Change::Binding(name, seen.map(|object| Box::new(project::child(kind, object))))
+        }
     }
 }
 

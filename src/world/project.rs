@@ -2,16 +2,23 @@
 
 use std::collections::BTreeMap;
 
+use k8s_openapi::api::admissionregistration::v1::{
+    MutatingAdmissionPolicyBindingSpec, MutatingAdmissionPolicySpec, ValidatingAdmissionPolicyBindingSpec,
+    ValidatingAdmissionPolicySpec,
+};
 use kube::api::{DynamicObject, ObjectMeta};
 use kube::core::{Object, PartialObjectMeta};
-use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use crate::api::compute::TaintEffect;
 use crate::api::names::{
     ANNOTATION_DELETE_IN_USE, ANNOTATION_PAUSED, ANNOTATION_POLICY_VERSION, LABEL_COMPUTE, MARK_PLACED_BY,
 };
+use crate::decide::manifest::Kind;
 use crate::decide::observed::{Child, Compute};
-use crate::decide::policies::Stored;
+use crate::decide::policies::{SharedKind, Stored};
 use crate::decide::pool::{Node, Taint};
 use crate::world::users::Pod;
 
@@ -82,7 +89,7 @@ fn unseen() -> crate::api::status::ComputeStatus {
 }
 
 /// The projection of a Placement or a binding.
-pub fn child(object: DynamicObject) -> Child {
+pub fn child(kind: Kind, object: DynamicObject) -> Child {
     let DynamicObject { metadata, mut data, .. } = object;
     let ObjectMeta {
         uid,
@@ -102,18 +109,37 @@ pub fn child(object: DynamicObject) -> Child {
         annotations: annotations.unwrap_or_default(),
         owners: owner_references.unwrap_or_default(),
         finalizers: finalizers.unwrap_or_default(),
-        spec: data.get_mut("spec").map(serde_json::Value::take).unwrap_or_default(),
+        spec: {
+            let spec = data.get_mut("spec").map(Value::take).unwrap_or_default();
+            match kind {
+                Kind::Placement => spec,
+                Kind::Binding => known::<MutatingAdmissionPolicyBindingSpec>(spec),
+            }
+        },
     }
 }
 
+/// A spec of the admission API, without fields that this Poros does not know.
+///
+/// A newer Kubernetes gives its new fields defaults, and stores them: compared, they would read as somebody's change of
+/// every policy and binding on the day of the upgrade. A spec that does not fit the types is kept as it is.
+fn known<T: DeserializeOwned + Serialize>(spec: Value) -> Value {
+    let typed = T::deserialize(&spec).and_then(serde_json::to_value);
+    typed.unwrap_or(spec)
+}
+
 /// The projection of a shared policy or its binding.
-pub fn shared(mut object: DynamicObject) -> Stored {
+pub fn shared(kind: SharedKind, mut object: DynamicObject) -> Stored {
     let annotations = object.metadata.annotations.unwrap_or_default();
     let version = annotations.get(ANNOTATION_POLICY_VERSION).and_then(|version| version.parse().ok());
-    Stored {
-        version: version.unwrap_or_default(),
-        spec: object.data.get_mut("spec").map(serde_json::Value::take).unwrap_or_default(),
-    }
+    let spec = object.data.get_mut("spec").map(Value::take).unwrap_or_default();
+    let spec = match kind {
+        SharedKind::Mutating => known::<MutatingAdmissionPolicySpec>(spec),
+        SharedKind::MutatingBinding => known::<MutatingAdmissionPolicyBindingSpec>(spec),
+        SharedKind::Validating => known::<ValidatingAdmissionPolicySpec>(spec),
+        SharedKind::ValidatingBinding => known::<ValidatingAdmissionPolicyBindingSpec>(spec),
+    };
+    Stored { version: version.unwrap_or_default(), spec }
 }
 
 /// The projection of a node.
@@ -150,4 +176,30 @@ pub fn pod(object: &PartialObjectMeta<k8s_openapi::api::core::v1::Pod>) -> Optio
     let mark = object.metadata.annotations.as_ref()?.get(MARK_PLACED_BY)?;
     let revision = mark.strip_prefix(compute.as_str())?.strip_prefix('/')?.parse().ok();
     Some(Pod { compute, revision })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::decide::policies;
+    use serde_json::json;
+
+    #[test]
+    fn what_a_newer_kubernetes_adds_to_a_policy_is_no_change() {
+        for shared in policies::all() {
+            let mut object: DynamicObject = serde_json::from_value(shared.to_json()).unwrap();
+            let as_written = super::shared(shared.kind, object.clone());
+            assert_eq!(
+                as_written.spec, shared.spec,
+                "every field that Poros writes is known: {}",
+                shared.name
+            );
+            object.data["spec"]["fieldOfTomorrow"] = json!("its default");
+            assert_eq!(super::shared(shared.kind, object.clone()), as_written);
+            object.data["spec"]["matchConditions"] = json!([{"name": "never", "expression": "false"}]);
+            if !matches!(shared.kind, SharedKind::MutatingBinding | SharedKind::ValidatingBinding) {
+                assert_ne!(super::shared(shared.kind, object), as_written, "a field of today is one");
+            }
+        }
+    }
 }

@@ -303,7 +303,7 @@ impl Sim {
             let mut object: DynamicObject = serde_json::from_value(manifest.to_json(over)).unwrap();
             object.metadata.uid = Some(uid);
             object.metadata.resource_version = Some(version);
-            *sim.slot(kind) = Some(project::child(object));
+            *sim.slot(kind) = Some(project::child(kind, object));
             let pace = if kind == Kind::Binding { Pace::Slow } else { Pace::Fast };
             sim.changed = Some((sim.elapsed, pace));
             applied.repaired |= repair;
