@@ -22,9 +22,10 @@ use crate::controller::context::{Context, Options};
 use crate::controller::memory::Next;
 use crate::controller::pass::pass;
 use crate::controller::queue::Queue;
+use crate::decide::manifest::Kind;
 use crate::decide::policies::{self, SharedKind};
 use crate::telemetry::Metrics;
-use crate::world::Change;
+use crate::world::{Change, Written};
 
 /// Passes at one time.
 const WORKERS: usize = 16;
@@ -97,14 +98,26 @@ impl Controller {
     /// The names that are known of, of the resources that this process writes itself.
     fn held(&self, what: Watched) -> Vec<String> {
         match what {
-            Watched::Placements => self.context.world().placements(),
-            Watched::Policies(SharedKind::MutatingBinding) => self.context.world().bindings(),
+            Watched::Placements => self.context.world().names(Kind::Placement),
+            Watched::Policies(SharedKind::MutatingBinding) => self.context.world().names(Kind::Binding),
             Watched::Computes | Watched::Nodes | Watched::Pods | Watched::Policies(_) => Vec::new(),
         }
     }
 
+    /// A list is about to be asked for: it holds all that this process wrote so far.
+    fn list_begins(&self, what: Watched) {
+        let written = match what {
+            Watched::Computes => Written::Compute,
+            Watched::Placements => Written::Child(Kind::Placement),
+            Watched::Policies(SharedKind::MutatingBinding) => Written::Child(Kind::Binding),
+            Watched::Nodes | Watched::Pods | Watched::Policies(_) => return,
+        };
+        self.context.world().list_begins(written);
+    }
+
     fn hear(&self, what: Watched, news: News) {
         match news {
+            News::Listing => self.list_begins(what),
             News::Change(change) => {
                 let backlog = self.unsynced.borrow().contains(&what);
                 self.learn(change, backlog);
@@ -137,7 +150,8 @@ impl Controller {
             self.policies_changed.notify_one();
         }
         for name in names {
-            self.queue.push(name, backlog);
+            // A changed policy concerns every Compute, and none of them more than what people do meanwhile.
+            self.queue.push(name, backlog || shared);
         }
     }
 

@@ -37,6 +37,24 @@ pub enum Change {
     Shared((SharedKind, String), Option<Stored>),
 }
 
+/// A kind of which this process writes objects itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Written {
+    /// Computes.
+    Compute,
+    /// Placements or bindings.
+    Child(Kind),
+}
+
+/// Who tells of an object.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Source {
+    /// A watch.
+    Heard,
+    /// The answer to a write of this process.
+    Own,
+}
+
 /// Everything that is watched, as projections.
 #[derive(Debug, Default)]
 pub struct World {
@@ -49,6 +67,9 @@ pub struct World {
     policies: Policies,
     /// By Compute: uids that went since it was last observed. A reply that is heard late must not bring them back.
     departed: HashMap<String, HashSet<String>>,
+    /// What this process wrote since the list of its kind began that the watch goes on from: what that list or watch
+    /// tells of it may be older. All else that they tell is true, even with a lower version: etcd may have been restored.
+    written: HashSet<(Written, String)>,
 }
 
 impl World {
@@ -59,25 +80,22 @@ impl World {
 
     /// Takes in a change; returns the names of the Computes that it concerns.
     pub fn apply(&mut self, change: Change) -> Vec<String> {
+        self.take(change, Source::Heard)
+    }
+
+    /// A list of this kind begins. It holds all that was written before, so nothing of that is newer than what it tells.
+    pub fn list_begins(&mut self, kind: Written) {
+        self.written.retain(|(written, _)| *written != kind);
+    }
+
+    fn take(&mut self, change: Change, source: Source) -> Vec<String> {
         match change {
-            Change::Compute(name, compute) => self.compute(name, compute),
-            Change::Placement(name, child) => {
-                child_changed(&mut self.placements, &mut self.departed, &name, child, &name)
-            }
-            Change::Binding(name, child) => match compute_of_binding(&name) {
-                Some(compute) => child_changed(&mut self.bindings, &mut self.departed, &name, child, compute),
-                None => Vec::new(),
-            },
+            Change::Compute(name, compute) => self.compute(name, compute, source),
+            Change::Placement(name, child) => self.child(Kind::Placement, &name, child, source),
+            Change::Binding(name, child) => self.child(Kind::Binding, &name, child, source),
             Change::Removed(kind, name, uid) => {
-                let held = match kind {
-                    Kind::Placement => self.placements.get(&name),
-                    Kind::Binding => self.bindings.get(&name),
-                };
-                match (held.is_some_and(|child| child.uid == uid), kind) {
-                    (false, _) => Vec::new(),
-                    (true, Kind::Placement) => self.apply(Change::Placement(name, None)),
-                    (true, Kind::Binding) => self.apply(Change::Binding(name, None)),
-                }
+                let held = self.children(kind).get(&name).is_some_and(|child| child.uid == uid);
+                if held { self.child(kind, &name, None, source) } else { Vec::new() }
             }
             Change::Node(name, node) => self.nodes.apply(name, node.map(|node| *node)),
             Change::Pod(name, pod) => self.pods.apply(name, pod),
@@ -99,11 +117,17 @@ impl World {
             self.departed.get(compute).is_some_and(|departed| departed.contains(uid))
         });
         if !late {
-            self.apply(change);
+            self.take(change, Source::Own);
         }
     }
 
-    fn compute(&mut self, name: String, compute: Option<Box<Compute>>) -> Vec<String> {
+    /// Whether what is told of an object is no news: it is known, or newer is.
+    fn stale(&self, kind: Written, name: &str, version: &str, known: &str, source: Source) -> bool {
+        let may_be_older = source == Source::Own || self.written.contains(&(kind, name.to_owned()));
+        may_be_older && older(version, known)
+    }
+
+    fn compute(&mut self, name: String, compute: Option<Box<Compute>>, source: Source) -> Vec<String> {
         let Some(compute) = compute else {
             self.nodes.forget(&name);
             let Some(gone) = self.computes.remove(&name) else { return Vec::new() };
@@ -111,10 +135,14 @@ impl World {
             return vec![name];
         };
         let stale = self.computes.get(&name).is_some_and(|known| {
-            **known == *compute || older(&compute.resource_version, &known.resource_version)
+            let (version, before) = (&compute.resource_version, &known.resource_version);
+            **known == *compute || self.stale(Written::Compute, &name, version, before, source)
         });
         if stale {
             return Vec::new();
+        }
+        if source == Source::Own {
+            self.written.insert((Written::Compute, name.clone()));
         }
         match &compute.spec {
             Ok(spec) => {
@@ -126,6 +154,46 @@ impl World {
         }
         self.computes.insert(name.clone(), Arc::from(compute));
         vec![name]
+    }
+
+    fn child(&mut self, kind: Kind, name: &str, child: Option<Box<Child>>, source: Source) -> Vec<String> {
+        let compute = match kind {
+            Kind::Placement => Some(name),
+            Kind::Binding => compute_of_binding(name),
+        };
+        let Some(compute) = compute else { return Vec::new() };
+        let known = self.children(kind).get(name);
+        let Some(child) = child else {
+            let Some(gone) = self.children_mut(kind).remove(name) else { return Vec::new() };
+            self.departed.entry(compute.to_owned()).or_default().insert(gone.uid.clone());
+            return vec![compute.to_owned()];
+        };
+        let stale = known.is_some_and(|known| {
+            let (version, before) = (&child.resource_version, &known.resource_version);
+            **known == *child || self.stale(Written::Child(kind), name, version, before, source)
+        });
+        if stale {
+            return Vec::new();
+        }
+        if source == Source::Own {
+            self.written.insert((Written::Child(kind), name.to_owned()));
+        }
+        self.children_mut(kind).insert(name.to_owned(), Arc::from(child));
+        vec![compute.to_owned()]
+    }
+
+    fn children(&self, kind: Kind) -> &HashMap<String, Arc<Child>> {
+        match kind {
+            Kind::Placement => &self.placements,
+            Kind::Binding => &self.bindings,
+        }
+    }
+
+    fn children_mut(&mut self, kind: Kind) -> &mut HashMap<String, Arc<Child>> {
+        match kind {
+            Kind::Placement => &mut self.placements,
+            Kind::Binding => &mut self.bindings,
+        }
     }
 
     fn shared(&mut self, key: (SharedKind, String), stored: Option<Stored>) -> Vec<String> {
@@ -163,43 +231,10 @@ impl World {
         &self.policies
     }
 
-    /// The names of the Placements that are known of.
-    pub fn placements(&self) -> Vec<String> {
-        self.placements.keys().cloned().collect()
+    /// The names of the Placements, or of the bindings that bear the name of a Compute's, that are known of.
+    pub fn names(&self, kind: Kind) -> Vec<String> {
+        self.children(kind).keys().cloned().collect()
     }
-
-    /// The names of the bindings that are known of, of those that bear the name of a Compute's.
-    pub fn bindings(&self) -> Vec<String> {
-        self.bindings.keys().cloned().collect()
-    }
-}
-
-fn child_changed(
-    children: &mut HashMap<String, Arc<Child>>,
-    departed: &mut HashMap<String, HashSet<String>>,
-    name: &str,
-    child: Option<Box<Child>>,
-    compute: &str,
-) -> Vec<String> {
-    let concerned = || vec![compute.to_owned()];
-    match child {
-        None => {
-            if let Some(gone) = children.remove(name) {
-                departed.entry(compute.to_owned()).or_default().insert(gone.uid.clone());
-                return concerned();
-            }
-        }
-        Some(child) => {
-            let stale = children.get(name).is_some_and(|known| {
-                **known == *child || older(&child.resource_version, &known.resource_version)
-            });
-            if !stale {
-                children.insert(name.to_owned(), Arc::from(child));
-                return concerned();
-            }
-        }
-    }
-    Vec::new()
 }
 
 /// Whether a resourceVersion is older than another. They compare as numbers (KEP-5504); others never do.
@@ -232,8 +267,22 @@ mod tests {
         let mut world = World::new();
         assert_eq!(world.apply(placement("a", "5")), ["query"]);
         assert!(world.apply(placement("a", "5")).is_empty(), "an echo");
-        assert!(world.apply(placement("a", "4")).is_empty(), "older than what is known");
+        world.apply_own(placement("a", "9"));
+        assert!(world.apply(placement("a", "7")).is_empty(), "older than what this process wrote");
+        world.apply_own(placement("a", "6"));
+        assert_eq!(world.observe("query").placement.unwrap().resource_version, "9", "a late reply");
         assert_eq!(world.apply(placement("a", "10")), ["query"], "versions compare as numbers");
+    }
+
+    #[test]
+    fn a_list_is_believed_also_when_time_went_back() {
+        let mut world = World::new();
+        world.apply_own(placement("a", "900"));
+        world.list_begins(Written::Child(Kind::Placement));
+        assert_eq!(world.apply(placement("a", "40")), ["query"], "etcd was restored");
+        assert_eq!(world.observe("query").placement.unwrap().resource_version, "40");
+        world.apply_own(placement("a", "42"));
+        assert!(world.apply(placement("a", "40")).is_empty(), "written while the list was read");
     }
 
     #[test]

@@ -77,6 +77,8 @@ impl Watched {
 /// What a watch tells.
 #[derive(Debug)]
 pub enum News {
+    /// A list is about to be asked for.
+    Listing,
     /// Something changed.
     Change(Change),
     /// The list is complete: from now on changes are live.
@@ -216,11 +218,10 @@ async fn supervise<K>(
                 Ok(event) => event,
                 Err(error) => {
                     failures += match &error {
-                        // What the watch wants to go on from is gone: only a list helps.
-                        watcher::Error::WatchStartFailed(kube::Error::Api(status)) if status.code == 410 => {
-                            FAILURES_UNTIL_ANEW
-                        }
-                        watcher::Error::WatchStartFailed(_) => 1,
+                        watcher::Error::WatchStartFailed(kube::Error::Api(status)) if status.code != 410 => 1,
+                        // What the watch wants to go on from is gone (410), or nobody answers. Who answers next may have
+                        // an etcd that was restored: a watch from a version that is still to come would tell nothing.
+                        watcher::Error::WatchStartFailed(_) => FAILURES_UNTIL_ANEW,
                         _ => 0,
                     };
                     if failed.is_none_or(|failed| failed.elapsed() > HEALTHY) {
@@ -244,6 +245,7 @@ async fn supervise<K>(
             match event {
                 Event::Init => {
                     listed.clear();
+                    tell(News::Listing);
                     // What this process wrote itself is known before its watch tells of it; the list that is about to be
                     // asked for must hold it, or it is gone.
                     known.extend(held());

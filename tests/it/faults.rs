@@ -5,6 +5,7 @@ mod bystanders;
 mod meddling;
 mod outages;
 mod process;
+mod restore;
 mod silence;
 mod watches;
 
@@ -31,6 +32,7 @@ pub fn trials() -> Vec<Trial> {
         meddling::trials(),
         outages::trials(),
         process::trials(),
+        restore::trials(),
         watches::trials(),
     ]
     .into_iter()

@@ -34,7 +34,7 @@ fn readyz(poros: &Poros) -> u16 {
 
 /// Creates it as soon as the API server takes it: one that has just started refuses Computes for some seconds, until it
 /// has told its policies of the CRD.
-async fn make(client: &kube::Client, value: &serde_json::Value) {
+pub(super) async fn make(client: &kube::Client, value: &serde_json::Value) {
     until("a Compute to be taken", LIMIT, || async {
         let made = create(&raw_computes(client), value).await;
         made.map(|_| ()).map_err(|error| error.to_string())
