@@ -5,6 +5,7 @@ pub mod cluster;
 pub mod objects;
 pub mod poros;
 pub mod proxy;
+pub mod seed;
 pub mod wait;
 
 use std::time::{Duration, Instant};

@@ -68,6 +68,18 @@ impl Cluster {
         self.await_crds();
     }
 
+    /// Installs the shared policies as a person would, and waits until they act.
+    pub fn install_policies(&self) {
+        let printed = std::process::Command::new(env!("CARGO_BIN_EXE_poros"))
+            .arg("policies")
+            .output()
+            .expect("poros starts");
+        let file = self.rig.dir().join("policies.yaml");
+        std::fs::write(&file, printed.stdout).unwrap();
+        self.kubectl(&["apply", "--server-side", "-f", file.to_str().unwrap()]);
+        self.await_served();
+    }
+
     /// Right after a CRD is made, creating its kind may answer 404 or 503 for a while.
     fn await_crds(&self) {
         let crds = ["crd/computes.poros.dataos.io", "crd/placements.poros.dataos.io"];
