@@ -3,6 +3,9 @@
 //!
 //! Listed only when asked for. Noisy machines make noisy numbers: compare within one run.
 
+mod admission;
+mod scale;
+
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -22,8 +25,14 @@ use crate::harness::wait::condition;
 use crate::harness::{trial, until};
 
 pub fn trials() -> Vec<libtest_mimic::Trial> {
-    let asked = std::env::var_os("POROS_REPORT").is_some();
-    if asked { vec![trial("report::of_times_and_memory", of_times_and_memory)] } else { Vec::new() }
+    if std::env::var_os("POROS_REPORT").is_none() {
+        return Vec::new();
+    }
+    vec![
+        trial("report::of_times_and_memory", of_times_and_memory),
+        trial("report::of_ten_thousand_computes", scale::of_ten_thousand_computes),
+        trial("report::of_admission", admission::of_admission),
+    ]
 }
 
 /// When each Compute was first seen built and first seen active.
@@ -149,15 +158,26 @@ async fn await_seen(seen: &Seen, name: &str) -> (Instant, Instant) {
 
 fn tell(what: &str, mut times: Vec<Duration>) {
     times.sort();
-    let at = |share: usize| times[(times.len() - 1) * share / 100].as_millis();
-    println!("{what}: p50 {} ms, p95 {} ms, max {} ms", at(50), at(95), at(100));
+    let at = |share: usize| times[(times.len() - 1) * share / 100].as_secs_f64() * 1000.0;
+    println!(
+        "{what}: p50 {:.1} ms, p95 {:.1} ms, p99 {:.1} ms, max {:.1} ms",
+        at(50),
+        at(95),
+        at(99),
+        at(100)
+    );
 }
 
 /// Resident memory in MiB.
 fn rss(poros: &Poros) -> u64 {
+    memory(poros, "VmRSS:") / 1024
+}
+
+/// A line of what the kernel says of the memory of Poros, in KiB: `VmRSS:` now, `VmHWM:` at most.
+fn memory(poros: &Poros, what: &str) -> u64 {
     let status = std::fs::read_to_string(format!("/proc/{}/status", poros.id())).unwrap();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
-    line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() / 1024
+    let line = status.lines().find_map(|line| line.strip_prefix(what)).unwrap();
+    line.trim().trim_end_matches(" kB").parse().unwrap()
 }
 
 /// User and system time so far, at the usual 100 ticks a second.

@@ -1,0 +1,96 @@
+//! Ten thousand Computes and ten thousand nodes: time to ready, memory, and how soon a node's news is in a status.
+
+use std::time::{Duration, Instant};
+
+use futures::StreamExt as _;
+use kube::Client;
+use kube::api::Api;
+use kube::runtime::watcher;
+use poros::api::compute::Compute;
+use serde_json::json;
+use xtask::rig::Options;
+
+use super::{memory, tell};
+use crate::harness::cluster::Cluster;
+use crate::harness::objects::{nodes, patch};
+use crate::harness::poros::Poros;
+use crate::harness::seed;
+
+const POOLS: usize = 100;
+
+pub async fn of_ten_thousand_computes() {
+    let cluster =
+        tokio::task::spawn_blocking(|| Cluster::start(Options::api_only("it-scale"))).await.unwrap();
+    let client = cluster.client().await;
+    cluster.install_policies();
+    println!();
+    let empty = started(&cluster, 0, 0).await;
+    seed::nodes(&client, 0..1000, POOLS).await;
+    let (mut known, mut before) = (0, started(&cluster, 0, 1000).await);
+    let per_node = |more: u64, fewer: u64, nodes: u64| more.saturating_sub(fewer) as f64 / nodes as f64;
+    println!("    per node: {:.2} KiB", per_node(before, empty, 1000));
+    for count in [1000, 5000, 10_000] {
+        seed::computes(&client, "scale", known..count, POOLS).await;
+        let now = started(&cluster, count, 1000).await;
+        println!(
+            "    per Compute since the last line: {:.2} KiB",
+            per_node(now, before, (count - known) as u64)
+        );
+        (known, before) = (count, now);
+    }
+    node_to_status(&cluster, &client).await;
+    for (from, to) in [(1000, 5000), (5000, 10_000)] {
+        seed::nodes(&client, from..to, POOLS).await;
+        let now = started(&cluster, known, to).await;
+        println!(
+            "    per node since the last line: {:.2} KiB (the statuses of their Computes grow by nothing)",
+            per_node(now, before, (to - from) as u64)
+        );
+        before = now;
+    }
+}
+
+/// Starts Poros, waits until it looked at all Computes, and tells times and memory. Gives back its memory in KiB.
+async fn started(cluster: &Cluster, computes: usize, nodes: usize) -> u64 {
+    let start = Instant::now();
+    let poros = Poros::start(cluster, &[]);
+    let ready = start.elapsed();
+    seed::passes(&poros, computes, Duration::from_secs(120)).await;
+    let looked = start.elapsed();
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    let (steady, peak) = (memory(&poros, "VmRSS:"), memory(&poros, "VmHWM:"));
+    println!(
+        "{computes} Computes, {nodes} nodes: ready after {ready:.1?}, each looked at after {looked:.1?}; RSS steady {} MiB, peak {} MiB",
+        steady / 1024,
+        peak / 1024
+    );
+    steady
+}
+
+/// A node leaves its pool and comes back: from the answer to the change to the event of the first status that tells it.
+async fn node_to_status(cluster: &Cluster, client: &Client) {
+    let _poros = Poros::start(cluster, &["--counter-interval=0"]);
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    let api: Api<Compute> = Api::all(client.clone());
+    let only = watcher::Config::default().fields("metadata.name=scale-3");
+    let mut events = std::pin::pin!(watcher(api, only));
+    let mut times = Vec::new();
+    for round in 0..100 {
+        let (pool, count) = if round % 2 == 0 { ("elsewhere", 9) } else { ("pool-3", 10) };
+        patch(&nodes(client), "seed-3", &json!({"metadata": {"labels": {"pool": pool}}})).await;
+        let start = Instant::now();
+        loop {
+            let Some(Ok(event)) = events.next().await else { continue };
+            let (watcher::Event::Apply(compute) | watcher::Event::InitApply(compute)) = event else {
+                continue;
+            };
+            if compute.status.and_then(|status| status.nodes).is_some_and(|nodes| nodes.matched == count) {
+                break;
+            }
+        }
+        times.push(start.elapsed());
+        // The burst of the other Computes of that pool is over.
+        tokio::time::sleep(Duration::from_millis(300)).await;
+    }
+    tell("a node leaves or joins a pool of 100 Computes, to the status of one of them", times);
+}
