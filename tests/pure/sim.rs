@@ -105,8 +105,13 @@ impl Sim {
 
     /// Sets how many nodes the pool has, all ready.
     pub fn nodes(&mut self, ready: u32) {
-        self.pool.counts =
-            NodeCounts { matched: ready, ready, schedulable: ready, summary: format!("{ready}/{ready}") };
+        self.pool.counts = NodeCounts {
+            matched: ready,
+            ready,
+            schedulable: ready,
+            summary: format!("{ready}/{ready}"),
+            ..NodeCounts::default()
+        };
     }
 
     /// Changes the Compute as a person would.
