@@ -145,6 +145,9 @@ impl Controller {
                     Watched::Policies(_) if why.contains("404") => {
                         "; Poros needs admissionregistration.k8s.io/v1 with MutatingAdmissionPolicy: Kubernetes 1.36 or newer"
                     }
+                    _ if why.contains(" cannot ") => {
+                        "; Poros needs the verbs list and watch on it, in the whole cluster"
+                    }
                     _ => "",
                 };
                 warn!("the watch of {} failed, trying again: {why}{hint}", what.plural());

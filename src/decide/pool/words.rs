@@ -70,7 +70,9 @@ fn uncovered(pool: &Pool, nodes: u32) -> String {
     let remedy = pool.taints.iter().find(|taint| !taint.of_the_state()).map_or_else(String::new, |taint| {
         let value =
             if taint.value.is_empty() { String::new() } else { format!(", value: {:?}", taint.value) };
-        format!("; to use them, add {{key: {}{value}, effect: {}}} to it", taint.key, taint.effect.word())
+        let them = if nodes == 1 { "it" } else { "them" };
+        let (key, effect) = (&taint.key, taint.effect.word());
+        format!("; to use {them}, add {{key: {key}{value}, effect: {effect}}} to the tolerations")
     });
     format!("{has} that spec.nodePool.tolerations does not cover ({}{more}){remedy}", taints.join(", "))
 }
@@ -148,7 +150,7 @@ mod tests {
             (
                 "TaintUncovered",
                 "2 of 4 ready nodes have taints that spec.nodePool.tolerations does not cover \
-                 (gpu=true:NoSchedule, spot:NoSchedule and 2 more); to use them, add {key: gpu, value: \"true\", effect: NoSchedule} to it"
+                 (gpu=true:NoSchedule, spot:NoSchedule and 2 more); to use them, add {key: gpu, value: \"true\", effect: NoSchedule} to the tolerations"
                     .to_owned()
             )
         );
