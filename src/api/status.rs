@@ -50,6 +50,11 @@ pub struct ComputeStatus {
 }
 
 impl ComputeStatus {
+    /// Whether it says that anybody uses the Compute.
+    pub fn is_used(&self) -> bool {
+        self.users.as_ref().is_some_and(Users::any)
+    }
+
     /// The condition of this type, if it is there.
     pub fn condition(&self, type_: &str) -> Option<&Condition> {
         self.conditions.iter().find(|condition| condition.type_ == type_)

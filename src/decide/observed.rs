@@ -256,6 +256,8 @@ pub struct Recall {
     pub trouble_for: Duration,
     /// How long ago the last status was written.
     pub status_written_ago: Option<Duration>,
+    /// How long ago the last status was written that told that nobody uses the Compute any more.
+    pub released_ago: Option<Duration>,
 }
 
 /// Something that a proof depends on has changed.

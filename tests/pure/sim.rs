@@ -226,9 +226,9 @@ impl Sim {
                     ));
                 }
                 let version = self.next_version();
+                self.memories.note_status(NAME, &compute.status, &new, self.now());
                 let stored = self.compute.as_mut().unwrap();
                 (stored.status, stored.resource_version) = (new, version);
-                self.memories.note_status(NAME, self.now());
             }
         }
         if verdict.outcome == Outcome::Deleted {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::api::status::{AggregateStatus, ComputeStatus, Users};
+use crate::api::status::{AggregateStatus, ComputeStatus};
 use crate::decide::truth::Truth;
 use crate::decide::verdict::Facts;
 
@@ -23,10 +23,10 @@ pub fn worth(facts: &Facts<'_>, status: &ComputeStatus) -> Worth {
     if status == stored {
         return Worth::Nothing;
     }
-    let used = |status: &ComputeStatus| status.users.as_ref().is_some_and(Users::any);
     let active = |status: &ComputeStatus| status.aggregate_status == AggregateStatus::Active;
     let both_active = active(status) && active(stored);
-    if used(status) != used(stored) || uncounted(status, both_active) != uncounted(stored, both_active) {
+    if use_is_news(facts, stored, status) || uncounted(status, both_active) != uncounted(stored, both_active)
+    {
         return Worth::News;
     }
     match facts.observed.recall.status_written_ago {
@@ -34,6 +34,21 @@ pub fn worth(facts: &Facts<'_>, status: &ComputeStatus) -> Worth {
             Worth::Counters(facts.settings.counter_interval.saturating_sub(ago))
         }
         _ => Worth::News,
+    }
+}
+
+/// Whether it is told at once that the Compute is used or no longer used.
+///
+/// That it is used always, for its deletion is refused by what the status says. That it is not any more once in an interval:
+/// users that come and go all the time, one after the other, are a counter.
+fn use_is_news(facts: &Facts<'_>, stored: &ComputeStatus, status: &ComputeStatus) -> bool {
+    match (stored.is_used(), status.is_used()) {
+        (false, true) => true,
+        (true, false) => {
+            let recall = &facts.observed.recall;
+            recall.released_ago.is_none_or(|ago| ago >= facts.settings.counter_interval)
+        }
+        (false, false) | (true, true) => false,
     }
 }
 
