@@ -356,4 +356,105 @@ mod tests {
         assert_eq!(world.apply(binding("poros-query")), ["query"]);
         assert!(world.apply(binding("marks.poros.dataos.io")).is_empty());
     }
+
+    fn compute(name: &str, pool: &str, version: u64, deleting: bool) -> Box<Compute> {
+        let mut object = json!({
+            "metadata": {"name": name, "uid": name, "resourceVersion": version.to_string()},
+            "spec": {"purpose": "query", "nodePool": {"nodeSelector": {"pool": pool}}},
+        });
+        if deleting {
+            object["metadata"]["deletionTimestamp"] = json!("2026-01-01T00:00:00Z");
+        }
+        Box::new(project::compute(serde_json::from_value(object).unwrap()))
+    }
+
+    fn told(name: &str, pool: &str, version: u64, deleting: bool) -> Change {
+        Change::Compute(name.into(), Some(compute(name, pool, version, deleting)))
+    }
+
+    #[test]
+    fn who_shares_nodes_is_looked_at_when_that_changes_and_not_else() {
+        let mut world = World::new();
+        let others = |world: &mut World, name: &str| {
+            world.observe(name).pool.overlap.map(|overlap| overlap.names).unwrap_or_default()
+        };
+        assert_eq!(world.apply(told("a", "x", 1, false)), ["a"]);
+        assert_eq!(world.apply(told("b", "x", 1, false)), ["a", "b"]);
+        assert_eq!((others(&mut world, "a"), others(&mut world, "b")), (vec!["b".into()], vec!["a".into()]));
+        assert_eq!(world.apply(told("b", "x", 2, false)), ["b"], "its status was written, say");
+        assert_eq!(world.apply(told("b", "y", 3, false)), ["a", "b"]);
+        assert!(others(&mut world, "a").is_empty() && others(&mut world, "b").is_empty());
+        world.apply(told("b", "x", 4, false));
+        assert_eq!(
+            world.apply(told("b", "x", 5, true)),
+            ["a", "b"],
+            "one that is being deleted does not count"
+        );
+        assert!(others(&mut world, "a").is_empty() && others(&mut world, "b").is_empty());
+        assert_eq!(world.apply(Change::Compute("b".into(), None)), ["b"]);
+        world.apply(told("b", "x", 6, false));
+        let undecodable = Compute { spec: Err("spec: no".into()), ..*compute("b", "x", 7, false) };
+        assert_eq!(world.apply(Change::Compute("b".into(), Some(Box::new(undecodable)))), ["a", "b"]);
+        // What this process learns from its own write concerns others all the same.
+        world.apply_own(told("b", "x", 8, false));
+        assert_eq!(world.take_concerned().into_iter().collect::<Vec<_>>(), ["a"]);
+        assert!(world.take_concerned().is_empty());
+    }
+
+    #[test]
+    fn what_pods_request_moves_with_them() {
+        let pod = |node: &str, cpu: &str| {
+            let object = json!({
+                "metadata": {"name": "p", "namespace": "ns"},
+                "spec": {"nodeName": node, "containers": [
+                    {"name": "main", "resources": {"requests": {"cpu": cpu}, "limits": {"cpu": "9"}}},
+                ]},
+                "status": {"phase": "Running"},
+            });
+            let pod = project::scheduled(serde_json::from_value(object).unwrap());
+            Change::Scheduled("ns/p".into(), Some(pod))
+        };
+        let node = |name: &str, pool: &str| {
+            let object = json!({
+                "metadata": {"name": name, "labels": {"pool": pool}},
+                "spec": {},
+                "status": {"allocatable": {"cpu": "4"}, "conditions": [{"type": "Ready", "status": "True"}]},
+            });
+            Change::Node(name.into(), Some(Box::new(project::node(serde_json::from_value(object).unwrap()))))
+        };
+        let mut world = World::new();
+        world.count_usage();
+        for change in [told("a", "x", 1, false), told("b", "y", 1, false), node("n", "x"), node("m", "y")] {
+            world.apply(change);
+        }
+        let free =
+            |world: &mut World, name: &str| world.observe(name).pool.usage.unwrap().free["cpu"].0.clone();
+        assert_eq!(world.apply(pod("n", "1")), ["a"]);
+        assert!(world.apply(pod("n", "1")).is_empty(), "nothing that is kept of it changed");
+        assert_eq!(world.apply(pod("n", "1500m")), ["a"]);
+        assert_eq!(free(&mut world, "a"), "2500m");
+        assert_eq!(world.apply(pod("m", "1500m")), ["a", "b"]);
+        assert_eq!((free(&mut world, "a").as_str(), free(&mut world, "b").as_str()), ("4", "2500m"));
+        assert_eq!(world.apply(Change::Scheduled("ns/p".into(), None)), ["b"]);
+        assert_eq!(free(&mut world, "b"), "4");
+    }
+
+    #[test]
+    fn a_job_uses_a_compute_until_it_is_finished() {
+        let job = |conditions: serde_json::Value| {
+            let object = json!({
+                "metadata": {"name": "j", "labels": {"poros.dataos.io/compute": "a"}},
+                "spec": {"suspend": true, "template": {}},
+                "status": {"conditions": conditions},
+            });
+            project::job(&serde_json::from_value(object).unwrap())
+        };
+        assert_eq!(job(json!([])), Some("a".into()));
+        assert_eq!(job(json!([{"type": "Suspended", "status": "True"}])), Some("a".into()));
+        assert_eq!(job(json!([{"type": "FailureTarget", "status": "True"}])), Some("a".into()));
+        assert_eq!(job(json!([{"type": "Complete", "status": "False"}])), Some("a".into()));
+        for finished in ["Complete", "Failed"] {
+            assert_eq!(job(json!([{"type": finished, "status": "True"}])), None);
+        }
+    }
 }

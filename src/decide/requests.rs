@@ -112,7 +112,7 @@ mod tests {
 
     #[test]
     fn sidecars_run_beside_what_comes_after_them() {
-        // The examples of KEP-753: a sidecar counts with the containers, and with each init container after it.
+        // A sidecar counts with the containers, and with each init container after it.
         let containers = vec![resources(&[("cpu", "1")])];
         let needs =
             |init_containers| Needs { containers: containers.clone(), init_containers, ..Needs::default() };

@@ -327,6 +327,9 @@ mod tests {
         for index in 0..1000 {
             select(&mut nodes, &format!("compute-{index}"), &[("pool", &pool(index))]);
         }
+        let looked_at = [("pool", "pool-7"), ("host", "7")]
+            .map(|(key, value)| nodes.pools.posted((&key.to_owned(), &value.to_owned())).count());
+        assert_eq!(looked_at, [1, 0], "its labels lead to its pool, and to no other");
         let concerned = |nodes: &mut Nodes, value: &str, ready| {
             nodes.apply("node-7", node(&[("pool", value), ("host", "7")], ready)).len()
         };
