@@ -110,7 +110,7 @@ impl World {
             Change::Node(name, node) => self.nodes.apply(&name, node.map(|node| *node)),
             Change::Pod(name, pod) => self.users.pod(name, pod),
             Change::Workload(kind, name, compute) => self.users.workload(kind, name, compute),
-            Change::Scheduled(name, pod) => self.scheduled(name, pod),
+            Change::Scheduled(name, pod) => self.scheduled(&name, pod),
             Change::Shared(key, stored) => self.shared(key, stored),
         }
     }
@@ -152,8 +152,8 @@ impl World {
         self.nodes.count_requests();
     }
 
-    fn scheduled(&mut self, name: String, pod: Option<Scheduled>) -> Vec<String> {
-        let Some(before) = self.usage.apply(name, pod.clone()) else { return Vec::new() };
+    fn scheduled(&mut self, name: &str, pod: Option<Scheduled>) -> Vec<String> {
+        let Some(before) = self.usage.apply(name, pod.as_ref()) else { return Vec::new() };
         match (before, pod) {
             (Some(before), Some(pod)) if before.node == pod.node => {
                 self.nodes.request(&pod.node, &before.requests, &pod.requests)
@@ -395,6 +395,7 @@ mod tests {
         world.apply(told("b", "x", 6, false));
         let undecodable = Compute { spec: Err("spec: no".into()), ..*compute("b", "x", 7, false) };
         assert_eq!(world.apply(Change::Compute("b".into(), Some(Box::new(undecodable)))), ["a", "b"]);
+        assert!(others(&mut world, "b").is_empty());
         // What this process learns from its own write concerns others all the same.
         world.apply_own(told("b", "x", 8, false));
         assert_eq!(world.take_concerned().into_iter().collect::<Vec<_>>(), ["a"]);

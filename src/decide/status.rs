@@ -337,13 +337,11 @@ fn pool_ready(facts: &Facts<'_>, verdict: &Verdict) -> (Truth, &'static str, Str
         let text = "the pool is not judged while the spec cannot be built";
         return (Truth::Unknown, fault.category.word(), text.into());
     }
-    match &verdict.pool {
-        Some(fault) => (Truth::False, fault.category.word(), fault.text.clone()),
-        None => {
-            let (reason, message) = words::ready(&facts.observed.pool);
-            (Truth::True, reason, message)
-        }
+    if let Some(fault) = &verdict.pool {
+        return (Truth::False, fault.category.word(), fault.text.clone());
     }
+    let (reason, message) = words::ready(&facts.observed.pool);
+    (Truth::True, reason, message)
 }
 
 /// A text of at most [`TEXT`] characters.

@@ -50,9 +50,9 @@ impl Nodes {
             return Vec::new();
         }
         let was = self.pools.of(&name);
-        let none = Labels::new();
-        let old = before.as_ref().map_or(&none, |node| &node.labels);
-        let new = node.as_ref().map_or(&none, |node| &node.labels);
+        let unlabelled = Labels::new();
+        let old = before.as_ref().map_or(&unlabelled, |node| &node.labels);
+        let new = node.as_ref().map_or(&unlabelled, |node| &node.labels);
         let now = if old == new { was.clone() } else { self.relabel(&name, old, new, node.as_ref()) };
         let mut concerned = BTreeSet::new();
         for id in was.union(&now) {
@@ -199,6 +199,7 @@ impl Nodes {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::api::compute::TaintEffect::{NoSchedule, PreferNoSchedule};
 
     fn labels(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
         pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect()
@@ -265,7 +266,6 @@ mod tests {
     fn what_changes_nothing_for_a_compute_does_not_concern_it() {
         let taint =
             |key: &str, effect| crate::decide::pool::Taint { key: key.into(), value: String::new(), effect };
-        use crate::api::compute::TaintEffect::{NoSchedule, PreferNoSchedule};
         let mut nodes = Nodes::default();
         let tolerant: Toleration =
             serde_json::from_value(serde_json::json!({"key": "gpu", "operator": "Exists"})).unwrap();

@@ -21,11 +21,13 @@ pub struct Usage {
 
 impl Usage {
     /// Takes in what a pod is now; gives back what it was, if that was something else.
-    pub fn apply(&mut self, name: String, pod: Option<Scheduled>) -> Option<Option<Scheduled>> {
-        let before = match pod.clone() {
-            Some(pod) => self.pods.insert(name, pod),
-            None => self.pods.remove(&name),
-        };
-        (before != pod).then_some(before)
+    pub fn apply(&mut self, name: &str, pod: Option<&Scheduled>) -> Option<Option<Scheduled>> {
+        if self.pods.get(name) == pod {
+            return None;
+        }
+        Some(match pod {
+            Some(pod) => self.pods.insert(name.to_owned(), pod.clone()),
+            None => self.pods.remove(name),
+        })
     }
 }

@@ -131,7 +131,7 @@ async fn pods_that_churn_are_counted_seldom(cluster: &Cluster, client: &Client) 
     let (took, writes) = (start.elapsed(), status_writes(&audit, name));
     println!("usage: {made} pods made and removed in {took:?}: {writes} status writes");
     assert!(made >= 200, "only {made} pods came and went: it proves nothing");
-    let most = 1 + (took.as_secs_f64() / INTERVAL.as_secs_f64()) as usize;
+    let most = 1 + usize::try_from(took.as_secs() / INTERVAL.as_secs()).unwrap();
     assert!((1..=most).contains(&writes), "{writes} writes in {took:?}; 1 to {most} are allowed");
     delete(&pods(client), "usage-stays").await.unwrap();
 }
