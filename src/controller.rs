@@ -45,10 +45,11 @@ pub struct Controller {
 impl Controller {
     /// A controller that has seen nothing yet.
     pub fn new(client: Client, options: Options, metrics: Metrics) -> Arc<Self> {
+        let watched = watched(&options);
         Arc::new(Self {
             context: Arc::new(Context::new(client, options, metrics)),
             queue: Queue::new(),
-            unsynced: watch::Sender::new(Watched::ALL.into()),
+            unsynced: watch::Sender::new(watched.collect()),
             policies_changed: Notify::new(),
         })
     }
@@ -61,7 +62,7 @@ impl Controller {
     /// Runs until `stop` says so; passes under way are finished.
     pub async fn run(self: Arc<Self>, mut stop: watch::Receiver<bool>) {
         let mut tasks = JoinSet::new();
-        for what in Watched::ALL {
+        for what in watched(&self.context.options) {
             let controller = self.clone();
             tasks.spawn(async move {
                 let (holder, teller) = (controller.clone(), controller.clone());
@@ -100,7 +101,12 @@ impl Controller {
         match what {
             Watched::Placements => self.context.world().names(Kind::Placement),
             Watched::Policies(SharedKind::MutatingBinding) => self.context.world().names(Kind::Binding),
-            Watched::Computes | Watched::Nodes | Watched::Pods | Watched::Policies(_) => Vec::new(),
+            Watched::Computes
+            | Watched::Nodes
+            | Watched::Pods
+            | Watched::Workloads(_)
+            | Watched::Scheduled
+            | Watched::Policies(_) => Vec::new(),
         }
     }
 
@@ -110,7 +116,11 @@ impl Controller {
             Watched::Computes => Written::Compute,
             Watched::Placements => Written::Child(Kind::Placement),
             Watched::Policies(SharedKind::MutatingBinding) => Written::Child(Kind::Binding),
-            Watched::Nodes | Watched::Pods | Watched::Policies(_) => return,
+            Watched::Nodes
+            | Watched::Pods
+            | Watched::Workloads(_)
+            | Watched::Scheduled
+            | Watched::Policies(_) => return,
         };
         self.context.world().list_begins(written);
     }
@@ -135,6 +145,9 @@ impl Controller {
                     Watched::Policies(_) if why.contains("404") => {
                         "; Poros needs admissionregistration.k8s.io/v1 with MutatingAdmissionPolicy: Kubernetes 1.36 or newer"
                     }
+                    _ if why.contains(" cannot ") => {
+                        "; Poros needs the verbs list and watch on it, in the whole cluster"
+                    }
                     _ => "",
                 };
                 warn!("the watch of {} failed, trying again: {why}{hint}", what.plural());
@@ -145,13 +158,19 @@ impl Controller {
     /// Takes in a change and queues whom it concerns.
     fn learn(&self, change: Change, backlog: bool) {
         let shared = matches!(change, Change::Shared(..));
+        // Requests change with each pod of the cluster, and are counters that are written once an interval at most.
+        let lazily = matches!(change, Change::Scheduled(..));
         let names = self.context.world().apply(change);
         if shared {
             self.policies_changed.notify_one();
         }
         for name in names {
-            // A changed policy concerns every Compute, and none of them more than what people do meanwhile.
-            self.queue.push(name, backlog || shared);
+            if lazily && !backlog {
+                self.queue.push_within(&name, self.context.options.settings.counter_interval);
+            } else {
+                // A changed policy concerns every Compute, and none of them more than what people do meanwhile.
+                self.queue.push(name, backlog || shared);
+            }
         }
     }
 
@@ -188,6 +207,10 @@ impl Controller {
         self.context.metrics.passed(started.elapsed(), next.retry);
         let wake = self.context.memories().settle(&name, &next);
         self.queue.done(&name, wake);
+        let concerned = self.context.world().take_concerned();
+        for other in concerned {
+            self.queue.push(other, false);
+        }
         self.context.metrics.queued(self.queue.len());
     }
 
@@ -229,4 +252,9 @@ impl Controller {
             tokio::time::sleep(pauses.next().unwrap_or(pause)).await;
         }
     }
+}
+
+/// What this controller watches.
+fn watched(options: &Options) -> impl Iterator<Item = Watched> + use<> {
+    Watched::ALL.into_iter().chain(options.pool_usage.then_some(Watched::Scheduled))
 }

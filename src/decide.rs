@@ -16,6 +16,7 @@ pub mod policies;
 pub mod pool;
 pub mod prove;
 pub mod quantity;
+pub mod requests;
 pub mod status;
 pub mod truth;
 pub mod validate;

@@ -3,10 +3,12 @@
 //! Synchronous, without client or clock. An event whose projection is unchanged ends here.
 
 pub mod nodes;
+mod pools;
 pub mod project;
+pub mod usage;
 pub mod users;
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use crate::api::names::compute_of_binding;
@@ -16,7 +18,8 @@ use crate::decide::policies::{SharedKind, Stored, compare};
 use crate::decide::pool::Node;
 use crate::decide::validate::normal;
 use crate::world::nodes::Nodes;
-use crate::world::users::{Pod, Pods};
+use crate::world::usage::{Scheduled, Usage};
+use crate::world::users::{Pod, Users, WorkloadKind};
 
 /// A change of one watched object: what it is now, or that it is gone.
 #[derive(Clone, Debug, PartialEq)]
@@ -33,6 +36,10 @@ pub enum Change {
     Node(String, Option<Box<Node>>),
     /// An unfinished pod that names a Compute, by `<namespace>/<name>`.
     Pod(String, Option<Pod>),
+    /// A workload, by kind and `<namespace>/<name>`, and the Compute that its own label names while it has work to do.
+    Workload(WorkloadKind, String, Option<String>),
+    /// A scheduled, unfinished pod, by `<namespace>/<name>`, whichever Compute it names.
+    Scheduled(String, Option<Scheduled>),
     /// A shared policy or its binding.
     Shared((SharedKind, String), Option<Stored>),
 }
@@ -62,7 +69,8 @@ pub struct World {
     placements: HashMap<String, Arc<Child>>,
     bindings: HashMap<String, Arc<Child>>,
     nodes: Nodes,
-    pods: Pods,
+    users: Users,
+    usage: Usage,
     shared: BTreeMap<(SharedKind, String), Stored>,
     policies: Policies,
     /// By Compute: uids that went since it was last observed. A reply that is heard late must not bring them back.
@@ -70,6 +78,8 @@ pub struct World {
     /// What this process wrote since the list of its kind began that the watch goes on from: what that list or watch
     /// tells of it may be older. All else that they tell is true, even with a lower version: etcd may have been restored.
     written: HashSet<(Written, String)>,
+    /// Computes whose answer changed by what this process wrote for another one.
+    concerned: BTreeSet<String>,
 }
 
 impl World {
@@ -97,8 +107,10 @@ impl World {
                 let held = self.children(kind).get(&name).is_some_and(|child| child.uid == uid);
                 if held { self.child(kind, &name, None, source) } else { Vec::new() }
             }
-            Change::Node(name, node) => self.nodes.apply(name, node.map(|node| *node)),
-            Change::Pod(name, pod) => self.pods.apply(name, pod),
+            Change::Node(name, node) => self.nodes.apply(&name, node.map(|node| *node)),
+            Change::Pod(name, pod) => self.users.pod(name, pod),
+            Change::Workload(kind, name, compute) => self.users.workload(kind, name, compute),
+            Change::Scheduled(name, pod) => self.scheduled(&name, pod),
             Change::Shared(key, stored) => self.shared(key, stored),
         }
     }
@@ -116,8 +128,41 @@ impl World {
         let late = stored.is_some_and(|(compute, uid)| {
             self.departed.get(compute).is_some_and(|departed| departed.contains(uid))
         });
-        if !late {
-            self.take(change, Source::Own);
+        if late {
+            return;
+        }
+        let own = match &change {
+            Change::Compute(name, _) => Some(name.clone()),
+            // These concern their own Compute alone.
+            _ => None,
+        };
+        let concerned = self.take(change, Source::Own);
+        if own.is_some() {
+            self.concerned.extend(concerned.into_iter().filter(|name| Some(name) != own.as_ref()));
+        }
+    }
+
+    /// The Computes that are to be looked at because of what this process wrote for others, once.
+    pub fn take_concerned(&mut self) -> BTreeSet<String> {
+        std::mem::take(&mut self.concerned)
+    }
+
+    /// Counts what all pods request, from now on.
+    pub fn count_usage(&mut self) {
+        self.nodes.count_requests();
+    }
+
+    fn scheduled(&mut self, name: &str, pod: Option<Scheduled>) -> Vec<String> {
+        let Some(before) = self.usage.apply(name, pod.as_ref()) else { return Vec::new() };
+        match (before, pod) {
+            (Some(before), Some(pod)) if before.node == pod.node => {
+                self.nodes.request(&pod.node, &before.requests, &pod.requests)
+            }
+            (before, pod) => {
+                let less = before.map(|pod| self.nodes.request(&pod.node, &pod.requests, &[]));
+                let more = pod.map(|pod| self.nodes.request(&pod.node, &[], &pod.requests));
+                less.into_iter().chain(more).flatten().collect()
+            }
         }
     }
 
@@ -129,10 +174,12 @@ impl World {
 
     fn compute(&mut self, name: String, compute: Option<Box<Compute>>, source: Source) -> Vec<String> {
         let Some(compute) = compute else {
-            self.nodes.forget(&name);
-            let Some(gone) = self.computes.remove(&name) else { return Vec::new() };
-            self.departed.entry(name.clone()).or_default().insert(gone.uid.clone());
-            return vec![name];
+            let mut concerned = self.nodes.forget(&name);
+            if let Some(gone) = self.computes.remove(&name) {
+                self.departed.entry(name.clone()).or_default().insert(gone.uid.clone());
+                concerned.insert(name);
+            }
+            return concerned.into_iter().collect();
         };
         let stale = self.computes.get(&name).is_some_and(|known| {
             let (version, before) = (&compute.resource_version, &known.resource_version);
@@ -144,16 +191,17 @@ impl World {
         if source == Source::Own {
             self.written.insert((Written::Compute, name.clone()));
         }
-        match &compute.spec {
+        let mut concerned = match &compute.spec {
             Ok(spec) => {
                 let pool = &spec.node_pool;
                 let tolerations = pool.tolerations.iter().map(normal).collect();
-                self.nodes.select(&name, pool.node_selector.clone(), tolerations);
+                self.nodes.select(&name, &pool.node_selector, tolerations, !compute.deleting)
             }
             Err(_) => self.nodes.forget(&name),
-        }
+        };
         self.computes.insert(name.clone(), Arc::from(compute));
-        vec![name]
+        concerned.insert(name);
+        concerned.into_iter().collect()
     }
 
     fn child(&mut self, kind: Kind, name: &str, child: Option<Box<Child>>, source: Source) -> Vec<String> {
@@ -220,7 +268,7 @@ impl World {
             placement,
             binding: self.bindings.get(&crate::api::names::binding_name(name)).cloned(),
             pool: self.nodes.pool(name),
-            users: self.pods.users(name, revision),
+            users: self.users.of(name, revision),
             policies: self.policies.clone(),
             recall: Recall::default(),
         }
@@ -307,5 +355,107 @@ mod tests {
         };
         assert_eq!(world.apply(binding("poros-query")), ["query"]);
         assert!(world.apply(binding("marks.poros.dataos.io")).is_empty());
+    }
+
+    fn compute(name: &str, pool: &str, version: u64, deleting: bool) -> Box<Compute> {
+        let mut object = json!({
+            "metadata": {"name": name, "uid": name, "resourceVersion": version.to_string()},
+            "spec": {"purpose": "query", "nodePool": {"nodeSelector": {"pool": pool}}},
+        });
+        if deleting {
+            object["metadata"]["deletionTimestamp"] = json!("2026-01-01T00:00:00Z");
+        }
+        Box::new(project::compute(serde_json::from_value(object).unwrap()))
+    }
+
+    fn told(name: &str, pool: &str, version: u64, deleting: bool) -> Change {
+        Change::Compute(name.into(), Some(compute(name, pool, version, deleting)))
+    }
+
+    #[test]
+    fn who_shares_nodes_is_looked_at_when_that_changes_and_not_else() {
+        let mut world = World::new();
+        let others = |world: &mut World, name: &str| {
+            world.observe(name).pool.overlap.map(|overlap| overlap.names).unwrap_or_default()
+        };
+        assert_eq!(world.apply(told("a", "x", 1, false)), ["a"]);
+        assert_eq!(world.apply(told("b", "x", 1, false)), ["a", "b"]);
+        assert_eq!((others(&mut world, "a"), others(&mut world, "b")), (vec!["b".into()], vec!["a".into()]));
+        assert_eq!(world.apply(told("b", "x", 2, false)), ["b"], "its status was written, say");
+        assert_eq!(world.apply(told("b", "y", 3, false)), ["a", "b"]);
+        assert!(others(&mut world, "a").is_empty() && others(&mut world, "b").is_empty());
+        world.apply(told("b", "x", 4, false));
+        assert_eq!(
+            world.apply(told("b", "x", 5, true)),
+            ["a", "b"],
+            "one that is being deleted does not count"
+        );
+        assert!(others(&mut world, "a").is_empty() && others(&mut world, "b").is_empty());
+        assert_eq!(world.apply(Change::Compute("b".into(), None)), ["b"]);
+        world.apply(told("b", "x", 6, false));
+        let undecodable = Compute { spec: Err("spec: no".into()), ..*compute("b", "x", 7, false) };
+        assert_eq!(world.apply(Change::Compute("b".into(), Some(Box::new(undecodable)))), ["a", "b"]);
+        assert!(others(&mut world, "b").is_empty());
+        // What this process learns from its own write concerns others all the same.
+        world.apply_own(told("b", "x", 8, false));
+        assert_eq!(world.take_concerned().into_iter().collect::<Vec<_>>(), ["a"]);
+        assert!(world.take_concerned().is_empty());
+    }
+
+    #[test]
+    fn what_pods_request_moves_with_them() {
+        let pod = |node: &str, cpu: &str| {
+            let object = json!({
+                "metadata": {"name": "p", "namespace": "ns"},
+                "spec": {"nodeName": node, "containers": [
+                    {"name": "main", "resources": {"requests": {"cpu": cpu}, "limits": {"cpu": "9"}}},
+                ]},
+                "status": {"phase": "Running"},
+            });
+            let pod = project::scheduled(serde_json::from_value(object).unwrap());
+            Change::Scheduled("ns/p".into(), Some(pod))
+        };
+        let node = |name: &str, pool: &str| {
+            let object = json!({
+                "metadata": {"name": name, "labels": {"pool": pool}},
+                "spec": {},
+                "status": {"allocatable": {"cpu": "4"}, "conditions": [{"type": "Ready", "status": "True"}]},
+            });
+            Change::Node(name.into(), Some(Box::new(project::node(serde_json::from_value(object).unwrap()))))
+        };
+        let mut world = World::new();
+        world.count_usage();
+        for change in [told("a", "x", 1, false), told("b", "y", 1, false), node("n", "x"), node("m", "y")] {
+            world.apply(change);
+        }
+        let free =
+            |world: &mut World, name: &str| world.observe(name).pool.usage.unwrap().free["cpu"].0.clone();
+        assert_eq!(world.apply(pod("n", "1")), ["a"]);
+        assert!(world.apply(pod("n", "1")).is_empty(), "nothing that is kept of it changed");
+        assert_eq!(world.apply(pod("n", "1500m")), ["a"]);
+        assert_eq!(free(&mut world, "a"), "2500m");
+        assert_eq!(world.apply(pod("m", "1500m")), ["a", "b"]);
+        assert_eq!((free(&mut world, "a").as_str(), free(&mut world, "b").as_str()), ("4", "2500m"));
+        assert_eq!(world.apply(Change::Scheduled("ns/p".into(), None)), ["b"]);
+        assert_eq!(free(&mut world, "b"), "4");
+    }
+
+    #[test]
+    fn a_job_uses_a_compute_until_it_is_finished() {
+        let job = |conditions: serde_json::Value| {
+            let object = json!({
+                "metadata": {"name": "j", "labels": {"poros.dataos.io/compute": "a"}},
+                "spec": {"suspend": true, "template": {}},
+                "status": {"conditions": conditions},
+            });
+            project::job(&serde_json::from_value(object).unwrap())
+        };
+        assert_eq!(job(json!([])), Some("a".into()));
+        assert_eq!(job(json!([{"type": "Suspended", "status": "True"}])), Some("a".into()));
+        assert_eq!(job(json!([{"type": "FailureTarget", "status": "True"}])), Some("a".into()));
+        assert_eq!(job(json!([{"type": "Complete", "status": "False"}])), Some("a".into()));
+        for finished in ["Complete", "Failed"] {
+            assert_eq!(job(json!([{"type": finished, "status": "True"}])), None);
+        }
     }
 }

@@ -50,6 +50,11 @@ pub struct ComputeStatus {
 }
 
 impl ComputeStatus {
+    /// Whether it says that anybody uses the Compute.
+    pub fn is_used(&self) -> bool {
+        self.users.as_ref().is_some_and(Users::any)
+    }
+
     /// The condition of this type, if it is there.
     pub fn condition(&self, type_: &str) -> Option<&Condition> {
         self.conditions.iter().find(|condition| condition.type_ == type_)
@@ -211,17 +216,43 @@ pub struct NodeCounts {
     pub ready: u32,
     /// Of these, nodes that take new pods of this Compute: not cordoned, and no taint that it does not tolerate.
     pub schedulable: u32,
+    /// Nodes that are ready and not cordoned, and kept from this Compute by a taint alone (`NoSchedule` or `NoExecute`) that
+    /// it does not tolerate.
+    pub untolerated: u32,
+    /// Nodes that no such taint keeps for those who tolerate it: pods that name no Compute may run there too.
+    pub untainted: u32,
     /// `schedulable/matched`, for people.
     pub summary: String,
 }
 
-/// What the nodes of the pool offer.
+/// What the nodes of the pool offer, and what pods take of it.
 #[derive(JsonSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Capacity {
     /// The sum of `status.allocatable` over the schedulable nodes: cpu, memory, pods and up to 13 more, by name.
-    #[schemars(extend("maxProperties" = 16))]
+    #[schemars(schema_with = "quantities")]
     pub allocatable: BTreeMap<String, Quantity>,
+    /// The sum of the requests of all unfinished pods on those nodes, whichever Compute they name, of the same resources.
+    /// Only with `poros run --pool-usage`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "quantities")]
+    pub requested: Option<BTreeMap<String, Quantity>>,
+    /// What `allocatable` leaves beyond `requested`: at least 0. Only with `poros run --pool-usage`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "quantities")]
+    pub free: Option<BTreeMap<String, Quantity>>,
+}
+
+/// The schema of amounts by resource. What the type itself says is a page for each of them.
+fn quantities(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+    schemars::json_schema!({
+        "type": "object",
+        "maxProperties": 16,
+        "additionalProperties": {
+            "description": "A Kubernetes quantity, such as 1500m or 32Gi.",
+            "x-kubernetes-int-or-string": true,
+        },
+    })
 }
 
 /// Who uses the Compute.
@@ -232,12 +263,21 @@ pub struct Users {
     pub pods: u32,
     /// Of these, pods that an older revision placed.
     pub outdated_pods: u32,
-    /// Namespaces that these pods are in.
+    /// Workloads that carry the label themselves: Deployments, `StatefulSets`, Jobs and `CronJobs`.
+    pub workloads: u32,
+    /// Namespaces that these pods and workloads are in.
     pub namespaces: u32,
-    /// At most 5 of them, as `Pod/<namespace>/<name>`.
+    /// At most 5 of them, workloads first, as `<kind>/<namespace>/<name>`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 5), extend("x-kubernetes-list-type" = "atomic"))]
     pub examples: Vec<String>,
+}
+
+impl Users {
+    /// Whether there is any.
+    pub fn any(&self) -> bool {
+        self.pods > 0 || self.workloads > 0
+    }
 }
 
 /// One change of (status, stage, reason).

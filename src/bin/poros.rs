@@ -50,6 +50,9 @@ struct Run {
     /// Install and repair the namespace, the probe's account and the shared policies: for trying Poros without its chart
     #[arg(long, env = "POROS_MANAGE_POLICIES")]
     manage_policies: bool,
+    /// Watch all pods, and count what they request of each pool (status.capacity.requested and free)
+    #[arg(long, env = "POROS_POOL_USAGE")]
+    pool_usage: bool,
     /// Where /healthz, /readyz and /metrics are served
     #[arg(long, env = "POROS_LISTEN", default_value = "127.0.0.1:8080", value_name = "ADDRESS:PORT")]
     listen: SocketAddr,
@@ -176,8 +179,12 @@ async fn serve(arguments: Run) -> Result<(), Failure> {
     let (stopper, stop) = tokio::sync::watch::channel(false);
     let signals = tokio::spawn(stop_on_signal(stopper)?);
     let client = connect(arguments.kubeconfig.as_deref()).await?;
-    let options =
-        Options { namespace: arguments.namespace, manage_policies: arguments.manage_policies, settings };
+    let options = Options {
+        namespace: arguments.namespace,
+        manage_policies: arguments.manage_policies,
+        pool_usage: arguments.pool_usage,
+        settings,
+    };
     let metrics = Metrics::new();
     let controller = Controller::new(client, options, metrics.clone());
     let asked = controller.clone();

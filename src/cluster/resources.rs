@@ -1,14 +1,16 @@
 //! The resources that Poros reads and writes, as the dynamic client names them.
 
+use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::{Node, Pod};
 use kube::Client;
 use kube::api::{Api, ApiResource, DynamicObject};
-use kube::core::GroupVersionKind;
+use kube::core::{GroupVersionKind, PartialObjectMeta};
 
 use crate::api::names::{GROUP, VERSION};
 use crate::decide::manifest::Kind;
 use crate::decide::policies::SharedKind;
-use crate::world::project::WireNode;
+use crate::world::project::{WireJob, WireNode, WirePod};
+use crate::world::users::WorkloadKind;
 
 const ADMISSION_GROUP: &str = "admissionregistration.k8s.io";
 
@@ -41,8 +43,24 @@ pub fn nodes(client: &Client) -> Api<WireNode> {
 }
 
 /// Pods, metadata only.
-pub fn pods(client: &Client) -> Api<kube::core::PartialObjectMeta<Pod>> {
+pub fn pods(client: &Client) -> Api<PartialObjectMeta<Pod>> {
     Api::all(client.clone())
+}
+
+/// Pods with what they request, without what Poros never reads.
+pub fn scheduled(client: &Client) -> Api<WirePod> {
+    Api::all_with(client.clone(), &ApiResource::erase::<Pod>(&()))
+}
+
+/// Jobs with what they say of their end, without what Poros never reads.
+pub fn jobs(client: &Client) -> Api<WireJob> {
+    Api::all_with(client.clone(), &ApiResource::erase::<Job>(&()))
+}
+
+/// Workloads, metadata only.
+pub fn workloads(client: &Client, kind: WorkloadKind) -> Api<PartialObjectMeta<DynamicObject>> {
+    let resource = resource(kind.group(), "v1", kind.kind(), kind.plural());
+    Api::all_with(client.clone(), &resource)
 }
 
 /// Pods of a namespace, undecoded.

@@ -17,6 +17,7 @@ use crate::api::names::{LABEL_COMPUTE, compute_of_binding};
 use crate::cluster::resources;
 use crate::decide::manifest::Kind;
 use crate::decide::policies::{self, SharedKind};
+use crate::world::users::WorkloadKind;
 use crate::world::{Change, project};
 
 /// The API server ends each watch after this long, and the client takes one that is silent for 5 s more as dead. It
@@ -45,30 +46,40 @@ pub enum Watched {
     Nodes,
     /// Pods that name a Compute.
     Pods,
+    /// Workloads that name a Compute.
+    Workloads(WorkloadKind),
+    /// All scheduled, unfinished pods: only where what they request is counted.
+    Scheduled,
     /// Admission policies and their bindings, shared and per Compute.
     Policies(SharedKind),
 }
 
 impl Watched {
-    /// All of them.
-    pub const ALL: [Self; 8] = [
+    /// All of them that are always watched.
+    pub const ALL: [Self; 12] = [
         Self::Computes,
         Self::Placements,
         Self::Nodes,
         Self::Pods,
+        Self::Workloads(WorkloadKind::Deployment),
+        Self::Workloads(WorkloadKind::StatefulSet),
+        Self::Workloads(WorkloadKind::CronJob),
+        Self::Workloads(WorkloadKind::Job),
         Self::Policies(SharedKind::Mutating),
         Self::Policies(SharedKind::MutatingBinding),
         Self::Policies(SharedKind::Validating),
         Self::Policies(SharedKind::ValidatingBinding),
     ];
 
-    /// The resource, as in a URL of the API.
+    /// The resource, as in a URL of the API. (All pods have a word of their own.)
     pub fn plural(self) -> &'static str {
         match self {
             Self::Computes => "computes",
             Self::Placements => "placements",
             Self::Nodes => "nodes",
             Self::Pods => "pods",
+            Self::Workloads(kind) => kind.plural(),
+            Self::Scheduled => "scheduled pods",
             Self::Policies(kind) => kind.plural(),
         }
     }
@@ -123,6 +134,30 @@ pub async fn run(
                 everything.labels(LABEL_COMPUTE).fields("status.phase!=Succeeded,status.phase!=Failed");
             supervise(resources::pods(&client), unfinished, held, tell, |name, object| {
                 Some(Change::Pod(name, object.map(|object| project::pod(&object)).flatten()))
+            })
+            .await;
+        }
+        Watched::Workloads(WorkloadKind::Job) => {
+            // Their metadata alone does not tell that they are finished.
+            let labelled = everything.labels(LABEL_COMPUTE);
+            supervise(resources::jobs(&client), labelled, held, tell, |name, object| {
+                let compute = object.map(|object| project::job(&object)).flatten();
+                Some(Change::Workload(WorkloadKind::Job, name, compute))
+            })
+            .await;
+        }
+        Watched::Workloads(kind) => {
+            let labelled = everything.labels(LABEL_COMPUTE);
+            supervise(resources::workloads(&client, kind), labelled, held, tell, move |name, object| {
+                let compute = object.map(|object| project::workload(&object.metadata)).flatten();
+                Some(Change::Workload(kind, name, compute))
+            })
+            .await;
+        }
+        Watched::Scheduled => {
+            let scheduled = everything.fields("spec.nodeName!=,status.phase!=Succeeded,status.phase!=Failed");
+            supervise(resources::scheduled(&client), scheduled, held, tell, |name, object| {
+                Some(Change::Scheduled(name, object.map(project::scheduled)))
             })
             .await;
         }

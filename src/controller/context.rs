@@ -16,6 +16,8 @@ pub struct Options {
     pub namespace: String,
     /// Whether to install and repair the shared policies.
     pub manage_policies: bool,
+    /// Whether to watch all pods, and to count what they request of each pool.
+    pub pool_usage: bool,
     /// How long things may last.
     pub settings: Settings,
 }
@@ -36,7 +38,11 @@ impl Context {
     /// Nothing seen, nothing remembered.
     pub fn new(client: Client, options: Options, metrics: Metrics) -> Self {
         let memories = Mutex::new(Memories::new(options.settings.clone()));
-        Self { client, options, metrics, world: Mutex::new(World::new()), memories }
+        let mut world = World::new();
+        if options.pool_usage {
+            world.count_usage();
+        }
+        Self { client, options, metrics, world: Mutex::new(world), memories }
     }
 
     /// The world, for a moment: never held over a call.

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
 
+use crate::api::status::ComputeStatus;
 use crate::decide::applied::{Applied, Pace};
 use crate::decide::fault::{Category, Fault};
 use crate::decide::observed::{Change, Observed, Proof, Recall, Rejected, Settings, Target};
@@ -66,6 +67,7 @@ struct Memory {
     policies_missing_since: Option<Instant>,
     trouble_since: Option<Instant>,
     status_written: Option<Instant>,
+    released: Option<Instant>,
 }
 
 impl Memory {
@@ -86,6 +88,7 @@ impl Memory {
             policies_missing_since: None,
             trouble_since: None,
             status_written: None,
+            released: None,
         }
     }
 
@@ -150,6 +153,7 @@ impl Memories {
             policies_missing_for: ago(memory.policies_missing_since).unwrap_or_default(),
             trouble_for: ago(memory.trouble_since).unwrap_or_default(),
             status_written_ago: ago(memory.status_written),
+            released_ago: ago(memory.released),
         }
     }
 
@@ -205,10 +209,13 @@ impl Memories {
         }
     }
 
-    /// Notes that the status was written.
-    pub fn note_status(&mut self, name: &str, now: Instant) {
+    /// Notes that the status was written, over another one.
+    pub fn note_status(&mut self, name: &str, before: &ComputeStatus, status: &ComputeStatus, now: Instant) {
         if let Some(memory) = self.by_name.get_mut(name) {
             memory.status_written = Some(now);
+            if before.is_used() && !status.is_used() {
+                memory.released = Some(now);
+            }
         }
     }
 

@@ -118,7 +118,7 @@ async fn report(context: &Context, facts: &Facts<'_>, verdict: &Verdict, next: &
                 if new.transition_seq != compute.status.transition_seq {
                     told(name, &new, verdict);
                 }
-                context.memories().note_status(name, Instant::now());
+                context.memories().note_status(name, &compute.status, &new, Instant::now());
                 context.learn_own(vec![Change::Compute(name.clone(), Some(Box::new(written.clone())))]);
                 stored = Some(written);
             }

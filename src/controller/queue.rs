@@ -41,6 +41,12 @@ impl Queue {
         self.changed.notify_one();
     }
 
+    /// Something changed about a name that can wait so long; any look at it before meets that.
+    pub fn push_within(&self, name: &str, delay: Duration) {
+        self.state().push_within(name, Instant::now() + delay);
+        self.changed.notify_one();
+    }
+
     /// The next name to work on.
     pub async fn next(&self) -> String {
         loop {
@@ -99,6 +105,12 @@ impl State {
             return;
         }
         self.enqueue(name, backlog);
+    }
+
+    fn push_within(&mut self, name: &str, at: Instant) {
+        if !self.queued.contains(name) {
+            self.at(name, at);
+        }
     }
 
     fn enqueue(&mut self, name: String, backlog: bool) {
@@ -170,6 +182,24 @@ mod tests {
         state.done("a", None, start + 2 * MS);
         assert_eq!(state.pop(start + 2 * MS), Err(Some(COALESCE - 2 * MS)), "the rest of a burst waits");
         assert_eq!(state.pop(start + COALESCE), Ok("a".into()));
+    }
+
+    #[test]
+    fn what_can_wait_waits_for_the_next_look() {
+        let (mut state, start) = (State::default(), Instant::now());
+        let later = start + 1000 * MS;
+        state.push_within("a", later);
+        state.push_within("a", later + MS);
+        assert_eq!(state.pop(start), Err(Some(1000 * MS)));
+        state.push("a".into(), false, start);
+        assert_eq!(state.pop(start), Ok("a".into()));
+        state.done("a", None, start);
+        assert_eq!(state.pop(later), Err(None), "it was looked at");
+        state.push("a".into(), false, later);
+        assert_eq!(state.pop(later), Ok("a".into()));
+        state.push_within("a", later + 500 * MS);
+        state.done("a", None, later);
+        assert_eq!(state.pop(later), Err(Some(500 * MS)), "what changed during a look is not lost");
     }
 
     #[test]

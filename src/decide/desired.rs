@@ -74,7 +74,7 @@ pub fn desired(observed: &Observed, valid: &Result<Valid, Fault>) -> Desired {
 
 /// Whether the users of a Compute that is being deleted keep it standing.
 pub fn held_by_users(observed: &Observed, compute: &Compute) -> bool {
-    observed.users.pods > 0 && deletion_policy(compute) == DeletionPolicy::Block && !compute.delete_in_use
+    observed.users.any() && deletion_policy(compute) == DeletionPolicy::Block && !compute.delete_in_use
 }
 
 /// Whether a Placement was proven, by what the status says of its number and its content.

@@ -7,7 +7,7 @@ use std::time::Duration;
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 
-use crate::api::compute::ComputeSpec;
+use crate::api::compute::{ComputeSpec, TaintEffect};
 use crate::api::names::{
     ANNOTATION_CONTENT_HASH, ANNOTATION_HASH_VERSION, ANNOTATION_OWNER_UID, LABEL_MANAGED_BY, MANAGED_BY,
 };
@@ -68,7 +68,7 @@ pub struct Observed {
     pub binding: Option<Arc<Child>>,
     /// The nodes that the selector matches now.
     pub pool: Pool,
-    /// The pods that name the Compute now.
+    /// The pods and workloads that name the Compute now.
     pub users: Users,
     /// The shared policies.
     pub policies: Policies,
@@ -175,8 +175,47 @@ impl Child {
 pub struct Pool {
     /// How many there are.
     pub counts: NodeCounts,
+    /// The first few taints that keep ready nodes from the Compute.
+    pub taints: Vec<Taint>,
+    /// How many more such taints there are.
+    pub more_taints: usize,
     /// What the schedulable ones offer, summed.
     pub allocatable: BTreeMap<String, Quantity>,
+    /// What pods take of that; none unless all pods are watched.
+    pub usage: Option<Usage>,
+    /// The other Computes whose pools have some of the same nodes, if there are any.
+    pub overlap: Option<Overlap>,
+}
+
+/// What the pods on the schedulable nodes of a pool request together, by resource, and what that leaves.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Usage {
+    /// What they request, whichever Compute they name, if any.
+    pub requested: BTreeMap<String, Quantity>,
+    /// What the nodes offer beyond that.
+    pub free: BTreeMap<String, Quantity>,
+}
+
+/// Computes that share nodes with one.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Overlap {
+    /// The first few of them, by name.
+    pub names: Vec<String>,
+    /// How many more there are; not exact where they are many.
+    pub more: usize,
+    /// How many nodes are shared; none when all are.
+    pub nodes: Option<u32>,
+}
+
+/// A taint of a node (core/v1 `Taint`).
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Taint {
+    /// Its key.
+    pub key: String,
+    /// Its value; empty for none.
+    pub value: String,
+    /// Its effect.
+    pub effect: TaintEffect,
 }
 
 /// The shared policies that every placement goes through.
@@ -217,6 +256,8 @@ pub struct Recall {
     pub trouble_for: Duration,
     /// How long ago the last status was written.
     pub status_written_ago: Option<Duration>,
+    /// How long ago the last status was written that told that nobody uses the Compute any more.
+    pub released_ago: Option<Duration>,
 }
 
 /// Something that a proof depends on has changed.

@@ -173,7 +173,7 @@ fn deleting(facts: &Facts<'_>) -> Outcome {
         return Outcome::Deleting {
             reason: "InUse",
             info: format!(
-                "pods still use it ({}); it goes when they are gone, or at once: kubectl annotate compute {} poros.dataos.io/delete-in-use=true",
+                "it is still in use ({}); it goes when its users are gone, or at once: kubectl annotate compute {} poros.dataos.io/delete-in-use=true",
                 users.examples.join(", "),
                 facts.observed.name
             ),
@@ -302,9 +302,13 @@ fn building(
             },
         };
     }
-    let info = match verified {
-        Verified::Blocked(why) => format!("revision {revision} is in force, but {}", blocked(why)),
-        _ => format!("revision {revision} is in force"),
+    let but = match verified {
+        Verified::Blocked(why) => Some(blocked(why)),
+        _ => pool::words::hint(&facts.observed.pool).map(str::to_owned),
+    };
+    let info = match but {
+        Some(but) => format!("revision {revision} is in force, but {but}"),
+        None => format!("revision {revision} is in force"),
     };
     Outcome::Active { info }
 }

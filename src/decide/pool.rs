@@ -1,17 +1,18 @@
 //! Which nodes a Compute has, and which of them take its pods.
 
-use std::collections::{BTreeMap, HashMap};
+pub mod tally;
+pub mod words;
 
-use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
+use std::collections::BTreeMap;
 
 use crate::api::compute::{TaintEffect, Toleration, TolerationOperator};
-use crate::api::status::NodeCounts;
 use crate::decide::fault::{Category, Fault};
 use crate::decide::observed::Pool;
-use crate::decide::quantity::Sum;
+pub use crate::decide::observed::Taint;
 
-/// The most resources that `status.capacity` names; a node's own list decides which.
-const CAPACITY_RESOURCES: usize = 16;
+/// What the keys of taints begin with that the node controller puts on and takes off by the state of the node. No pool is
+/// fenced off by them, and no Compute should tolerate them.
+const OF_THE_STATE: [&str; 2] = ["node.kubernetes.io/", "node.cloudprovider.kubernetes.io/"];
 
 /// What Poros keeps of a node. An event that changes none of it ends there.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -28,15 +29,27 @@ pub struct Node {
     pub allocatable: BTreeMap<String, String>,
 }
 
-/// A taint of a node (core/v1 `Taint`).
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Taint {
-    /// Its key.
-    pub key: String,
-    /// Its value; empty for none.
-    pub value: String,
-    /// Its effect.
-    pub effect: TaintEffect,
+impl Taint {
+    /// Whether it keeps pods away that do not tolerate it. `PreferNoSchedule` does not.
+    pub fn keeps_away(&self) -> bool {
+        match self.effect {
+            TaintEffect::NoSchedule | TaintEffect::NoExecute => true,
+            TaintEffect::PreferNoSchedule => false,
+        }
+    }
+
+    /// Whether it comes and goes with the state of the node.
+    pub fn of_the_state(&self) -> bool {
+        OF_THE_STATE.iter().any(|prefix| self.key.starts_with(prefix))
+    }
+}
+
+impl std::fmt::Display for Taint {
+    /// As kubectl writes it: `key=value:Effect`, or `key:Effect`.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let equals = if self.value.is_empty() { "" } else { "=" };
+        write!(f, "{}{equals}{}:{}", self.key, self.value, self.effect.word())
+    }
 }
 
 impl Node {
@@ -50,13 +63,20 @@ impl Node {
     /// The node controller taints a node that is not ready or cordoned, too; those two facts are read from the node
     /// itself, so that the answer does not wait for the taint.
     pub fn takes(&self, tolerations: &[Toleration]) -> bool {
-        self.ready
-            && !self.unschedulable
-            && self
-                .taints
-                .iter()
-                .filter(|taint| taint.effect != TaintEffect::PreferNoSchedule)
-                .all(|taint| tolerations.iter().any(|toleration| tolerates(toleration, taint)))
+        self.ready && !self.unschedulable && self.untolerated(tolerations).next().is_none()
+    }
+
+    /// The taints that keep a pod with these tolerations away.
+    pub fn untolerated<'a>(&'a self, tolerations: &'a [Toleration]) -> impl Iterator<Item = &'a Taint> {
+        self.taints
+            .iter()
+            .filter(|taint| taint.keeps_away())
+            .filter(|taint| !tolerations.iter().any(|toleration| tolerates(toleration, taint)))
+    }
+
+    /// Whether no taint keeps pods that name no Compute away, but for those of its state.
+    pub fn is_open(&self) -> bool {
+        !self.taints.iter().any(|taint| taint.keeps_away() && !taint.of_the_state())
     }
 }
 
@@ -71,32 +91,6 @@ pub fn tolerates(toleration: &Toleration, taint: &Taint) -> bool {
         TolerationOperator::Exists => true,
         TolerationOperator::Equal => toleration.value.as_deref().unwrap_or_default() == taint.value,
     }
-}
-
-/// Counts the nodes of a pool, and sums what the schedulable ones offer.
-pub fn count<'a>(nodes: impl Iterator<Item = &'a Node>, tolerations: &[Toleration]) -> Pool {
-    let mut counts = NodeCounts::default();
-    let mut sums: HashMap<&str, Sum> = HashMap::new();
-    for node in nodes {
-        counts.matched += 1;
-        counts.ready += u32::from(node.ready);
-        if !node.takes(tolerations) {
-            continue;
-        }
-        counts.schedulable += 1;
-        for (resource, quantity) in &node.allocatable {
-            sums.entry(resource).or_default().add(quantity);
-        }
-    }
-    counts.summary = format!("{}/{}", counts.schedulable, counts.matched);
-    let mut offered: Vec<_> = sums.into_iter().collect();
-    // The three that everyone asks for first, then by name, so that the bound never drops them.
-    let rank = |name: &str| ["cpu", "memory", "pods"].iter().position(|known| *known == name).unwrap_or(3);
-    offered.sort_by(|(a, _), (b, _)| rank(a).cmp(&rank(b)).then(a.cmp(b)));
-    offered.truncate(CAPACITY_RESOURCES);
-    let allocatable =
-        offered.into_iter().map(|(name, sum)| (name.to_owned(), Quantity(sum.to_string()))).collect();
-    Pool { counts, allocatable }
 }
 
 /// What is wrong with a pool that needs this many ready nodes, if anything.
@@ -123,6 +117,7 @@ pub fn judge(pool: &Pool, min_ready_nodes: u32) -> Option<Fault> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::api::status::NodeCounts;
     use serde_json::json;
 
     fn toleration(value: serde_json::Value) -> Toleration {
@@ -151,37 +146,18 @@ mod tests {
     }
 
     #[test]
-    fn a_pool_counts_matched_ready_and_schedulable_apart() {
-        let node = |ready, unschedulable, taints| Node {
-            ready,
-            unschedulable,
-            taints,
-            allocatable: [("cpu".to_owned(), "4".to_owned())].into(),
-            ..Node::default()
-        };
-        let nodes = [
-            node(true, false, vec![]),
-            node(true, true, vec![]),
-            node(false, false, vec![]),
-            node(true, false, vec![taint("x", "", TaintEffect::NoSchedule)]),
-            node(true, false, vec![taint("x", "", TaintEffect::PreferNoSchedule)]),
-        ];
-        let pool = count(nodes.iter(), &[]);
-        assert_eq!((pool.counts.matched, pool.counts.ready, pool.counts.schedulable), (5, 4, 2));
-        assert_eq!(pool.counts.summary, "2/5");
-        assert_eq!(pool.allocatable["cpu"].0, "8");
+    fn a_node_is_open_unless_people_tainted_it() {
+        let node = |taints| Node { taints, ..Node::default() };
+        let state = taint("node.kubernetes.io/not-ready", "", TaintEffect::NoSchedule);
+        assert!(node(vec![]).is_open());
+        assert!(node(vec![state.clone(), taint("x", "", TaintEffect::PreferNoSchedule)]).is_open());
+        assert!(!node(vec![state, taint("dedicated", "query", TaintEffect::NoExecute)]).is_open());
     }
 
     #[test]
-    fn the_bound_on_resources_keeps_the_common_ones() {
-        let mut node = Node { ready: true, ..Node::default() };
-        for index in 0..40 {
-            node.allocatable.insert(format!("a.example.com/{index:02}"), "1".into());
-        }
-        node.allocatable.insert("pods".into(), "110".into());
-        let pool = count([node].iter(), &[]);
-        assert_eq!(pool.allocatable.len(), CAPACITY_RESOURCES);
-        assert_eq!(pool.allocatable["pods"].0, "110");
+    fn a_taint_is_written_as_kubectl_does() {
+        assert_eq!(taint("a", "b", TaintEffect::NoSchedule).to_string(), "a=b:NoSchedule");
+        assert_eq!(taint("a", "", TaintEffect::NoExecute).to_string(), "a:NoExecute");
     }
 
     #[test]

@@ -1,21 +1,78 @@
 //! Sums of Kubernetes quantities (`resource.Quantity`), exactly, in thousandths.
 
-/// A sum of quantities of one resource.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+/// What Kubernetes holds every quantity below, in thousandths: sums of them cannot overflow.
+const MOST: i128 = i64::MAX as i128 * 1000;
+
+/// A sum of quantities of one resource. What was added can be taken off again, exactly.
+#[derive(Clone, Debug, Default)]
 pub struct Sum {
     thousandths: i128,
-    binary: bool,
+    /// How many of the quantities have a binary suffix: one is enough for the sum to be printed with one.
+    binary: u32,
+    /// How many quantities there are.
+    terms: u32,
 }
 
 impl Sum {
-    /// Adds a quantity; one that cannot be read counts as nothing, as a node that offers none of it.
+    /// One quantity. One that cannot be read counts as nothing, as of a node that offers none of it.
+    pub fn of(quantity: &str) -> Self {
+        let (thousandths, binary) = parse(quantity).unwrap_or_default();
+        Self { thousandths: thousandths.clamp(-MOST, MOST), binary: u32::from(binary), terms: 1 }
+    }
+
+    /// Adds a quantity.
     pub fn add(&mut self, quantity: &str) {
-        if let Some((thousandths, binary)) = parse(quantity) {
-            self.thousandths = self.thousandths.saturating_add(thousandths);
-            self.binary |= binary;
-        }
+        self.join(&Self::of(quantity));
+    }
+
+    /// Adds another sum.
+    pub fn join(&mut self, other: &Self) {
+        self.thousandths = self.thousandths.saturating_add(other.thousandths);
+        self.binary = self.binary.saturating_add(other.binary);
+        self.terms = self.terms.saturating_add(other.terms);
+    }
+
+    /// Takes off another sum that was added before.
+    pub fn leave(&mut self, other: &Self) {
+        self.thousandths = self.thousandths.saturating_sub(other.thousandths);
+        self.binary = self.binary.saturating_sub(other.binary);
+        self.terms = self.terms.saturating_sub(other.terms);
+    }
+
+    /// Both together.
+    #[must_use]
+    pub fn plus(&self, other: &Self) -> Self {
+        let mut sum = self.clone();
+        sum.join(other);
+        sum
+    }
+
+    /// What is left of it without the other: at least nothing.
+    #[must_use]
+    pub fn without(&self, other: &Self) -> Self {
+        let thousandths = self.thousandths.saturating_sub(other.thousandths).max(0);
+        Self { thousandths, binary: self.binary.saturating_add(other.binary), terms: 1 }
+    }
+
+    /// Whether it is more.
+    pub fn exceeds(&self, other: &Self) -> bool {
+        self.thousandths > other.thousandths
+    }
+
+    /// Whether it is a sum of no quantity at all.
+    pub fn is_empty(&self) -> bool {
+        self.terms == 0
     }
 }
+
+impl PartialEq for Sum {
+    /// By what is printed of it, not by how many quantities it came from.
+    fn eq(&self, other: &Self) -> bool {
+        self.thousandths == other.thousandths && (self.binary > 0) == (other.binary > 0)
+    }
+}
+
+impl Eq for Sum {}
 
 impl std::fmt::Display for Sum {
     /// The canonical form: the largest suffix that leaves a whole number.
@@ -24,7 +81,7 @@ impl std::fmt::Display for Sum {
             return write!(f, "{}m", self.thousandths);
         }
         let whole = self.thousandths / 1000;
-        let (base, suffixes): (i128, &[&str]) = if self.binary {
+        let (base, suffixes): (i128, &[&str]) = if self.binary > 0 {
             (1024, &["", "Ki", "Mi", "Gi", "Ti", "Pi", "Ei"])
         } else {
             (1000, &["", "k", "M", "G", "T", "P", "E"])
@@ -109,6 +166,23 @@ mod tests {
         check(&["1e3", "1E3"], "2k");
         check(&["0.0000001n"], "1m");
         check(&["110", "nonsense", "1e1000", "--1"], "110");
-        check(&["16Ei", "16Ei"], "32Ei");
+        check(&["4Ei", "2Ei"], "6Ei");
+        check(&["16Ei"], "9223372036854775807");
+    }
+
+    #[test]
+    fn what_was_added_is_taken_off_exactly() {
+        let mut sum = Sum::default();
+        for quantity in ["1500m", "2Gi", "nonsense", "7"] {
+            sum.add(quantity);
+        }
+        for quantity in ["2Gi", "7", "nonsense"] {
+            sum.leave(&Sum::of(quantity));
+        }
+        assert_eq!(sum.to_string(), "1500m", "and no binary suffix is left over");
+        sum.leave(&Sum::of("1500m"));
+        assert!(sum.is_empty());
+        assert_eq!(Sum::of("4").without(&Sum::of("1500m")).to_string(), "2500m");
+        assert_eq!(Sum::of("1Gi").without(&Sum::of("2Gi")).to_string(), "0");
     }
 }

@@ -1,6 +1,8 @@
 //! From the verdict to the status that is written: conditions, counters, transitions. Equal facts give an equal status.
 
-use std::time::Duration;
+mod worth;
+
+pub use self::worth::{Worth, worth};
 
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
@@ -12,7 +14,9 @@ use crate::api::status::{
 use crate::decide::applied::{Applied, State};
 use crate::decide::desired::{Desired, ready_reason, said_mismatch};
 use crate::decide::manifest::Kind;
-use crate::decide::truth::{Outcome, Truth, Words, words};
+use crate::decide::observed::Pool;
+use crate::decide::pool::words;
+use crate::decide::truth::{self, Outcome, Truth, Words};
 use crate::decide::verdict::{Facts, Verdict, Verified};
 
 /// How many transitions a status remembers.
@@ -38,7 +42,7 @@ const OWNED: [&str; 11] = [
 /// Makes the status that the verdict calls for.
 pub fn status(facts: &Facts<'_>, verdict: &Verdict) -> ComputeStatus {
     let before = &facts.compute.status;
-    let words = words(&verdict.outcome);
+    let words = truth::words(&verdict.outcome);
     let now = Time(facts.now);
     let paused = *facts.desired == Desired::AsItIs;
     if paused && before.transition_seq > 0 {
@@ -57,7 +61,7 @@ pub fn status(facts: &Facts<'_>, verdict: &Verdict) -> ComputeStatus {
         },
         placement: placement(facts, verdict, &now),
         nodes: readable.then(|| facts.observed.pool.counts.clone()),
-        capacity: readable.then(|| Capacity { allocatable: facts.observed.pool.allocatable.clone() }),
+        capacity: readable.then(|| capacity(&facts.observed.pool)),
         users: Some(facts.observed.users.clone()),
         conditions: conditions(facts, verdict, words, generation, &now),
         transition_seq: before.transition_seq,
@@ -66,6 +70,15 @@ pub fn status(facts: &Facts<'_>, verdict: &Verdict) -> ComputeStatus {
     };
     note_transition(&mut status, facts, verdict, &now);
     status
+}
+
+fn capacity(pool: &Pool) -> Capacity {
+    let usage = pool.usage.as_ref();
+    Capacity {
+        allocatable: pool.allocatable.clone(),
+        requested: usage.map(|usage| usage.requested.clone()),
+        free: usage.map(|usage| usage.free.clone()),
+    }
 }
 
 /// The status of a paused Compute: what it was, and that it is paused. Nothing is judged or counted anew.
@@ -208,7 +221,7 @@ fn placement(facts: &Facts<'_>, verdict: &Verdict, now: &Time) -> Option<Placeme
 fn conditions(
     facts: &Facts<'_>,
     verdict: &Verdict,
-    words: Words,
+    row: Words,
     generation: i64,
     now: &Time,
 ) -> Vec<Condition> {
@@ -221,19 +234,19 @@ fn conditions(
         });
     };
     let (reason, info) = (verdict.outcome.reason(), verdict.outcome.info());
-    if let Some(truth) = words.ready {
+    if let Some(truth) = row.ready {
         say("Ready", truth, reason, info);
         let (truth, reason, message) = built(verdict);
         say("Built", truth, reason, &message);
         let (truth, reason, message) = placement_verified(facts, verdict);
         say("PlacementVerified", truth, reason, &message);
         let (truth, reason, message) = pool_ready(facts, verdict);
-        say("PoolReady", truth, reason, message);
+        say("PoolReady", truth, reason, &message);
     }
-    if words.reconciling {
+    if row.reconciling {
         say("Reconciling", Truth::True, reason, info);
     }
-    if words.stalled {
+    if row.stalled {
         say("Stalled", Truth::True, reason, info);
     }
     if let Some(text) = &verdict.drifted {
@@ -242,7 +255,10 @@ fn conditions(
     if let Some(text) = &verdict.contended {
         say("Contended", Truth::True, "Contended", text);
     }
-    if words.deleting {
+    if let Some(overlap) = &facts.observed.pool.overlap {
+        say("Overlapping", Truth::True, "NodesShared", &words::overlapping(overlap));
+    }
+    if row.deleting {
         say("Deleting", Truth::True, reason, info);
     }
     if *facts.desired == Desired::AsItIs {
@@ -316,55 +332,16 @@ fn placement_verified(facts: &Facts<'_>, verdict: &Verdict) -> (Truth, &'static 
     }
 }
 
-fn pool_ready<'a>(facts: &Facts<'_>, verdict: &'a Verdict) -> (Truth, &'static str, &'a str) {
+fn pool_ready(facts: &Facts<'_>, verdict: &Verdict) -> (Truth, &'static str, String) {
     if let Err(fault) = facts.valid {
         let text = "the pool is not judged while the spec cannot be built";
-        return (Truth::Unknown, fault.category.word(), text);
+        return (Truth::Unknown, fault.category.word(), text.into());
     }
-    match &verdict.pool {
-        Some(fault) => (Truth::False, fault.category.word(), &fault.text),
-        None if facts.observed.pool.counts.ready > 0 && facts.observed.pool.counts.schedulable == 0 => (
-            Truth::True,
-            "PoolReady",
-            "nodes are ready, but none takes new pods: each is cordoned, or has a taint that spec.nodePool.tolerations does not cover",
-        ),
-        None => (
-            Truth::True,
-            "PoolReady",
-            "the pool has the ready nodes that spec.nodePool.minReadyNodes asks for",
-        ),
+    if let Some(fault) = &verdict.pool {
+        return (Truth::False, fault.category.word(), fault.text.clone());
     }
-}
-
-/// What a new status is worth.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Worth {
-    /// It is the stored one: no write.
-    Nothing,
-    /// Only counters differ: written at most once an interval.
-    Counters(Duration),
-    /// It says something new: written now.
-    News,
-}
-
-/// Compares the status to be written with the stored one.
-pub fn worth(facts: &Facts<'_>, status: &ComputeStatus) -> Worth {
-    let stored = &facts.compute.status;
-    if status == stored {
-        return Worth::Nothing;
-    }
-    let used = |status: &ComputeStatus| status.users.as_ref().is_some_and(|users| users.pods > 0);
-    let uncounted =
-        |status: &ComputeStatus| ComputeStatus { nodes: None, capacity: None, users: None, ..status.clone() };
-    if used(status) != used(stored) || uncounted(status) != uncounted(stored) {
-        return Worth::News;
-    }
-    match facts.observed.recall.status_written_ago {
-        Some(ago) if ago < facts.settings.counter_interval => {
-            Worth::Counters(facts.settings.counter_interval.saturating_sub(ago))
-        }
-        _ => Worth::News,
-    }
+    let (reason, message) = words::ready(&facts.observed.pool);
+    (Truth::True, reason, message)
 }
 
 /// A text of at most [`TEXT`] characters.

@@ -1,131 +1,205 @@
 //! Nodes, and which Computes they belong to: an inverted index on label pairs, never a scan of all Computes.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
 
 use crate::api::compute::Toleration;
 use crate::decide::observed::Pool;
-use crate::decide::pool::{Node, count};
-
-type Pair = (String, String);
+use crate::decide::pool::Node;
+use crate::decide::pool::tally::{Share, Tally, join, leave};
+use crate::decide::quantity::Sum;
+use crate::decide::requests::Resources;
+use crate::world::pools::{Id, Labels, Name, Pair, Pools, owned};
 
 /// All nodes and all selectors.
 #[derive(Debug, Default)]
 pub struct Nodes {
-    known: HashMap<String, Node>,
-    by_label: HashMap<Pair, BTreeSet<String>>,
-    selectors: HashMap<String, Selector>,
-    /// Each Compute is posted under one pair of its selector: a node that lacks it cannot be in the pool.
-    posted: HashMap<Pair, BTreeSet<String>>,
+    known: HashMap<Name, Node>,
+    by_label: HashMap<Pair, BTreeSet<Name>>,
+    pools: Pools,
+    seats: HashMap<String, Seat>,
+    /// What the pods on each node request together; none unless all pods are watched.
+    requested: Option<HashMap<Name, Resources>>,
 }
 
+/// What is kept of a Compute.
 #[derive(Debug)]
-struct Selector {
-    pairs: BTreeMap<String, String>,
+struct Seat {
+    pool: Id,
     tolerations: Vec<Toleration>,
-    posted_under: Pair,
-    members: BTreeSet<String>,
+    tally: Tally,
 }
 
 impl Nodes {
+    /// Counts what pods request from now on.
+    pub fn count_requests(&mut self) {
+        self.requested.get_or_insert_default();
+    }
+
     /// Takes in what a node is now; returns the Computes whose pool that changes.
-    pub fn apply(&mut self, name: String, node: Option<Node>) -> Vec<String> {
-        let before = self.known.get(&name);
-        if before == node.as_ref() {
+    pub fn apply(&mut self, name: &str, node: Option<Node>) -> Vec<String> {
+        let known = self.known.remove_entry(name);
+        let (name, before) = match known {
+            Some((name, before)) => (name, Some(before)),
+            None => (Name::from(name), None),
+        };
+        if before == node {
+            if let Some(node) = node {
+                self.known.insert(name, node);
+            }
             return Vec::new();
         }
-        let labels = |node: Option<&Node>| node.map(|node| node.labels.clone()).unwrap_or_default();
-        let (old, new) = (labels(before), labels(node.as_ref()));
-        let same_offer = match (before, &node) {
-            (Some(before), Some(now)) => {
-                Node { labels: BTreeMap::new(), ..before.clone() }
-                    == Node { labels: BTreeMap::new(), ..now.clone() }
-            }
-            _ => false,
-        };
-        for pair in old.iter().map(owned).filter(|(key, value)| new.get(key) != Some(value)) {
+        let was = self.pools.of(&name);
+        let unlabelled = Labels::new();
+        let old = before.as_ref().map_or(&unlabelled, |node| &node.labels);
+        let new = node.as_ref().map_or(&unlabelled, |node| &node.labels);
+        let now = if old == new { was.clone() } else { self.relabel(&name, old, new, node.as_ref()) };
+        let mut concerned = BTreeSet::new();
+        for id in was.union(&now) {
+            let is = |at: &BTreeSet<Id>| at.contains(id);
+            let before = before.as_ref().filter(|_| is(&was));
+            self.shares_changed(*id, &name, before, node.as_ref().filter(|_| is(&now)), &mut concerned);
+        }
+        concerned.extend(self.pools.place(&name, now));
+        if let Some(node) = node {
+            self.known.insert(name, node);
+        }
+        concerned.into_iter().collect()
+    }
+
+    /// Notes the labels of a node; gives back the pools that it is in now.
+    fn relabel(&mut self, name: &Name, old: &Labels, new: &Labels, node: Option<&Node>) -> BTreeSet<Id> {
+        for pair in old.iter().filter(|(key, value)| new.get(*key) != Some(value)).map(owned) {
             if let Some(nodes) = self.by_label.get_mut(&pair) {
-                nodes.remove(&name);
+                nodes.remove(name);
                 if nodes.is_empty() {
                     self.by_label.remove(&pair);
                 }
             }
         }
-        for pair in new.iter().map(owned).filter(|(key, value)| old.get(key) != Some(value)) {
+        for pair in new.iter().filter(|(key, value)| old.get(*key) != Some(value)).map(owned) {
             self.by_label.entry(pair).or_default().insert(name.clone());
         }
-        let candidates: HashSet<String> = old
-            .iter()
-            .chain(&new)
-            .filter_map(|pair| self.posted.get(&owned(pair)))
-            .flatten()
-            .cloned()
-            .collect();
+        let posted = new.iter().flat_map(|pair| self.pools.posted(pair));
+        posted.filter(|id| node.is_some_and(|node| self.pools.takes(*id, node))).collect()
+    }
+
+    /// A node adds something else to a pool than before: for whom that makes a difference.
+    fn shares_changed(
+        &mut self,
+        pool: Id,
+        name: &Name,
+        before: Option<&Node>,
+        now: Option<&Node>,
+        concerned: &mut BTreeSet<String>,
+    ) {
+        let requested = self.requested.as_ref().and_then(|requested| requested.get(name));
+        for compute in self.pools.computes(pool) {
+            let Some(Seat { tolerations, tally, .. }) = self.seats.get_mut(compute) else { continue };
+            let was = before.map(|node| Share::of(node, tolerations));
+            let is = now.map(|node| Share::of(node, tolerations));
+            if was == is {
+                continue;
+            }
+            if let Some(was) = &was {
+                tally.leave(was, requested);
+            }
+            if let Some(is) = &is {
+                tally.join(is, requested);
+            }
+            concerned.insert(compute.clone());
+        }
+    }
+
+    /// The pods on a node request this less and this more than before; returns the Computes whose pool that changes.
+    pub fn request(&mut self, name: &str, less: &[(String, Sum)], more: &[(String, Sum)]) -> Vec<String> {
+        let Some(requested) = &mut self.requested else { return Vec::new() };
+        let on_node = requested.entry(Name::from(name)).or_default();
+        join(on_node, more.iter().map(|(name, sum)| (name, sum)));
+        leave(on_node, less.iter().map(|(name, sum)| (name, sum)));
+        if on_node.is_empty() {
+            requested.remove(name);
+        }
+        let Some(node) = self.known.get(name) else { return Vec::new() };
         let mut concerned = Vec::new();
-        for compute in candidates {
-            let Some(selector) = self.selectors.get_mut(&compute) else { continue };
-            let is = node.as_ref().is_some_and(|node| node.matches(&selector.pairs));
-            let was =
-                if is { !selector.members.insert(name.clone()) } else { selector.members.remove(&name) };
-            if was != is || (is && !same_offer) {
-                concerned.push(compute);
+        for compute in self.pools.of(name).into_iter().flat_map(|id| self.pools.computes(id)) {
+            let Some(Seat { tolerations, tally, .. }) = self.seats.get_mut(compute) else { continue };
+            if node.takes(tolerations) {
+                tally.request(more.iter().map(|(name, sum)| (name, sum)));
+                tally.release(less.iter().map(|(name, sum)| (name, sum)));
+                concerned.push(compute.clone());
             }
         }
-        match node {
-            Some(node) => self.known.insert(name, node),
-            None => self.known.remove(&name),
-        };
         concerned
     }
 
-    /// Says what a Compute selects.
-    pub fn select(&mut self, compute: &str, pairs: BTreeMap<String, String>, tolerations: Vec<Toleration>) {
-        if let Some(known) = self.selectors.get_mut(compute)
-            && known.pairs == pairs
+    /// Says what a Compute selects, and whether it counts for others that select the same nodes; returns the Computes whose
+    /// overlap that changes.
+    pub fn select(
+        &mut self,
+        compute: &str,
+        pairs: &BTreeMap<String, String>,
+        tolerations: Vec<Toleration>,
+        counts: bool,
+    ) -> BTreeSet<String> {
+        if let Some(seat) = self.seats.get(compute)
+            && self.pools.is(seat.pool, pairs, counts)
         {
-            known.tolerations = tolerations;
-            return;
+            if seat.tolerations != tolerations {
+                let pool = seat.pool;
+                self.seat(compute, pool, tolerations);
+            }
+            return BTreeSet::new();
         }
-        self.forget(compute);
+        let mut concerned = self.forget(compute);
         let rarest =
             pairs.iter().map(owned).min_by_key(|pair| self.by_label.get(pair).map_or(0, BTreeSet::len));
-        let Some(posted_under) = rarest else { return };
-        let members = self
-            .by_label
-            .get(&posted_under)
-            .into_iter()
-            .flatten()
-            .filter(|name| self.known.get(*name).is_some_and(|node| node.matches(&pairs)))
-            .cloned()
-            .collect();
-        self.posted.entry(posted_under.clone()).or_default().insert(compute.to_owned());
-        self.selectors.insert(compute.to_owned(), Selector { pairs, tolerations, posted_under, members });
+        let Some(posted_under) = rarest else { return concerned };
+        let selector = Arc::new(pairs.clone());
+        let pool = self.pools.find(&selector, counts).unwrap_or_else(|| {
+            let candidates = self.by_label.get(&posted_under).into_iter().flatten();
+            let nodes = candidates
+                .filter(|name| self.known.get(*name).is_some_and(|node| node.matches(pairs)))
+                .cloned()
+                .collect();
+            self.pools.open(selector, counts, posted_under, nodes)
+        });
+        self.seat(compute, pool, tolerations);
+        concerned.extend(self.pools.enter(pool, compute));
+        concerned
     }
 
-    /// Forgets what a Compute selects.
-    pub fn forget(&mut self, compute: &str) {
-        let Some(selector) = self.selectors.remove(compute) else { return };
-        if let Some(posted) = self.posted.get_mut(&selector.posted_under) {
-            posted.remove(compute);
-            if posted.is_empty() {
-                self.posted.remove(&selector.posted_under);
+    /// Counts the pool for a Compute from its beginning.
+    fn seat(&mut self, compute: &str, pool: Id, tolerations: Vec<Toleration>) {
+        let mut tally = Tally::default();
+        for name in self.pools.nodes(pool) {
+            let requested = self.requested.as_ref().and_then(|requested| requested.get(name));
+            if let Some(node) = self.known.get(name) {
+                tally.join(&Share::of(node, &tolerations), requested);
             }
+        }
+        self.seats.insert(compute.to_owned(), Seat { pool, tolerations, tally });
+    }
+
+    /// Forgets what a Compute selects; returns the Computes whose overlap that changes.
+    pub fn forget(&mut self, compute: &str) -> BTreeSet<String> {
+        match self.seats.remove(compute) {
+            Some(seat) => self.pools.exit(seat.pool, compute),
+            None => BTreeSet::new(),
         }
     }
 
     /// The pool of a Compute.
     pub fn pool(&self, compute: &str) -> Pool {
-        let Some(selector) = self.selectors.get(compute) else { return Pool::default() };
-        count(selector.members.iter().filter_map(|name| self.known.get(name)), &selector.tolerations)
+        let Some(seat) = self.seats.get(compute) else { return Pool::default() };
+        Pool { overlap: self.pools.overlap(seat.pool, compute), ..seat.tally.pool(self.requested.is_some()) }
     }
-}
-
-fn owned((key, value): (&String, &String)) -> Pair {
-    (key.clone(), value.clone())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::api::compute::TaintEffect::{NoSchedule, PreferNoSchedule};
 
     fn labels(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
         pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect()
@@ -135,40 +209,139 @@ mod tests {
         Some(Node { labels: labels(pairs), ready, ..Node::default() })
     }
 
+    fn select(nodes: &mut Nodes, compute: &str, pairs: &[(&str, &str)]) {
+        nodes.select(compute, &labels(pairs), vec![], true);
+    }
+
     #[test]
     fn a_node_concerns_only_the_computes_that_it_joins_leaves_or_serves() {
         let mut nodes = Nodes::default();
-        nodes.select("query", labels(&[("purpose", "query")]), vec![]);
-        nodes.select("fast", labels(&[("purpose", "query"), ("disk", "ssd")]), vec![]);
-        nodes.select("gpu", labels(&[("purpose", "gpu")]), vec![]);
-        assert_eq!(nodes.apply("a".into(), node(&[("purpose", "query")], true)), ["query"]);
-        assert!(nodes.apply("a".into(), node(&[("purpose", "query")], true)).is_empty(), "nothing changed");
+        select(&mut nodes, "query", &[("purpose", "query")]);
+        select(&mut nodes, "fast", &[("purpose", "query"), ("disk", "ssd")]);
+        select(&mut nodes, "gpu", &[("purpose", "gpu")]);
+        assert_eq!(nodes.apply("a", node(&[("purpose", "query")], true)), ["query"]);
+        assert!(nodes.apply("a", node(&[("purpose", "query")], true)).is_empty(), "nothing changed");
         assert!(
-            nodes.apply("a".into(), node(&[("purpose", "query"), ("x", "y")], true)).is_empty(),
+            nodes.apply("a", node(&[("purpose", "query"), ("x", "y")], true)).is_empty(),
             "a foreign label"
         );
-        let mut both = nodes.apply("a".into(), node(&[("purpose", "query"), ("disk", "ssd")], false));
-        both.sort();
-        assert_eq!(both, ["fast", "query"]);
+        assert_eq!(
+            nodes.apply("a", node(&[("purpose", "query"), ("disk", "ssd")], false)),
+            ["fast", "query"]
+        );
         assert_eq!(nodes.pool("query").counts.summary, "0/1");
-        assert_eq!(nodes.apply("a".into(), node(&[("purpose", "query"), ("disk", "hdd")], false)), ["fast"]);
-        assert_eq!(nodes.apply("a".into(), None), ["query"]);
+        assert_eq!(
+            nodes.apply("a", node(&[("purpose", "query"), ("disk", "hdd")], false)),
+            ["fast", "query"],
+            "one loses it, and for the other it is no longer shared"
+        );
+        assert_eq!(nodes.apply("a", None), ["query"]);
         assert_eq!(nodes.pool("query").counts.matched, 0);
-        assert!(nodes.by_label.is_empty(), "nothing is kept of a node that is gone");
+        assert!(
+            nodes.by_label.is_empty() && nodes.known.is_empty(),
+            "nothing is kept of a node that is gone"
+        );
     }
 
     #[test]
     fn a_selector_finds_the_nodes_that_are_there_already() {
         let mut nodes = Nodes::default();
         for name in ["a", "b"] {
-            nodes.apply(name.into(), node(&[("purpose", "query"), ("host", name)], true));
+            nodes.apply(name, node(&[("purpose", "query"), ("host", name)], true));
         }
-        nodes.select("all", labels(&[("purpose", "query")]), vec![]);
-        nodes.select("one", labels(&[("purpose", "query"), ("host", "b")]), vec![]);
+        select(&mut nodes, "all", &[("purpose", "query")]);
+        select(&mut nodes, "one", &[("purpose", "query"), ("host", "b")]);
         assert_eq!(nodes.pool("all").counts.matched, 2);
         assert_eq!(nodes.pool("one").counts.matched, 1);
+        assert_eq!(nodes.pool("all").overlap.unwrap().names, ["one"]);
+        select(&mut nodes, "one", &[("host", "c")]);
+        assert_eq!(nodes.pool("one").counts.matched, 0, "an edit is a new selector");
+        assert_eq!(nodes.pool("all").overlap, None);
         nodes.forget("all");
         nodes.forget("one");
-        assert!(nodes.posted.is_empty(), "nothing is kept of a Compute that is gone");
+        assert!(nodes.seats.is_empty(), "nothing is kept of a Compute that is gone");
+    }
+
+    #[test]
+    fn what_changes_nothing_for_a_compute_does_not_concern_it() {
+        let taint =
+            |key: &str, effect| crate::decide::pool::Taint { key: key.into(), value: String::new(), effect };
+        let mut nodes = Nodes::default();
+        let tolerant: Toleration =
+            serde_json::from_value(serde_json::json!({"key": "gpu", "operator": "Exists"})).unwrap();
+        nodes.select("tolerant", &labels(&[("pool", "a")]), vec![tolerant], true);
+        nodes.select("strict", &labels(&[("pool", "a")]), vec![], true);
+        let with = |taints| Node { taints, ..node(&[("pool", "a")], true).unwrap() };
+        nodes.apply("n", Some(with(vec![])));
+        assert!(nodes.apply("n", Some(with(vec![taint("x", PreferNoSchedule)]))).is_empty());
+        // That it is fenced off now is news to both, another such taint only to whom it keeps away.
+        assert_eq!(nodes.apply("n", Some(with(vec![taint("gpu", NoSchedule)]))), ["strict", "tolerant"]);
+        let two = vec![taint("gpu", NoSchedule), taint("x", NoSchedule)];
+        assert_eq!(nodes.apply("n", Some(with(two.clone()))), ["strict", "tolerant"]);
+        assert_eq!(nodes.pool("strict").counts.untolerated, 1);
+        assert_eq!(nodes.pool("strict").taints.len(), 2);
+        let more = Node { allocatable: labels(&[("cpu", "4")]), ..with(two) };
+        assert!(nodes.apply("n", Some(more)).is_empty(), "it offers nothing to either");
+    }
+
+    #[test]
+    fn requests_are_counted_where_pods_run() {
+        let mut nodes = Nodes::default();
+        let cpu = |quantity: &str| [("cpu".to_owned(), Sum::of(quantity))];
+        let offer = |cpu: &str| Node {
+            allocatable: labels(&[("cpu", cpu)]),
+            ..node(&[("pool", "a")], true).unwrap()
+        };
+        assert!(nodes.request("n", &[], &cpu("1")).is_empty(), "not counted");
+        nodes.count_requests();
+        // Pods may be listed before their node is.
+        assert!(nodes.request("n", &[], &cpu("1")).is_empty());
+        nodes.apply("n", Some(offer("4")));
+        select(&mut nodes, "a", &[("pool", "a")]);
+        let usage = |nodes: &Nodes| {
+            let usage = nodes.pool("a").usage.unwrap();
+            (usage.requested["cpu"].0.clone(), usage.free["cpu"].0.clone())
+        };
+        assert_eq!(usage(&nodes), ("1".into(), "3".into()));
+        assert_eq!(nodes.request("n", &cpu("1"), &cpu("1500m")), ["a"]);
+        assert_eq!(usage(&nodes), ("1500m".into(), "2500m".into()));
+        nodes.apply("n", Some(Node { unschedulable: true, ..offer("4") }));
+        assert_eq!(nodes.pool("a").usage.unwrap().requested.len(), 0);
+        assert!(nodes.request("n", &cpu("1500m"), &[]).is_empty(), "a cordoned node offers nothing");
+        nodes.apply("n", Some(offer("4")));
+        assert_eq!(usage(&nodes), ("0".into(), "4".into()));
+        assert!(nodes.requested.unwrap().is_empty());
+    }
+
+    /// Issue 4: 1,000 nodes and 1,000 Computes in 100 pools.
+    #[test]
+    fn in_a_large_cluster_a_node_concerns_only_its_pool() {
+        let mut nodes = Nodes::default();
+        let pool = |index: usize| format!("pool-{}", index % 100);
+        for index in 0..1000 {
+            nodes.apply(
+                &format!("node-{index}"),
+                node(&[("pool", &pool(index)), ("host", &index.to_string())], true),
+            );
+        }
+        for index in 0..1000 {
+            select(&mut nodes, &format!("compute-{index}"), &[("pool", &pool(index))]);
+        }
+        let looked_at = [("pool", "pool-7"), ("host", "7")]
+            .map(|(key, value)| nodes.pools.posted((&key.to_owned(), &value.to_owned())).count());
+        assert_eq!(looked_at, [1, 0], "its labels lead to its pool, and to no other");
+        let concerned = |nodes: &mut Nodes, value: &str, ready| {
+            nodes.apply("node-7", node(&[("pool", value), ("host", "7")], ready)).len()
+        };
+        assert_eq!(concerned(&mut nodes, "pool-7", true), 0, "a heartbeat");
+        assert_eq!(concerned(&mut nodes, "pool-7", false), 10);
+        assert_eq!(concerned(&mut nodes, "pool-8", false), 20, "those that lose it and those that get it");
+        assert_eq!(concerned(&mut nodes, "elsewhere", false), 10);
+        assert_eq!(concerned(&mut nodes, "elsewhere", true), 0);
+        assert_eq!(nodes.pool("compute-7").counts.summary, "9/9");
+        let overlap = nodes.pool("compute-7").overlap.unwrap();
+        assert_eq!((overlap.names.len(), overlap.more, overlap.nodes), (5, 4, None));
+        // A Compute more or less concerns those of its pool.
+        assert_eq!(nodes.forget("compute-107").len(), 9);
     }
 }

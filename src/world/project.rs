@@ -8,7 +8,7 @@ use k8s_openapi::api::admissionregistration::v1::{
 };
 use kube::api::{DynamicObject, ObjectMeta};
 use kube::core::{Object, PartialObjectMeta};
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, IgnoredAny};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -20,6 +20,9 @@ use crate::decide::manifest::Kind;
 use crate::decide::observed::{Child, Compute};
 use crate::decide::policies::{SharedKind, Stored};
 use crate::decide::pool::{Node, Taint};
+use crate::decide::quantity::Sum;
+use crate::decide::requests::{InitContainer, Needs, Resources, requests};
+use crate::world::usage::Scheduled;
 use crate::world::users::Pod;
 
 /// A node on the wire, without what Poros never reads: images, volumes and addresses are skipped while parsing.
@@ -53,6 +56,43 @@ pub struct WireNodeStatus {
 struct WireCondition {
     r#type: String,
     status: String,
+}
+
+/// A Job on the wire, without what Poros never reads.
+pub type WireJob = Object<IgnoredAny, WireJobStatus>;
+
+/// `status` of a [`WireJob`].
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct WireJobStatus {
+    conditions: Vec<WireCondition>,
+}
+
+/// A pod on the wire, without what Poros never reads.
+pub type WirePod = Object<WirePodSpec, IgnoredAny>;
+
+/// `spec` of a [`WirePod`].
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct WirePodSpec {
+    node_name: String,
+    containers: Vec<WireContainer>,
+    init_containers: Vec<WireContainer>,
+    resources: WireResources,
+    overhead: BTreeMap<String, String>,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+struct WireContainer {
+    restart_policy: String,
+    resources: WireResources,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+struct WireResources {
+    requests: BTreeMap<String, String>,
 }
 
 /// The projection of a Compute. What cannot be read of it is said in `spec`, so that it degrades itself alone.
@@ -176,6 +216,41 @@ pub fn pod(object: &PartialObjectMeta<k8s_openapi::api::core::v1::Pod>) -> Optio
     let mark = object.metadata.annotations.as_ref()?.get(MARK_PLACED_BY)?;
     let revision = mark.strip_prefix(compute.as_str())?.strip_prefix('/')?.parse().ok();
     Some(Pod { compute, revision })
+}
+
+/// The Compute that a workload names by its own label, not by that of its pod template.
+pub fn workload(metadata: &ObjectMeta) -> Option<String> {
+    metadata.labels.as_ref()?.get(LABEL_COMPUTE).cloned()
+}
+
+/// The Compute that a Job names by its own label, until it is complete or has failed: then it uses nothing any more.
+pub fn job(object: &WireJob) -> Option<String> {
+    let conditions = object.status.iter().flat_map(|status| &status.conditions);
+    let finished = conditions.into_iter().any(|condition| {
+        matches!(condition.r#type.as_str(), "Complete" | "Failed") && condition.status == "True"
+    });
+    if finished { None } else { workload(&object.metadata) }
+}
+
+/// The projection of a pod that is scheduled.
+pub fn scheduled(object: WirePod) -> Scheduled {
+    let of = |quantities: BTreeMap<String, String>| -> Resources {
+        quantities.into_iter().map(|(resource, quantity)| (resource, Sum::of(&quantity))).collect()
+    };
+    let WirePodSpec { node_name, containers, init_containers, resources, overhead } = object.spec;
+    let needs = Needs {
+        containers: containers.into_iter().map(|container| of(container.resources.requests)).collect(),
+        init_containers: init_containers
+            .into_iter()
+            .map(|container| InitContainer {
+                stays: container.restart_policy == "Always",
+                requests: of(container.resources.requests),
+            })
+            .collect(),
+        pod: of(resources.requests),
+        overhead: of(overhead),
+    };
+    Scheduled { node: node_name, requests: requests(&needs).into_iter().collect() }
 }
 
 #[cfg(test)]

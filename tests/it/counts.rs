@@ -20,7 +20,7 @@ pub fn trials() -> Vec<libtest_mimic::Trial> {
 }
 
 /// Nodes that send heartbeats, and Computes that stand while nothing happens.
-const NODES: usize = 50;
+const NODES: usize = COMPUTES + 2;
 const COMPUTES: usize = 50;
 const IDLE: Duration = Duration::from_secs(60);
 
@@ -42,7 +42,7 @@ async fn a_compute_costs_no_more_than_it_must() {
     a_new_compute(&cluster, &client).await;
     edits(&cluster, &client).await;
     for index in 0..COMPUTES {
-        create(&raw_computes(&client), &pooled(&format!("counts-{index}"))).await.unwrap();
+        create(&raw_computes(&client), &pooled(&format!("counts-{index}"), index)).await.unwrap();
     }
     for index in 0..COMPUTES {
         wait::active(&client, &format!("counts-{index}")).await;
@@ -52,10 +52,11 @@ async fn a_compute_costs_no_more_than_it_must() {
     drop(poros);
 }
 
-/// A Compute over all nodes.
-fn pooled(name: &str) -> serde_json::Value {
+/// A Compute over a node of its own: `Overlapping` would be news to every other one.
+fn pooled(name: &str, index: usize) -> serde_json::Value {
     let mut compute = compute(name);
-    compute["spec"]["nodePool"] = json!({"nodeSelector": {"pool": "counts"}});
+    let host = format!("counts-{index}");
+    compute["spec"]["nodePool"] = json!({"nodeSelector": {"pool": "counts", "kubernetes.io/hostname": host}});
     compute
 }
 
@@ -70,7 +71,7 @@ fn heartbeating_nodes(cluster: &Cluster) {
 
 /// A first Compute that becomes active shows that the shared policies are installed and refreshed.
 async fn policies_stand(client: &Client, cluster: &Cluster) {
-    create(&raw_computes(client), &pooled("counts-first")).await.unwrap();
+    create(&raw_computes(client), &pooled("counts-first", COMPUTES)).await.unwrap();
     wait::active(client, "counts-first").await;
     assert!(
         cluster
@@ -81,7 +82,7 @@ async fn policies_stand(client: &Client, cluster: &Cluster) {
 
 async fn a_new_compute(cluster: &Cluster, client: &Client) {
     let audit = Audit::from_now(cluster);
-    create(&raw_computes(client), &pooled("counts-new")).await.unwrap();
+    create(&raw_computes(client), &pooled("counts-new", COMPUTES + 1)).await.unwrap();
     wait::active(client, "counts-new").await;
     let expect = [
         ("create mutatingadmissionpolicybindings".to_owned(), 1),

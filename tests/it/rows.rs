@@ -10,6 +10,7 @@ mod repair;
 mod revisions;
 mod rights;
 mod stored;
+mod usage;
 mod users;
 
 use std::sync::Once;
@@ -33,6 +34,7 @@ pub fn trials() -> Vec<Trial> {
         faults::trials(),
         revisions::trials(),
         repair::trials(),
+        usage::trials(),
         users::trials(),
         deleting::trials(),
         rights::trials(),

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use poros::api::status::{AggregateStatus, Stage};
 use poros::decide::manifest::Kind;
-use poros::decide::observed::Proof;
+use poros::decide::observed::{Overlap, Proof};
 use proptest::prelude::*;
 use serde_json::json;
 
@@ -20,6 +20,8 @@ enum Event {
     Paused(bool),
     Nodes(u32),
     Pods(u32),
+    Workloads(u32),
+    Overlap(bool),
     Stripping(bool),
     Blocked(bool),
     PolicyMissing(bool),
@@ -45,6 +47,8 @@ fn event() -> impl Strategy<Value = Event> {
         1 => any::<bool>().prop_map(Event::Paused),
         2 => (0..3u32).prop_map(Event::Nodes),
         1 => (0..2u32).prop_map(Event::Pods),
+        1 => (0..2u32).prop_map(Event::Workloads),
+        1 => any::<bool>().prop_map(Event::Overlap),
         2 => any::<bool>().prop_map(Event::Stripping),
         1 => any::<bool>().prop_map(Event::Blocked),
         1 => any::<bool>().prop_map(Event::PolicyMissing),
@@ -83,6 +87,11 @@ fn happen(sim: &mut Sim, event: &Event) {
         Event::Paused(paused) => sim.edit(|compute| compute.paused = *paused),
         Event::Nodes(nodes) => sim.nodes(*nodes),
         Event::Pods(pods) => sim.users.pods = *pods,
+        Event::Workloads(workloads) => sim.users.workloads = *workloads,
+        Event::Overlap(overlaps) => {
+            let other = || Overlap { names: vec!["other".into()], more: 0, nodes: Some(1) };
+            sim.pool.overlap = overlaps.then(other);
+        }
         Event::Stripping(true) => sim.admission = Proof::Mismatch("spec.tolerations: stripped".into()),
         Event::Blocked(true) => sim.admission = Proof::Blocked("exceeded quota".into()),
         Event::Stripping(false) | Event::Blocked(false) => sim.admission = Proof::Proven,
@@ -115,7 +124,7 @@ fn heal(sim: &mut Sim) {
     sim.admission = Proof::Proven;
     sim.policies.missing = None;
     sim.nodes(2);
-    sim.users.pods = 0;
+    (sim.users.pods, sim.users.workloads) = (0, 0);
     for kind in [Kind::Placement, Kind::Binding] {
         if sim.slot(kind).as_ref().is_some_and(|child| child.uid == "foreign" || child.deleting) {
             *sim.slot(kind) = None;

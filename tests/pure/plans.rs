@@ -183,17 +183,23 @@ fn a_child_of_a_dead_incarnation_is_replaced() {
 
 #[test]
 fn deletion_waits_for_users_closed_and_leaves_nothing() {
-    let mut sim = active();
-    sim.users.pods = 1;
-    sim.edit(|compute| compute.deleting = true);
-    sim.settle(SOON);
-    assert_eq!(said(&sim), (AggregateStatus::Deleting, Stage::Building, "InUse".into()));
-    assert_eq!(sim.placement.as_ref().unwrap().spec["closed"], true);
-    sim.users.pods = 0;
-    sim.settle(SOON);
-    assert!(sim.compute.is_none() && sim.placement.is_none() && sim.binding.is_none());
-    let (_, last) = sim.written.last().unwrap();
-    assert_eq!((last.aggregate_status, last.builder_state.stage), (AggregateStatus::Deleted, Stage::Built));
+    // A workload that names it holds it as well as a pod does, also while it runs none.
+    for (pods, workloads) in [(1, 0), (0, 1), (2, 3)] {
+        let mut sim = active();
+        (sim.users.pods, sim.users.workloads) = (pods, workloads);
+        sim.edit(|compute| compute.deleting = true);
+        sim.settle(SOON);
+        assert_eq!(said(&sim), (AggregateStatus::Deleting, Stage::Building, "InUse".into()));
+        assert_eq!(sim.placement.as_ref().unwrap().spec["closed"], true);
+        (sim.users.pods, sim.users.workloads) = (0, 0);
+        sim.settle(SOON);
+        assert!(sim.compute.is_none() && sim.placement.is_none() && sim.binding.is_none());
+        let (_, last) = sim.written.last().unwrap();
+        assert_eq!(
+            (last.aggregate_status, last.builder_state.stage),
+            (AggregateStatus::Deleted, Stage::Built)
+        );
+    }
 }
 
 #[test]

@@ -105,8 +105,13 @@ impl Sim {
 
     /// Sets how many nodes the pool has, all ready.
     pub fn nodes(&mut self, ready: u32) {
-        self.pool.counts =
-            NodeCounts { matched: ready, ready, schedulable: ready, summary: format!("{ready}/{ready}") };
+        self.pool.counts = NodeCounts {
+            matched: ready,
+            ready,
+            schedulable: ready,
+            summary: format!("{ready}/{ready}"),
+            ..NodeCounts::default()
+        };
     }
 
     /// Changes the Compute as a person would.
@@ -221,9 +226,9 @@ impl Sim {
                     ));
                 }
                 let version = self.next_version();
+                self.memories.note_status(NAME, &compute.status, &new, self.now());
                 let stored = self.compute.as_mut().unwrap();
                 (stored.status, stored.resource_version) = (new, version);
-                self.memories.note_status(NAME, self.now());
             }
         }
         if verdict.outcome == Outcome::Deleted {

@@ -81,10 +81,22 @@ fn manifest(prefix: &str, index: usize, pools: usize) -> Value {
 /// not run meanwhile; its shared policies are installed.
 pub async fn computes(client: &Client, prefix: &str, indices: std::ops::Range<usize>, pools: usize) {
     let world = Arc::new(Mutex::new(known(client).await));
-    futures::stream::iter(indices)
+    let made: Vec<Compute> = futures::stream::iter(indices)
         .map(|index| {
             let world = world.clone();
             async move { one(client, &world, manifest(prefix, index, pools)).await }
+        })
+        .buffer_unordered(AT_ONCE)
+        .collect()
+        .await;
+    // A status tells of the others that share its nodes, so all of them come first.
+    futures::stream::iter(made)
+        .map(|compute| {
+            let world = world.clone();
+            async move {
+                let status = active(&world, &compute.name, &compute, &Settings::default());
+                poros::cluster::status::write(client, &compute, &status).await.unwrap();
+            }
         })
         .buffer_unordered(AT_ONCE)
         .collect::<Vec<()>>()
@@ -105,7 +117,7 @@ async fn known(client: &Client) -> World {
     world
 }
 
-async fn one(client: &Client, world: &Mutex<World>, manifest: Value) {
+async fn one(client: &Client, world: &Mutex<World>, manifest: Value) -> Compute {
     let object: DynamicObject = serde_json::from_value(manifest).unwrap();
     let made = resources::computes(client).create(&PostParams::default(), &object).await.unwrap();
     let compute = project::compute(made);
@@ -130,8 +142,7 @@ async fn one(client: &Client, world: &Mutex<World>, manifest: Value) {
             Kind::Binding => Change::Binding(manifest.name, stored),
         });
     }
-    let status = active(world, &name, &compute, &settings);
-    poros::cluster::status::write(client, &compute, &status).await.unwrap();
+    compute
 }
 
 /// The status of a Compute whose proof has just passed.

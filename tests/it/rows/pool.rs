@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::{apply, clear, edit, reason, seq, shared};
-use crate::harness::objects::{compute, computes, delete, node, nodes, with};
+use crate::harness::objects::{compute, computes, delete, node, nodes, patch, raw_computes, with};
 use crate::harness::wait::{self, condition, info, message};
 use crate::kstatus::{self, Kstatus};
 use crate::trials;
@@ -16,6 +16,8 @@ trials![
     a_pool_may_start_from_no_node,
     fewer_ready_nodes_than_asked_for_are_not_enough,
     a_node_that_takes_no_pods_is_matched_and_not_schedulable,
+    taints_that_keep_a_compute_out_are_counted_and_named,
+    computes_that_share_nodes_say_so_as_long_as_they_do,
 ];
 
 async fn a_compute_becomes_active_and_says_what_was_built() {
@@ -167,7 +169,106 @@ async fn a_node_that_takes_no_pods_is_matched_and_not_schedulable() {
     crate::harness::objects::patch(&nodes(&client), "rows-cordoned-2", &taint).await;
     let none = wait::compute(&client, name, "0/2", |compute| summary(compute, "0/2")).await;
     assert_eq!(wait::words(&none), "active/built Active", "ready nodes are what minReadyNodes asks for");
-    assert!(message(&none, "PoolReady").contains("spec.nodePool.tolerations"), "{none:?}");
+    assert_eq!(reason(&none, "PoolReady"), "NoneSchedulable");
+    let words = "none of the 2 ready nodes takes new pods: 1 is cordoned, 1 has a taint that spec.nodePool.tolerations does not cover (other=x:NoSchedule)";
+    assert!(message(&none, "PoolReady").starts_with(words), "{none:?}");
+    assert!(info(&none).starts_with("revision 1 is in force, but no node takes new pods"), "{}", info(&none));
     assert_eq!(computes(&client).get(name).await.unwrap().status.unwrap().nodes.unwrap().matched, 2);
     clear(&client, name).await;
+}
+
+async fn taints_that_keep_a_compute_out_are_counted_and_named() {
+    let (client, name) = (shared().await.client().await, "rows-taints");
+    for index in ["rows-taints-1", "rows-taints-2"] {
+        node(&client, index, name, true).await;
+    }
+    apply(&client, &compute(name)).await;
+    let active = wait::active(&client, name).await;
+    let counts = |compute: &poros::api::compute::Compute| {
+        let nodes = compute.status.as_ref().and_then(|status| status.nodes.clone()).unwrap_or_default();
+        (nodes.schedulable, nodes.untolerated, nodes.untainted)
+    };
+    assert_eq!(counts(&active), (2, 0, 0), "fenced off, and open to this Compute");
+    assert_eq!(reason(&active, "PoolReady"), "PoolReady");
+    let taints = json!({"spec": {"taints": [
+        {"key": "dedicated", "value": name, "effect": "NoSchedule"},
+        {"key": "gpu", "value": "true", "effect": "NoExecute"},
+    ]}});
+    patch(&nodes(&client), "rows-taints-1", &taints).await;
+    let kept = wait::compute(&client, name, "kept out of a node", |c| counts(c) == (1, 1, 0)).await;
+    assert_eq!(reason(&kept, "PoolReady"), "TaintUncovered");
+    assert_eq!(
+        message(&kept, "PoolReady"),
+        "1 of 2 ready nodes has a taint that spec.nodePool.tolerations does not cover (gpu=true:NoExecute); \
+         to use it, add {key: gpu, value: \"true\", effect: NoExecute} to the tolerations"
+    );
+    assert_eq!((condition(&kept, "PoolReady"), seq(&kept)), ("True", seq(&active)), "no transition");
+    // What the message says helps.
+    let tolerations = json!([
+        {"key": "dedicated", "value": name, "effect": "NoSchedule"},
+        {"key": "gpu", "value": "true", "effect": "NoExecute"},
+    ]);
+    edit(&client, name, json!({"spec": {"nodePool": {"tolerations": tolerations}}})).await;
+    wait::compute(&client, name, "let in", |compute| counts(compute) == (2, 0, 0)).await;
+    patch(&nodes(&client), "rows-taints-2", &json!({"spec": {"taints": null}})).await;
+    let open = wait::compute(&client, name, "open to others", |c| counts(c) == (2, 0, 1)).await;
+    assert_eq!(reason(&open, "PoolReady"), "PoolUntainted");
+    assert!(message(&open, "PoolReady").contains("1 of 2 nodes has no taint"), "{open:?}");
+    clear(&client, name).await;
+}
+
+async fn computes_that_share_nodes_say_so_as_long_as_they_do() {
+    let (client, one, other) = (shared().await.client().await, "rows-overlap-a", "rows-overlap-b");
+    node(&client, "rows-overlap-1", one, true).await;
+    node(&client, "rows-overlap-2", one, true).await;
+    let label = json!({"metadata": {"labels": {"also": other}}});
+    patch(&nodes(&client), "rows-overlap-1", &label).await;
+    apply(&client, &compute(one)).await;
+    let alone = wait::active(&client, one).await;
+    assert_eq!(condition(&alone, "Overlapping"), "");
+    let mut manifest = compute(other);
+    manifest["spec"]["nodePool"]["nodeSelector"] = json!({"also": other});
+    apply(&client, &manifest).await;
+    let second = wait::active(&client, other).await;
+    assert_eq!(condition(&second, "Overlapping"), "True", "it says so when it becomes active");
+    let overlaps = async |name: &str, expect: &str| {
+        let what = format!("{expect:?}");
+        wait::compute(&client, name, &what, |compute| {
+            let said = message(compute, "Overlapping");
+            if expect.is_empty() { said.is_empty() } else { said.starts_with(expect) }
+        })
+        .await
+    };
+    let first = overlaps(one, "1 node of the pool is also in the pool of rows-overlap-b: ").await;
+    assert_eq!(
+        (wait::words(&first), seq(&first)),
+        ("active/built Active".into(), seq(&alone)),
+        "no transition"
+    );
+    overlaps(other, "all nodes of the pool are also in the pool of rows-overlap-a: ").await;
+    // The other selects something else, the same again, and loses the node.
+    let select = |value: &str| json!({"spec": {"nodePool": {"nodeSelector": {"also": value}}}});
+    edit(&client, other, select("elsewhere")).await;
+    overlaps(one, "").await;
+    overlaps(other, "").await;
+    edit(&client, other, select(other)).await;
+    overlaps(one, "1 node").await;
+    patch(&nodes(&client), "rows-overlap-1", &json!({"metadata": {"labels": {"also": null}}})).await;
+    overlaps(one, "").await;
+    patch(&nodes(&client), "rows-overlap-1", &label).await;
+    overlaps(one, "1 node").await;
+    // One that is being deleted is no other, even while somebody holds it.
+    patch(
+        &raw_computes(&client),
+        other,
+        &json!({"metadata": {"finalizers": ["example.com/hold", "poros.dataos.io/cleanup"]}}),
+    )
+    .await;
+    delete(&raw_computes(&client), other).await.unwrap();
+    overlaps(one, "").await;
+    patch(&raw_computes(&client), other, &json!({"metadata": {"finalizers": null}})).await;
+    wait::gone(&client, other).await;
+    let last = wait::active(&client, one).await;
+    assert_eq!(seq(&last), seq(&alone));
+    clear(&client, one).await;
 }

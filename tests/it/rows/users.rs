@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use kube::api::{DynamicObject, Patch, PatchParams};
+use kube::api::{Api, DynamicObject, Patch, PatchParams};
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Client, Config};
 use poros::api::status::Users;
@@ -20,6 +20,7 @@ use crate::trials;
 trials![
     pods_that_name_a_compute_are_its_users_until_they_finish,
     pods_of_an_older_revision_are_outdated,
+    workloads_that_carry_the_label_are_users_until_they_are_done,
     a_compute_in_use_is_not_deleted,
     a_compute_that_detaches_its_pods_is_deleted_in_use,
     the_owner_is_who_made_it_and_stays_so,
@@ -70,6 +71,89 @@ async fn pods_of_an_older_revision_are_outdated() {
     assert_eq!(told.status.unwrap().users.unwrap().pods, 1);
     delete(&pods(&client), "rows-outdated-1").await.unwrap();
     users(&client, name, 0).await;
+    clear(&client, name).await;
+}
+
+/// A workload of the namespace `default` whose own label names a Compute, and whose pod template does not.
+pub fn workload(kind: &str, name: &str, compute: &str) -> Value {
+    let template = json!({
+        "metadata": {"labels": {"app": name}},
+        "spec": {"restartPolicy": "Always", "containers": [{"name": "main", "image": "registry.k8s.io/pause:3.10"}]},
+    });
+    let once = with(template.clone(), "/spec/restartPolicy", json!("Never"));
+    let selector = json!({"matchLabels": {"app": name}});
+    let (version, spec) = match kind {
+        "Deployment" => ("apps/v1", json!({"replicas": 0, "selector": selector, "template": template})),
+        "StatefulSet" => (
+            "apps/v1",
+            json!({"replicas": 0, "serviceName": name, "selector": selector, "template": template}),
+        ),
+        "CronJob" => {
+            ("batch/v1", json!({"schedule": "0 2 * * *", "jobTemplate": {"spec": {"template": once}}}))
+        }
+        _ => ("batch/v1", json!({"template": once})),
+    };
+    json!({
+        "apiVersion": version,
+        "kind": kind,
+        "metadata": {"name": name, "labels": {"poros.dataos.io/compute": compute}},
+        "spec": spec,
+    })
+}
+
+/// Workloads of the namespace `default`.
+pub fn workloads(client: &Client, kind: &str) -> Api<DynamicObject> {
+    let version = if kind.ends_with("Job") { "batch/v1" } else { "apps/v1" };
+    dynamic(client, version, kind, &format!("{}s", kind.to_lowercase()), Some("default"))
+}
+
+async fn workloads_that_carry_the_label_are_users_until_they_are_done() {
+    let (client, name) = (shared().await.client().await, "rows-workloads");
+    poolless(&client, name).await;
+    let told = async |expect: u32| {
+        let what = format!("used by {expect} workloads");
+        let compute = wait::compute(&client, name, &what, |compute| {
+            let users = compute.status.as_ref().and_then(|status| status.users.as_ref());
+            users.is_some_and(|users| users.workloads == expect)
+        })
+        .await;
+        compute.status.unwrap().users.unwrap()
+    };
+    // Scaled to nothing, or at noon before the night: they name it all the same.
+    for (count, kind) in (1..).zip(["CronJob", "Deployment", "StatefulSet", "Job"]) {
+        create(&workloads(&client, kind), &workload(kind, name, name)).await.unwrap();
+        told(count).await;
+    }
+    create(&pods(&client), &pod("rows-workloads-pod", name)).await.unwrap();
+    let all = users(&client, name, 1).await;
+    assert_eq!((all.workloads, all.namespaces), (4, 1));
+    let kinds: Vec<_> = all.examples.iter().map(|example| example.split('/').next().unwrap()).collect();
+    assert_eq!(kinds, ["Deployment", "StatefulSet", "CronJob", "Job", "Pod"], "{:?}", all.examples);
+    // A Job that is complete uses nothing.
+    let condition = |type_: &str| json!({"type": type_, "status": "True", "reason": "Test", "lastTransitionTime": "2026-01-01T00:00:00Z"});
+    let done = json!({"status": {
+        "startTime": "2026-01-01T00:00:00Z", "completionTime": "2026-01-01T00:01:00Z", "succeeded": 1,
+        "conditions": [condition("SuccessCriteriaMet"), condition("Complete")],
+    }});
+    let jobs = workloads(&client, "Job");
+    jobs.patch_status(name, &PatchParams::default(), &Patch::Merge(&done)).await.unwrap();
+    told(3).await;
+    // The label of a workload counts, not that of its pod template; and it may be taken off.
+    let mut template = workload("Deployment", "rows-workloads-template", "x");
+    template["metadata"]["labels"] = json!({});
+    template["spec"]["template"]["metadata"]["labels"]["poros.dataos.io/compute"] = json!(name);
+    create(&workloads(&client, "Deployment"), &template).await.unwrap();
+    let off = json!({"metadata": {"labels": {"poros.dataos.io/compute": null}}});
+    patch(&workloads(&client, "StatefulSet"), name, &off).await;
+    assert_eq!(told(2).await.pods, 1);
+    delete(&pods(&client), "rows-workloads-pod").await.unwrap();
+    delete(&workloads(&client, "CronJob"), name).await.unwrap();
+    assert_eq!(told(1).await.examples, ["Deployment/default/rows-workloads"]);
+    for kind in ["Deployment", "StatefulSet", "Job"] {
+        delete(&workloads(&client, kind), name).await.unwrap();
+    }
+    delete(&workloads(&client, "Deployment"), "rows-workloads-template").await.unwrap();
+    assert_eq!(told(0).await, Users::default());
     clear(&client, name).await;
 }
 
