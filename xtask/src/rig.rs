@@ -96,11 +96,12 @@ impl Rig {
     /// Starts a control plane and waits until all of it is ready. Finds or builds the binaries first.
     pub fn start(options: Options) -> Result<Self, RigError> {
         let mut report = Terminal::new();
-        let assets = Assets::find(&Settings::from_environment(), &mut report).map_err(RigError::Assets)?;
+        let settings = Settings { kubernetes: options.kubernetes.clone(), ..Settings::from_environment() };
+        let assets = Assets::find(&settings, &mut report).map_err(RigError::Assets)?;
         Self::start_with(options, assets, &mut report)
     }
 
-    /// As [`Rig::start`], with binaries at hand and another listener.
+    /// As [`Rig::start`], with another listener and binaries at hand, whose Kubernetes is the one that runs.
     pub fn start_with(options: Options, assets: Assets, report: &mut dyn Report) -> Result<Self, RigError> {
         start::start(options, assets, report)
     }

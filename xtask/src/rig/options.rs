@@ -57,6 +57,9 @@ impl Component {
 pub struct Options {
     /// Part of the folder's name; a few plain letters.
     pub name: String,
+    /// The Kubernetes to run, as a minor version like `1.30`; by default the main one. Other versions
+    /// are built when first asked for.
+    pub kubernetes: Option<String>,
     /// Where to keep everything; by default `target/rig/<name>-<pid>-<n>`.
     pub dir: Option<PathBuf>,
     /// Run kube-controller-manager. Without it nothing collects garbage, empties namespaces, makes
@@ -78,6 +81,7 @@ impl Options {
     pub fn api_only(name: &str) -> Self {
         Self {
             name: name.to_owned(),
+            kubernetes: None,
             dir: None,
             controller_manager: false,
             scheduler: false,
