@@ -102,6 +102,17 @@ fn machine(name: &str, url: &str, named: bool) -> Settings {
     }
 }
 
+/// Programs of the user's own.
+fn put(folder: &Path, tools: &[Tool]) {
+    use std::os::unix::fs::PermissionsExt;
+    std::fs::create_dir_all(folder).unwrap();
+    for tool in tools {
+        let file = folder.join(tool.file());
+        std::fs::write(&file, "mine").unwrap();
+        std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o755)).unwrap();
+    }
+}
+
 fn no_file_in(folder: &Path, wrong: &str) -> bool {
     let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
     entries.map(|entry| entry.path()).all(|path| {
@@ -205,17 +216,12 @@ fn place_that_does_not_answer_costs_little() {
 fn folder_of_the_user_comes_first_and_must_serve() {
     let mut settings = machine("folder", &serve(mirror()), true);
     let folder = settings.cache.join("mine");
-    std::fs::create_dir_all(&folder).unwrap();
+    put(&folder, &[]);
     settings.folder = Some(folder.clone());
     let error = chain(&Plan::make(&settings).unwrap_err());
     assert!(error.contains("there is no etcd in it"), "{error}");
 
-    for tool in [Tool::Etcd, Tool::Apiserver, Tool::Kubectl] {
-        use std::os::unix::fs::PermissionsExt;
-        let file = folder.join(tool.file());
-        std::fs::write(&file, "mine").unwrap();
-        std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o755)).unwrap();
-    }
+    put(&folder, &[Tool::Etcd, Tool::Apiserver, Tool::Kubectl]);
     let assets = Assets::find(&settings, &mut Collected::default()).unwrap();
     assert_eq!(assets.path(Tool::Etcd), folder.join("etcd"));
     assert_eq!(std::fs::read_to_string(assets.path(Tool::Kwok)).unwrap(), "the file kwok");
@@ -235,13 +241,7 @@ fn another_kubernetes_is_downloaded_only_when_asked_for_and_never_out_of_the_use
     }
     let mut settings = machine("other", &serve(files), true);
     let folder = settings.cache.join("mine");
-    std::fs::create_dir_all(&folder).unwrap();
-    for tool in Tool::ALL {
-        use std::os::unix::fs::PermissionsExt;
-        let file = folder.join(tool.file());
-        std::fs::write(&file, "mine").unwrap();
-        std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o755)).unwrap();
-    }
+    put(&folder, &Tool::ALL);
     settings.folder = Some(folder);
     let main = Assets::find(&settings, &mut Collected::default()).unwrap();
     assert!(Tool::ALL.iter().all(|tool| std::fs::read_to_string(main.path(*tool)).unwrap() == "mine"));
@@ -252,10 +252,8 @@ fn another_kubernetes_is_downloaded_only_when_asked_for_and_never_out_of_the_use
     assert_eq!(assets.kubernetes(), version);
     assert!(report.lines[0].contains(&format!("kube-apiserver {version}")), "{report:?}");
     for tool in Tool::ALL {
-        let wanted = match other.tools.contains(&tool) {
-            true => format!("the older {}", tool.file()),
-            false => "mine".to_owned(),
-        };
+        let older = other.tools.contains(&tool);
+        let wanted = if older { format!("the older {}", tool.file()) } else { "mine".to_owned() };
         assert_eq!(std::fs::read_to_string(assets.path(tool)).unwrap(), wanted);
     }
     std::fs::remove_dir_all(&settings.cache).unwrap();

@@ -15,7 +15,9 @@ use xtask::rig::standing::version_of;
 use xtask::rig::{Component, Options, Rig, node_yaml};
 
 fn main() {
-    let arguments = Arguments::from_args();
+    let mut arguments = Arguments::from_args();
+    // Whole control planes, each with its processes: one after another.
+    arguments.test_threads.get_or_insert(1);
     let listed = std::env::var_os("POROS_TEST_ALL").is_some();
     let known = if listed { known_kubernetes(&Settings::from_environment()).unwrap() } else { Vec::new() };
     let trial = |minor: String| {
