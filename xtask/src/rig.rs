@@ -29,7 +29,7 @@ mod start;
 pub use certificates::CertificateError;
 pub use companion::Companion;
 pub use node::{Taint, node_yaml};
-pub use options::{Component, Options};
+pub use options::{Component, MutatingPolicies, Options};
 pub use probe::ProbeError;
 pub use process::{ProcessError, Signal};
 
@@ -247,7 +247,8 @@ impl Rig {
         if running.contains_key(&component) {
             return Ok(());
         }
-        let arguments = arguments::of(component, &self.layout, &self.ports, &self.options);
+        let kubernetes = self.assets.kubernetes();
+        let arguments = arguments::of(component, kubernetes, &self.layout, &self.ports, &self.options);
         let program = self.assets.path(component.tool());
         let child =
             process::spawn(component, program, &arguments, &self.layout).map_err(RigError::Process)?;

@@ -3,6 +3,7 @@
 //! Listed with `POROS_TEST_ALL` only, since the versions beside the main one are built for it first.
 
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+#![allow(clippy::print_stdout, reason = "times are reported")]
 
 use std::path::Path;
 use std::process::Command;
@@ -10,9 +11,12 @@ use std::time::{Duration, Instant};
 
 use libtest_mimic::{Arguments, Failed, Trial};
 use serde_json::Value;
-use xtask::assets::{Settings, Tool, known_kubernetes};
+use xtask::assets::{Settings, Tool, chain, known_kubernetes};
 use xtask::rig::standing::version_of;
-use xtask::rig::{Component, Options, Rig, node_yaml};
+use xtask::rig::{Component, MutatingPolicies, Options, Rig, node_yaml};
+
+/// The first minor version that serves mutating admission policies in `v1`.
+const MUTATING_SINCE: u32 = 36;
 
 fn main() {
     let mut arguments = Arguments::from_args();
@@ -20,17 +24,22 @@ fn main() {
     arguments.test_threads.get_or_insert(1);
     let listed = std::env::var_os("POROS_TEST_ALL").is_some();
     let known = if listed { known_kubernetes(&Settings::from_environment()).unwrap() } else { Vec::new() };
-    let trial = |minor: String| {
-        Trial::test(format!("kubernetes_{minor}_starts_serves_and_leaves_nothing"), move || {
-            runs(&minor).map_err(Failed::from)
-        })
-    };
-    libtest_mimic::run(&arguments, known.into_iter().map(trial).collect()).exit();
+    let trials = known.into_iter().flat_map(|minor| {
+        let trial = |name: &str, test: fn(&str) -> Result<(), String>| {
+            let minor = minor.clone();
+            Trial::test(format!("kubernetes_{minor}_{name}"), move || test(&minor).map_err(Failed::from))
+        };
+        [
+            trial("starts_serves_and_leaves_nothing", starts_serves_and_leaves_nothing),
+            trial("can_do_without_mutating_policies", can_do_without_mutating_policies),
+        ]
+    });
+    libtest_mimic::run(&arguments, trials.collect()).exit();
 }
 
-fn runs(minor: &str) -> Result<(), String> {
+fn starts_serves_and_leaves_nothing(minor: &str) -> Result<(), String> {
     let options = Options { kubernetes: Some(minor.to_owned()), ..Options::whole("version") };
-    let rig = Rig::start(options).map_err(|error| xtask::assets::chain(&error))?;
+    let rig = Rig::start(options).map_err(|error| chain(&error))?;
     println!("Kubernetes {minor} is ready after {:?}", rig.ready_after());
     let told: Value = serde_json::from_str(&kubectl(&rig, &["get", "--raw=/version"])?).unwrap();
     let wanted = rig.assets().kubernetes();
@@ -40,15 +49,34 @@ fn runs(minor: &str) -> Result<(), String> {
     for tool in [Tool::Apiserver, Tool::ControllerManager, Tool::Scheduler] {
         assert_eq!(version_of(rig.assets().path(tool)).as_deref(), Some(wanted), "{}", tool.file());
     }
+    assert_eq!(serves_mutating_policies(&rig)?, minor[2..].parse::<u32>().unwrap() >= MUTATING_SINCE);
     pod_runs(&rig)?;
     let folder = rig.dir().to_owned();
     assert!(Component::ALL.iter().all(|component| rig.pid_of(*component).is_some()));
     let begin = Instant::now();
-    rig.stop().map_err(|error| xtask::assets::chain(&error))?;
+    rig.stop().map_err(|error| chain(&error))?;
     println!("Kubernetes {minor} is stopped after {:?}", begin.elapsed());
     assert!(!folder.exists());
     assert_eq!(processes(&folder), 0);
     Ok(())
+}
+
+fn can_do_without_mutating_policies(minor: &str) -> Result<(), String> {
+    let kubernetes = Some(minor.to_owned());
+    let options =
+        Options { kubernetes, mutating_policies: MutatingPolicies::Off, ..Options::api_only("no-mutating") };
+    let rig = Rig::start(options).map_err(|error| chain(&error))?;
+    assert!(!serves_mutating_policies(&rig)?);
+    rig.stop().map_err(|error| chain(&error))
+}
+
+fn serves_mutating_policies(rig: &Rig) -> Result<bool, String> {
+    let served = kubectl(rig, &["get", "--raw=/apis/admissionregistration.k8s.io/v1"])?;
+    let both = ["\"mutatingadmissionpolicies\"", "\"mutatingadmissionpolicybindings\""];
+    let found = both.map(|resource| served.contains(resource));
+    assert_eq!(found[0], found[1], "{served}");
+    assert!(served.contains("\"validatingadmissionpolicies\""), "{served}");
+    Ok(found[0])
 }
 
 /// Controller manager, scheduler and KWOK work with this API server: they bring a Deployment to its node,
