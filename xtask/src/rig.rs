@@ -247,9 +247,8 @@ impl Rig {
         if running.contains_key(&component) {
             return Ok(());
         }
-        let kubernetes = self.assets.kubernetes();
-        let arguments = arguments::of(component, kubernetes, &self.layout, &self.ports, &self.options);
         let program = self.assets.path(component.tool());
+        let arguments = arguments::of(component, program, &self.layout, &self.ports, &self.options);
         let child =
             process::spawn(component, program, &arguments, &self.layout).map_err(RigError::Process)?;
         // Into the hands of `Drop` before anything else can fail.

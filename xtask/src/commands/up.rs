@@ -8,7 +8,7 @@ use std::time::Instant;
 use xtask::assets::{Assets, Plan, Settings, Tool};
 use xtask::report::{Report, Terminal};
 use xtask::rig::Options;
-use xtask::rig::standing::Standing;
+use xtask::rig::standing::{Standing, version_of};
 
 use super::{Ended, lock, quoted, say, standing_folder, standing_kubeconfig};
 
@@ -51,7 +51,7 @@ pub(crate) fn run(arguments: Arguments) -> Ended {
 
 fn start(folder: &Path, assets: Assets, report: &mut Terminal) -> Result<(), Box<dyn std::error::Error>> {
     let begin = Instant::now();
-    let version = assets.kubernetes().to_owned();
+    let version = version_of(assets.path(Tool::Apiserver)).unwrap_or_default();
     let standing = Standing::start(Options::whole("up"), folder, assets, report)?;
     let link = standing_kubeconfig();
     if link.symlink_metadata().is_ok() {

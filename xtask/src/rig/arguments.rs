@@ -4,15 +4,16 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use super::layout::Layout;
+use super::standing::version_of;
 use super::{Component, MutatingPolicies, Options};
 
 /// The first minor version that knows the admission plugin MutatingAdmissionPolicy; an older one refuses to be told its name.
 const MUTATING_PLUGIN_SINCE: u32 = 32;
 
-/// The arguments for one component of this version of Kubernetes, like `v1.36.3`.
+/// The arguments for one component. `program` is what will run with them.
 pub(super) fn of(
     component: Component,
-    kubernetes: &str,
+    program: &Path,
     layout: &Layout,
     ports: &BTreeMap<Component, u16>,
     options: &Options,
@@ -21,7 +22,7 @@ pub(super) fn of(
     let own = port(component);
     match component {
         Component::Etcd => etcd(layout, own),
-        Component::Apiserver => apiserver(layout, kubernetes, own, port(Component::Etcd), options),
+        Component::Apiserver => apiserver(layout, program, own, port(Component::Etcd), options),
         Component::ControllerManager => {
             let mut arguments = client(layout, component, own);
             arguments.extend([
@@ -63,7 +64,7 @@ fn etcd(layout: &Layout, port: u16) -> Vec<String> {
     ]
 }
 
-fn apiserver(layout: &Layout, kubernetes: &str, port: u16, etcd: u16, options: &Options) -> Vec<String> {
+fn apiserver(layout: &Layout, program: &Path, port: u16, etcd: u16, options: &Options) -> Vec<String> {
     let mut arguments = vec![
         format!("--etcd-servers=https://127.0.0.1:{etcd}"),
         flag("etcd-cafile", &layout.ca),
@@ -97,8 +98,9 @@ fn apiserver(layout: &Layout, kubernetes: &str, port: u16, etcd: u16, options: &
         // Nobody makes the `default` service account of a namespace, and without it no pod is let in.
         arguments.push("--disable-admission-plugins=ServiceAccount".to_owned());
     }
-    let known = minor(kubernetes) >= MUTATING_PLUGIN_SINCE;
-    if options.mutating_policies == MutatingPolicies::Off && known {
+    // Only the program itself is sure of its version, since a folder of the user's may hold any.
+    let known = || minor(&version_of(program).unwrap_or_default()) >= MUTATING_PLUGIN_SINCE;
+    if options.mutating_policies == MutatingPolicies::Off && known() {
         let resources = ["mutatingadmissionpolicies", "mutatingadmissionpolicybindings"];
         let off = resources.map(|resource| format!("admissionregistration.k8s.io/v1/{resource}=false"));
         arguments.push(format!("--runtime-config={}", off.join(",")));
