@@ -27,7 +27,7 @@ const ON_EVERY_VERSION: [&str; 1] = ["schema::"];
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
-    /// Run the slow tests too, and run Poros on the oldest and the newest Kubernetes
+    /// Run the slow tests too, and what must hold on every Kubernetes on the oldest and the newest
     #[arg(long)]
     all: bool,
 }
