@@ -1,6 +1,7 @@
-//! The CRDs on a real API server, without Poros: how they read, what they default, and what they take.
+//! CRDs and policies on a real API server, without Poros: how they read, what they default, and what they take.
 
 mod hostile;
+mod policies;
 mod shown;
 
 use std::sync::OnceLock;
@@ -10,9 +11,9 @@ use xtask::rig::Options;
 
 use crate::harness::cluster::Cluster;
 
-/// All tests of the CRDs.
+/// All tests of the CRDs and of the policies' texts.
 pub fn trials() -> Vec<Trial> {
-    [shown::trials(), hostile::trials()].into_iter().flatten().collect()
+    [shown::trials(), hostile::trials(), policies::trials()].into_iter().flatten().collect()
 }
 
 static BARE: OnceLock<Cluster> = OnceLock::new();

@@ -2,6 +2,8 @@
 //!
 //! In this order: `KUBEBUILDER_ASSETS`; a cache shared by all checkouts of this user; upstream's
 //! release downloads, checksums verified; a Go build of `tools/controlplane`, kept in the cache.
+//! Another Kubernetes than the main one never comes from `KUBEBUILDER_ASSETS`, and is looked for only
+//! when it is asked for.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -11,6 +13,7 @@ use crate::report::Report;
 mod build;
 mod cache;
 mod download;
+mod modules;
 mod plan;
 mod release;
 mod settings;
@@ -19,6 +22,7 @@ mod versions;
 pub use build::BuildError;
 pub use cache::CacheError;
 pub use download::DownloadError;
+pub use modules::known as known_kubernetes;
 pub use plan::{Plan, Source, Todo};
 pub use settings::{Platform, Settings, Site, cache_home, on_path};
 pub use versions::{Versions, VersionsError};
@@ -57,6 +61,18 @@ impl Tool {
         }
     }
 
+    /// The Go package that it is built from.
+    pub(crate) fn package(self) -> &'static str {
+        match self {
+            Tool::Etcd => "go.etcd.io/etcd/server/v3",
+            Tool::Apiserver => "k8s.io/kubernetes/cmd/kube-apiserver",
+            Tool::ControllerManager => "k8s.io/kubernetes/cmd/kube-controller-manager",
+            Tool::Scheduler => "k8s.io/kubernetes/cmd/kube-scheduler",
+            Tool::Kubectl => "k8s.io/kubernetes/cmd/kubectl",
+            Tool::Kwok => "sigs.k8s.io/kwok/cmd/kwok",
+        }
+    }
+
     /// The project that releases it.
     pub fn project(self) -> Project {
         match self {
@@ -90,6 +106,15 @@ impl Project {
             Project::Kubernetes => "Kubernetes",
             Project::Etcd => "etcd",
             Project::Kwok => "KWOK",
+        }
+    }
+
+    /// The Go module whose version is the project's.
+    pub(crate) fn module(self) -> &'static str {
+        match self {
+            Project::Kubernetes => "k8s.io/kubernetes",
+            Project::Etcd => "go.etcd.io/etcd/server/v3",
+            Project::Kwok => "sigs.k8s.io/kwok",
         }
     }
 
@@ -155,6 +180,7 @@ pub enum AssetsError {
 #[derive(Debug, Clone)]
 pub struct Assets {
     paths: BTreeMap<Tool, PathBuf>,
+    kubernetes: String,
 }
 
 impl Assets {
@@ -165,6 +191,11 @@ impl Assets {
             report.line(&plan.table().text());
         }
         plan.carry_out(settings, report)
+    }
+
+    /// The version of Kubernetes that was asked for, like `v1.30.14`. What `KUBEBUILDER_ASSETS` holds may be another.
+    pub fn kubernetes(&self) -> &str {
+        &self.kubernetes
     }
 
     /// The absolute path of a binary.

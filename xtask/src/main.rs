@@ -21,16 +21,17 @@ const ENVIRONMENT: &str = "The control plane's binaries come from, in this order
   the cache              poros/controlplane in XDG_CACHE_HOME or ~/.cache; shared by checkouts
   release downloads      checksums verified; other places by POROS_KUBERNETES_URL,
                          POROS_ETCD_URL, POROS_KWOK_URL
-  a Go build             of tools/controlplane; 5 to 15 minutes, once";
+  a Go build             of tools/controlplane; 5 to 15 minutes, once
+Another Kubernetes than the main one never comes from KUBEBUILDER_ASSETS.";
 
 #[derive(Debug, Subcommand)]
 enum Verb {
     /// Show Poros at work on a control plane of its own, step by step
     Demo(commands::demo::Arguments),
     /// Run every check: format, lints, dependencies, tests
-    Test,
+    Test(commands::test::Arguments),
     /// Start a control plane that stays; kubeconfig in target/kubeconfig
-    Up,
+    Up(commands::up::Arguments),
     /// Stop what `up` started
     Down,
     /// Show what `up` started
@@ -40,8 +41,8 @@ enum Verb {
 fn main() -> ExitCode {
     let result = match Arguments::parse().command {
         Verb::Demo(arguments) => commands::demo::run(&arguments),
-        Verb::Test => Ok(commands::test::run()),
-        Verb::Up => commands::up::run(),
+        Verb::Test(arguments) => Ok(commands::test::run(&arguments)),
+        Verb::Up(arguments) => commands::up::run(arguments),
         Verb::Down => commands::down::run(),
         Verb::Status => Ok(commands::status::run()),
     };

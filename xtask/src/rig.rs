@@ -29,7 +29,7 @@ mod start;
 pub use certificates::CertificateError;
 pub use companion::Companion;
 pub use node::{Taint, node_yaml};
-pub use options::{Component, Options};
+pub use options::{Component, MutatingPolicies, Options};
 pub use probe::ProbeError;
 pub use process::{ProcessError, Signal};
 
@@ -96,11 +96,12 @@ impl Rig {
     /// Starts a control plane and waits until all of it is ready. Finds or builds the binaries first.
     pub fn start(options: Options) -> Result<Self, RigError> {
         let mut report = Terminal::new();
-        let assets = Assets::find(&Settings::from_environment(), &mut report).map_err(RigError::Assets)?;
+        let settings = Settings { kubernetes: options.kubernetes.clone(), ..Settings::from_environment() };
+        let assets = Assets::find(&settings, &mut report).map_err(RigError::Assets)?;
         Self::start_with(options, assets, &mut report)
     }
 
-    /// As [`Rig::start`], with binaries at hand and another listener.
+    /// As [`Rig::start`], with another listener and binaries at hand, whose Kubernetes is the one that runs.
     pub fn start_with(options: Options, assets: Assets, report: &mut dyn Report) -> Result<Self, RigError> {
         start::start(options, assets, report)
     }
@@ -246,8 +247,8 @@ impl Rig {
         if running.contains_key(&component) {
             return Ok(());
         }
-        let arguments = arguments::of(component, &self.layout, &self.ports, &self.options);
         let program = self.assets.path(component.tool());
+        let arguments = arguments::of(component, program, &self.layout, &self.ports, &self.options);
         let child =
             process::spawn(component, program, &arguments, &self.layout).map_err(RigError::Process)?;
         // Into the hands of `Drop` before anything else can fail.

@@ -66,7 +66,7 @@ fn etcd_archive(version: &str) -> Vec<u8> {
 /// Everything that upstream publishes, with small contents.
 fn mirror() -> BTreeMap<String, Vec<u8>> {
     let versions = Versions::read(&xtask::workspace::controlplane_module()).unwrap();
-    let (kubernetes, etcd, kwok) = (versions.kubernetes, versions.etcd, versions.kwok);
+    let [kubernetes, etcd, kwok] = Project::ALL.map(|project| versions.of(project).to_owned());
     let mut files = BTreeMap::new();
     for name in ["kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubectl"] {
         let path = format!("/k8s/{kubernetes}/bin/linux/amd64/{name}");
@@ -94,10 +94,22 @@ fn machine(name: &str, url: &str, named: bool) -> Settings {
         folder: None,
         cache,
         module: xtask::workspace::controlplane_module(),
+        kubernetes: None,
         go: PathBuf::from("no-such-go"),
         sites: [site(Project::Kubernetes, "k8s"), site(Project::Etcd, "etcd"), site(Project::Kwok, "kwok")]
             .into(),
         platform: LINUX,
+    }
+}
+
+/// Programs of the user's own.
+fn put(folder: &Path, tools: &[Tool]) {
+    use std::os::unix::fs::PermissionsExt;
+    std::fs::create_dir_all(folder).unwrap();
+    for tool in tools {
+        let file = folder.join(tool.file());
+        std::fs::write(&file, "mine").unwrap();
+        std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o755)).unwrap();
     }
 }
 
@@ -204,19 +216,45 @@ fn place_that_does_not_answer_costs_little() {
 fn folder_of_the_user_comes_first_and_must_serve() {
     let mut settings = machine("folder", &serve(mirror()), true);
     let folder = settings.cache.join("mine");
-    std::fs::create_dir_all(&folder).unwrap();
+    put(&folder, &[]);
     settings.folder = Some(folder.clone());
     let error = chain(&Plan::make(&settings).unwrap_err());
     assert!(error.contains("there is no etcd in it"), "{error}");
 
-    for tool in [Tool::Etcd, Tool::Apiserver, Tool::Kubectl] {
-        use std::os::unix::fs::PermissionsExt;
-        let file = folder.join(tool.file());
-        std::fs::write(&file, "mine").unwrap();
-        std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o755)).unwrap();
-    }
+    put(&folder, &[Tool::Etcd, Tool::Apiserver, Tool::Kubectl]);
     let assets = Assets::find(&settings, &mut Collected::default()).unwrap();
     assert_eq!(assets.path(Tool::Etcd), folder.join("etcd"));
     assert_eq!(std::fs::read_to_string(assets.path(Tool::Kwok)).unwrap(), "the file kwok");
+    std::fs::remove_dir_all(&settings.cache).unwrap();
+}
+
+#[test]
+fn another_kubernetes_is_downloaded_only_when_asked_for_and_never_out_of_the_users_folder() {
+    let mut files = mirror();
+    let other = Versions::read(&xtask::workspace::controlplane_module().join("v1.30")).unwrap();
+    let version = other.of(Project::Kubernetes);
+    for tool in &other.tools {
+        let path = format!("/k8s/{version}/bin/linux/amd64/{}", tool.file());
+        let content = format!("the older {}", tool.file()).into_bytes();
+        files.insert(format!("{path}.sha256"), sum(&content).into_bytes());
+        files.insert(path, content);
+    }
+    let mut settings = machine("other", &serve(files), true);
+    let folder = settings.cache.join("mine");
+    put(&folder, &Tool::ALL);
+    settings.folder = Some(folder);
+    let main = Assets::find(&settings, &mut Collected::default()).unwrap();
+    assert!(Tool::ALL.iter().all(|tool| std::fs::read_to_string(main.path(*tool)).unwrap() == "mine"));
+
+    settings.kubernetes = Some("1.30".to_owned());
+    let mut report = Collected::default();
+    let assets = Assets::find(&settings, &mut report).unwrap();
+    assert_eq!(assets.kubernetes(), version);
+    assert!(report.lines[0].contains(&format!("kube-apiserver {version}")), "{report:?}");
+    for tool in Tool::ALL {
+        let older = other.tools.contains(&tool);
+        let wanted = if older { format!("the older {}", tool.file()) } else { "mine".to_owned() };
+        assert_eq!(std::fs::read_to_string(assets.path(tool)).unwrap(), wanted);
+    }
     std::fs::remove_dir_all(&settings.cache).unwrap();
 }

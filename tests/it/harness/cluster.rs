@@ -24,6 +24,11 @@ pub struct Cluster {
     pub rig: Rig,
 }
 
+/// The Kubernetes that all control planes are to have, like `1.30`: `POROS_TEST_KUBERNETES`; by default the main one.
+pub fn kubernetes() -> Option<String> {
+    std::env::var("POROS_TEST_KUBERNETES").ok().filter(|version| !version.is_empty())
+}
+
 static SHARED: OnceLock<Cluster> = OnceLock::new();
 static SHARED_POROS: Mutex<Option<Poros>> = Mutex::new(None);
 
@@ -55,6 +60,7 @@ impl Cluster {
 
     /// As `start`, without the CRDs.
     pub fn bare(options: Options) -> Self {
+        let options = Options { kubernetes: kubernetes().or(options.kubernetes), ..options };
         let rig = Rig::start(options).unwrap_or_else(|error| panic!("{}", xtask::assets::chain(&error)));
         let cluster = Self { rig };
         cluster.kubectl(&["create", "namespace", NAMESPACE]);

@@ -6,9 +6,10 @@ use std::path::{Path, PathBuf};
 use super::build::{self, RECIPE};
 use super::cache::{self, CacheError, Slot};
 use super::download::{self, DownloadError};
+use super::modules::{Module, Modules};
 use super::release::{Release, releases};
 use super::settings::{is_program, on_path};
-use super::{Assets, AssetsError, Project, Settings, Site, Tool, Versions, chain};
+use super::{Assets, AssetsError, Project, Settings, Site, Tool, chain};
 use crate::report::Report;
 use crate::table::Table;
 
@@ -39,17 +40,17 @@ pub enum Todo {
 pub struct Plan {
     found: BTreeMap<Tool, (Source, PathBuf)>,
     todo: BTreeMap<Tool, Todo>,
-    versions: Versions,
+    modules: Modules,
     go: Option<String>,
 }
 
 impl Plan {
     /// Looks everywhere that costs nothing: no network, no build.
     pub fn make(settings: &Settings) -> Result<Self, AssetsError> {
-        let versions = Versions::read(&settings.module).map_err(AssetsError::Versions)?;
+        let modules = Modules::read(settings).map_err(AssetsError::Versions)?;
         check_folder(settings)?;
         let go = settings.go_version();
-        let mut plan = Self { found: BTreeMap::new(), todo: BTreeMap::new(), versions, go };
+        let mut plan = Self { found: BTreeMap::new(), todo: BTreeMap::new(), modules, go };
         for tool in Tool::ALL {
             match plan.look(settings, tool)? {
                 Some(found) => drop(plan.found.insert(tool, found)),
@@ -68,19 +69,21 @@ impl Plan {
     pub fn table(&self) -> Table {
         let mut table = Table::new(["needed", "found", "will do", "minutes"]);
         for tool in Tool::ALL {
-            let needed = format!("{} {}", tool.file(), self.versions.of(tool.project()));
+            let module = self.modules.of(tool);
+            let needed = format!("{} {}", tool.file(), module.versions.of(tool.project()));
             let found = self.found.get(&tool).map(|(source, path)| place(*source, path)).unwrap_or_default();
+            let long = format!("{} for all", module.minutes());
             let (action, minutes) = match self.todo.get(&tool) {
-                None => ("", ""),
-                Some(Todo::Download) => ("download", "1"),
-                Some(Todo::DownloadOrBuild) => ("download, else build", "1, else 5-15 for all"),
-                Some(Todo::Build) => ("build", "5-15 for all"),
+                None => ("", String::new()),
+                Some(Todo::Download) => ("download", "1".to_owned()),
+                Some(Todo::DownloadOrBuild) => ("download, else build", format!("1, else {long}")),
+                Some(Todo::Build) => ("build", long),
             };
-            table.row([needed, found, action.to_owned(), minutes.to_owned()]);
+            table.row([needed, found, action.to_owned(), minutes]);
         }
         let go = self.go.as_ref().map(|version| format!("go {version}")).unwrap_or_default();
         let missing = if self.go.is_some() { "" } else { "needed only to build" };
-        table.row([format!("Go {} or newer", self.versions.go), go, missing.to_owned(), String::new()]);
+        table.row([format!("Go {} or newer", self.modules.go()), go, missing.to_owned(), String::new()]);
         let compiler = on_path("cc").map(|path| path.display().to_string()).unwrap_or_default();
         let missing = if compiler.is_empty() { "cargo needs one: install gcc or clang" } else { "" };
         table.row(["C compiler".to_owned(), compiler, missing.to_owned(), String::new()]);
@@ -92,71 +95,71 @@ impl Plan {
         if !self.is_complete() {
             self.download(settings, report)?;
         }
-        if !self.is_complete() {
-            self.build(settings, report)?;
+        for module in self.modules.clone().all() {
+            self.build(settings, module, report)?;
         }
-        Ok(Assets { paths: self.found.into_iter().map(|(tool, (_, path))| (tool, path)).collect() })
+        let kubernetes = self.modules.kubernetes().to_owned();
+        Ok(Assets {
+            paths: self.found.into_iter().map(|(tool, (_, path))| (tool, path)).collect(),
+            kubernetes,
+        })
     }
 
     fn look(&self, settings: &Settings, tool: Tool) -> Result<Option<(Source, PathBuf)>, AssetsError> {
-        let folder = settings.folder.as_ref().map(|folder| (Source::Folder, absolute(folder)));
-        let downloaded = Some((Source::Downloaded, self.download_folder(settings, tool.project())));
-        let built = self.build_folder(settings)?.map(|folder| (Source::Built, folder));
+        let module = self.modules.of(tool);
+        // Nobody knows which version lies there, and another one than the main was asked for by name.
+        let folder = settings.folder.as_ref().filter(|_| module.main);
+        let folder = folder.map(|folder| (Source::Folder, absolute(folder)));
+        let downloaded = Some((Source::Downloaded, download_folder(settings, module, tool.project())));
+        let built = self.build_folder(settings, module)?.map(|folder| (Source::Built, folder));
         let places = [folder, downloaded, built].into_iter().flatten();
         let mut files = places.map(|(source, folder)| (source, folder.join(tool.file())));
         Ok(files.find(|(_, file)| is_program(file)))
     }
 
-    /// A mirror's files are kept apart from upstream's.
-    fn download_folder(&self, settings: &Settings, project: Project) -> PathBuf {
-        let Site { url, .. } = settings.site(project);
-        let (version, platform) = (self.versions.of(project), &settings.platform);
-        let parts = [url.as_str(), version, platform.os, platform.arch].map(str::as_bytes);
-        settings.cache.join(format!("download-{}", cache::key(&parts)))
-    }
-
     /// Another Go, other modules or another recipe make another folder. Without Go nothing was built.
-    fn build_folder(&self, settings: &Settings) -> Result<Option<PathBuf>, AssetsError> {
+    fn build_folder(&self, settings: &Settings, module: &Module) -> Result<Option<PathBuf>, AssetsError> {
         let Some(go) = &self.go else { return Ok(None) };
         let read = |name: &str| {
-            let path = settings.module.join(name);
+            let path = module.folder.join(name);
             let error =
                 |source| AssetsError::Cache(CacheError::File { verb: "read", path: path.clone(), source });
             std::fs::read(&path).map_err(error)
         };
-        let (module, sums) = (read("go.mod")?, read("go.sum")?);
+        let (pins, sums) = (read("go.mod")?, read("go.sum")?);
         let platform = &settings.platform;
         let words = [go.as_str(), platform.os, platform.arch, RECIPE].map(str::as_bytes);
-        let parts: Vec<&[u8]> = [module.as_slice(), sums.as_slice()].into_iter().chain(words).collect();
+        let parts: Vec<&[u8]> = [pins.as_slice(), sums.as_slice()].into_iter().chain(words).collect();
         Ok(Some(settings.cache.join(format!("build-{}", cache::key(&parts)))))
     }
 
     fn download(&mut self, settings: &Settings, report: &mut dyn Report) -> Result<(), AssetsError> {
         let wanted = self.wanted(settings);
         // All places are asked at once: together they cost no more than the slowest.
-        let reached: Vec<(Project, Vec<Release>, Result<(), DownloadError>)> = std::thread::scope(|scope| {
+        let reached: Vec<(Wanted, Result<(), DownloadError>)> = std::thread::scope(|scope| {
             let asked: Vec<_> = wanted
                 .into_iter()
-                .filter_map(|(project, list)| {
-                    let first = list.first()?.clone();
-                    Some((project, list, scope.spawn(move || download::reach(&first))))
+                .filter_map(|wanted| {
+                    let first = wanted.releases.first()?.clone();
+                    Some((wanted, scope.spawn(move || download::reach(&first))))
                 })
                 .collect();
-            let answer = |(project, list, thread): (_, _, std::thread::ScopedJoinHandle<'_, _>)| {
-                thread.join().ok().map(|result| (project, list, result))
+            let answer = |(wanted, thread): (_, std::thread::ScopedJoinHandle<'_, _>)| {
+                thread.join().ok().map(|result| (wanted, result))
             };
             asked.into_iter().filter_map(answer).collect()
         });
         let mut unreached = Vec::new();
-        for (project, list, answer) in reached {
-            let result = answer.and_then(|()| self.take(settings, project, &list, report));
+        for (wanted, answer) in reached {
+            let project = wanted.project;
+            let result = answer.and_then(|()| self.take(&wanted, report));
             let Err(source) = result else { continue };
             if settings.site(project).named {
                 return Err(AssetsError::Download { project, variable: project.variable(), source });
             }
             match source {
                 DownloadError::Fetch { .. } | DownloadError::NoChecksum { .. } => {
-                    unreached.push(project.name());
+                    unreached.push(wanted.what);
                 }
                 other => report.line(&format!("{} will be built instead: {}", project.name(), chain(&other))),
             }
@@ -167,27 +170,33 @@ impl Plan {
         Ok(())
     }
 
-    fn wanted(&self, settings: &Settings) -> Vec<(Project, Vec<Release>)> {
-        let of = |project: Project| {
-            let missing = self.todo.iter().filter(|(_, todo)| **todo != Todo::Build).map(|(tool, _)| *tool);
+    /// What to download, by project and module.
+    fn wanted(&self, settings: &Settings) -> Vec<Wanted> {
+        let of = |module: &Module, project: Project| {
+            let missing = self.missing(module).filter(|tool| self.todo.get(tool) != Some(&Todo::Build));
             let tools: Vec<Tool> = missing.collect();
-            let base = settings.site(project).url;
-            (project, releases(project, &tools, &base, self.versions.of(project), &settings.platform))
+            let version = module.versions.of(project);
+            let site = settings.site(project);
+            Wanted {
+                project,
+                what: if module.main { project.name().to_owned() } else { module.what() },
+                folder: download_folder(settings, module, project),
+                releases: releases(project, &tools, &site.url, version, &settings.platform),
+            }
         };
-        Project::ALL.into_iter().map(of).collect()
+        let modules = self.modules.all();
+        modules.flat_map(|module| Project::ALL.map(|project| of(module, project))).collect()
     }
 
-    fn take(
-        &mut self,
-        settings: &Settings,
-        project: Project,
-        list: &[Release],
-        report: &mut dyn Report,
-    ) -> Result<(), DownloadError> {
-        let folder = self.download_folder(settings, project);
-        let slot = Slot::lock(&folder, report).map_err(DownloadError::Keep)?;
-        for release in list {
-            let kept = folder.join(release.tool.file());
+    /// The binaries that are still to be brought and come from this module.
+    fn missing(&self, module: &Module) -> impl Iterator<Item = Tool> {
+        self.todo.keys().copied().filter(|tool| self.modules.of(*tool).main == module.main)
+    }
+
+    fn take(&mut self, wanted: &Wanted, report: &mut dyn Report) -> Result<(), DownloadError> {
+        let slot = Slot::lock(&wanted.folder, report).map_err(DownloadError::Keep)?;
+        for release in &wanted.releases {
+            let kept = wanted.folder.join(release.tool.file());
             // Another run may have brought it while this one waited for the lock.
             let path = if is_program(&kept) { kept } else { download::take(release, &slot, report)? };
             report.line(&format!("Took {} from {}, checksum verified.", release.tool.file(), release.url));
@@ -197,16 +206,24 @@ impl Plan {
         Ok(())
     }
 
-    fn build(&mut self, settings: &Settings, report: &mut dyn Report) -> Result<(), AssetsError> {
-        let Some(folder) = self.build_folder(settings)? else {
+    fn build(
+        &mut self,
+        settings: &Settings,
+        module: &Module,
+        report: &mut dyn Report,
+    ) -> Result<(), AssetsError> {
+        let missing: Vec<Tool> = self.missing(module).collect();
+        if missing.is_empty() {
+            return Ok(());
+        }
+        let Some(folder) = self.build_folder(settings, module)? else {
             let missing = self.todo.keys().map(|tool| tool.file()).collect::<Vec<_>>().join(", ");
-            return Err(AssetsError::NoGo { missing, go: self.versions.go.clone() });
+            return Err(AssetsError::NoGo { missing, go: self.modules.go().to_owned() });
         };
         let slot = Slot::lock(&folder, report).map_err(AssetsError::Cache)?;
-        let missing: Vec<Tool> = self.todo.keys().copied().collect();
         let there = |tool: &Tool| is_program(&folder.join(tool.file()));
         if !missing.iter().all(there) {
-            build::build(settings, &self.versions, &slot, report).map_err(AssetsError::Build)?;
+            build::build(settings, module, &slot, report).map_err(AssetsError::Build)?;
         }
         for tool in missing {
             self.todo.remove(&tool);
@@ -214,6 +231,24 @@ impl Plan {
         }
         Ok(())
     }
+}
+
+/// Downloads of one project in one version.
+struct Wanted {
+    project: Project,
+    /// In words.
+    what: String,
+    /// Where in the cache they are kept.
+    folder: PathBuf,
+    releases: Vec<Release>,
+}
+
+/// A mirror's files are kept apart from upstream's.
+fn download_folder(settings: &Settings, module: &Module, project: Project) -> PathBuf {
+    let Site { url, .. } = settings.site(project);
+    let (version, platform) = (module.versions.of(project), &settings.platform);
+    let parts = [url.as_str(), version, platform.os, platform.arch].map(str::as_bytes);
+    settings.cache.join(format!("download-{}", cache::key(&parts)))
 }
 
 fn todo(settings: &Settings, project: Project) -> Todo {

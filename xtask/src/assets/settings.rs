@@ -48,8 +48,10 @@ pub struct Settings {
     pub folder: Option<PathBuf>,
     /// The cache shared by checkouts.
     pub cache: PathBuf,
-    /// The Go module that builds the control plane.
+    /// The main Go module, which builds the control plane; those of other Kubernetes lie in it.
     pub module: PathBuf,
+    /// The Kubernetes to run, as a minor version like `1.30`; by default that of the main module.
+    pub kubernetes: Option<String>,
     /// The program called for Go.
     pub go: PathBuf,
     /// Where each project's releases are.
@@ -71,6 +73,7 @@ impl Settings {
             folder: variable("KUBEBUILDER_ASSETS").map(PathBuf::from),
             cache: cache_home().join("poros").join("controlplane"),
             module: crate::workspace::controlplane_module(),
+            kubernetes: None,
             go: PathBuf::from("go"),
             sites: Project::ALL.into_iter().map(site).collect(),
             platform: Platform::running(),

@@ -1,8 +1,9 @@
 //! The wanted versions, read out of `go.mod`: the one place that names them.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use super::Project;
+use super::{Project, Tool};
 
 /// Why the versions are not known.
 #[derive(Debug, thiserror::Error)]
@@ -21,22 +22,29 @@ pub enum VersionsError {
     Absent {
         /// The file.
         path: PathBuf,
-        /// The module, or `go`.
+        /// The module, `go`, or `tool`.
         what: &'static str,
+    },
+    /// No module builds the Kubernetes that was asked for.
+    #[error(
+        "there is no Kubernetes {asked:?} here: ask for one of {known}, or add a module for it as tools/controlplane/README.md says"
+    )]
+    Unknown {
+        /// What was asked for.
+        asked: String,
+        /// The minor versions that there are.
+        known: String,
     },
 }
 
-/// The versions that `go.mod` pins.
+/// What one Go module pins and builds.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Versions {
-    /// Of Kubernetes, with its `v`.
-    pub kubernetes: String,
-    /// Of etcd, with its `v`.
-    pub etcd: String,
-    /// Of KWOK, with its `v`.
-    pub kwok: String,
+    /// The binaries it builds, in the order in which tables list them.
+    pub tools: Vec<Tool>,
     /// The oldest Go that builds them.
     pub go: String,
+    projects: BTreeMap<Project, String>,
 }
 
 impl Versions {
@@ -45,50 +53,87 @@ impl Versions {
         let path = module.join("go.mod");
         let text = std::fs::read_to_string(&path)
             .map_err(|source| VersionsError::Read { path: path.clone(), source })?;
-        let version =
-            |what| find(&text, what).ok_or_else(|| VersionsError::Absent { path: path.clone(), what });
-        Ok(Self {
-            kubernetes: version("k8s.io/kubernetes")?,
-            etcd: version("go.etcd.io/etcd/server/v3")?,
-            kwok: version("sigs.k8s.io/kwok")?,
-            go: version("go")?,
-        })
+        let absent = |what| VersionsError::Absent { path: path.clone(), what };
+        let version = |what| find(&text, what).ok_or_else(|| absent(what));
+        let tools: Vec<Tool> = Tool::ALL.into_iter().filter(|tool| builds(&text, tool.package())).collect();
+        if tools.is_empty() {
+            return Err(absent("tool"));
+        }
+        let mut projects = BTreeMap::new();
+        for project in tools.iter().map(|tool| tool.project()) {
+            projects.insert(project, version(project.module())?);
+        }
+        Ok(Self { tools, go: version("go")?, projects })
     }
 
-    /// The version of one project.
+    /// The version of one project, with its `v`; empty where the module builds nothing of it.
     pub fn of(&self, project: Project) -> &str {
-        match project {
-            Project::Kubernetes => &self.kubernetes,
-            Project::Etcd => &self.etcd,
-            Project::Kwok => &self.kwok,
-        }
+        self.projects.get(&project).map_or("", String::as_str)
     }
 }
 
+/// The version behind a name.
 fn find(text: &str, what: &str) -> Option<String> {
-    let lines = text.lines().map(|line| line.trim().trim_start_matches("require "));
-    let mut pairs = lines.filter_map(|line| {
-        let mut words = line.split_whitespace();
+    let mut pairs = text.lines().filter_map(|line| {
+        let mut words = words(line, "require");
         Some((words.next()?, words.next()?))
     });
     pairs.find(|(name, version)| *name == what && *version != "=>").map(|(_, version)| version.to_owned())
+}
+
+/// Whether a `tool` line names the package. A required module is told from it by its version.
+fn builds(text: &str, package: &str) -> bool {
+    text.lines().any(|line| {
+        let mut words = words(line, "tool");
+        words.next() == Some(package) && words.next().is_none()
+    })
+}
+
+/// The words of a line that stands in a block of this verb or has it in front.
+fn words<'text>(line: &'text str, verb: &str) -> impl Iterator<Item = &'text str> {
+    let line = line.split("//").next().unwrap_or_default();
+    let mut words = line.split_whitespace().peekable();
+    words.next_if(|word| *word == verb);
+    words
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    const TEXT: &str = "module x
+go 1.26.0
+tool (
+	k8s.io/kubernetes/cmd/kubectl
+)
+tool go.etcd.io/etcd/server/v3
+require (
+	k8s.io/kubernetes v1.2.3 // indirect
+	sigs.k8s.io/kwok/cmd/kwok v0.1.0
+)
+require go.etcd.io/etcd/server/v3 v3.2.1
+replace k8s.io/api => k8s.io/api v0.1.0
+";
+
     #[test]
     fn versions_are_read_past_tools_and_replaces() {
-        let text = "module x\ngo 1.26.0\ntool (\n\tk8s.io/kubernetes/cmd/kubectl\n)\nrequire (\n\tk8s.io/kubernetes v1.2.3 // indirect\n)\nreplace k8s.io/api => k8s.io/api v0.1.0\n";
-        assert_eq!(find(text, "k8s.io/kubernetes").as_deref(), Some("v1.2.3"));
-        assert_eq!(find(text, "go").as_deref(), Some("1.26.0"));
-        assert_eq!(find(text, "k8s.io/api"), None);
+        assert_eq!(find(TEXT, "k8s.io/kubernetes").as_deref(), Some("v1.2.3"));
+        assert_eq!(find(TEXT, "go.etcd.io/etcd/server/v3").as_deref(), Some("v3.2.1"));
+        assert_eq!(find(TEXT, "go").as_deref(), Some("1.26.0"));
+        assert_eq!(find(TEXT, "k8s.io/api"), None);
     }
 
     #[test]
-    fn own_module_names_every_version() {
+    fn tools_are_told_from_required_modules() {
+        let built = |tool: &Tool| builds(TEXT, tool.package());
+        let tools: Vec<Tool> = Tool::ALL.into_iter().filter(built).collect();
+        assert_eq!(tools, [Tool::Etcd, Tool::Kubectl]);
+    }
+
+    #[test]
+    fn own_module_builds_every_binary() {
         let versions = Versions::read(&crate::workspace::controlplane_module()).unwrap();
-        assert!(versions.kubernetes.starts_with('v') && versions.etcd.starts_with('v'));
+        assert_eq!(versions.tools, Tool::ALL);
+        assert!(Project::ALL.iter().all(|project| versions.of(*project).starts_with('v')), "{versions:?}");
     }
 }

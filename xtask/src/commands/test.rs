@@ -1,11 +1,13 @@
 //! `cargo xtask test`: every check, in order, until one fails.
+//!
+//! `--all` adds the slow tests and the other versions of Kubernetes, which are built then.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
 use std::time::{Duration, Instant};
 
-use xtask::assets::{Plan, Settings, cache_home, chain, on_path};
+use xtask::assets::{Assets, Plan, Settings, cache_home, chain, known_kubernetes, on_path};
 use xtask::report::{Report, Terminal};
 use xtask::table::Table;
 use xtask::workspace;
@@ -15,6 +17,20 @@ use super::say;
 const DENY_VERSION: &str = "0.20.2";
 /// The advisories' database is a nicety: a network that swallows packets must not hold up the checks.
 const DATABASE_PATIENCE: Duration = Duration::from_mins(1);
+
+/// Lists the slow tests, in every test binary that has some.
+const ALL: &str = "POROS_TEST_ALL";
+/// The Kubernetes of the cluster ring; by default the main one.
+const KUBERNETES: &str = "POROS_TEST_KUBERNETES";
+/// The modules of the cluster ring that every Kubernetes must pass.
+const ON_EVERY_VERSION: [&str; 1] = ["schema::"];
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Arguments {
+    /// Run the slow tests too, and what must hold on every Kubernetes on the oldest and the newest
+    #[arg(long)]
+    all: bool,
+}
 
 struct Step {
     name: &'static str,
@@ -28,7 +44,7 @@ enum Outcome {
     NotDone(&'static str),
 }
 
-const STEPS: [Step; 6] = [
+const STEPS: [Step; 7] = [
     Step { name: "control plane", remedy: "do what it says, then run this again", run: Checks::assets },
     Step { name: "format", remedy: "run `cargo fmt --all`", run: Checks::format },
     Step { name: "clippy", remedy: "mend what it names; a warning counts", run: Checks::clippy },
@@ -39,16 +55,22 @@ const STEPS: [Step; 6] = [
     },
     Step { name: "advisories", remedy: "update the crate it names", run: Checks::advisories },
     Step { name: "tests", remedy: "run one alone with `cargo test NAME -- --nocapture`", run: Checks::tests },
+    Step {
+        name: "other versions",
+        remedy: "run one alone with `POROS_TEST_KUBERNETES=VERSION cargo test --test it NAME`",
+        run: Checks::other_versions,
+    },
 ];
 
 struct Checks {
+    all: bool,
     cargo: OsString,
     install: Option<std::process::Child>,
     deny: PathBuf,
 }
 
-pub(crate) fn run() -> ExitCode {
-    let mut checks = Checks::prepare();
+pub(crate) fn run(arguments: &Arguments) -> ExitCode {
+    let mut checks = Checks::prepare(arguments.all);
     let mut table = Table::new(["step", "result", "seconds"]);
     let begin = Instant::now();
     let mut failed = None;
@@ -80,11 +102,11 @@ pub(crate) fn run() -> ExitCode {
 
 impl Checks {
     /// Starts at once what takes long and needs nobody: the installation of cargo-deny.
-    fn prepare() -> Self {
+    fn prepare(all: bool) -> Self {
         let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
         let root = cache_home().join("poros").join(format!("cargo-deny-{DENY_VERSION}"));
         let cached = root.join("bin").join("cargo-deny");
-        let mut checks = Self { cargo, install: None, deny: cached.clone() };
+        let mut checks = Self { all, cargo, install: None, deny: cached.clone() };
         if let Some(found) = on_path("cargo-deny").filter(has_wanted_version) {
             checks.deny = found;
         } else if !has_wanted_version(&cached) {
@@ -108,12 +130,17 @@ impl Checks {
         command
     }
 
-    fn assets(_: &mut Self) -> Result<Outcome, String> {
+    fn assets(&mut self) -> Result<Outcome, String> {
         let mut report = Terminal::new();
         let settings = Settings::from_environment();
         let plan = Plan::make(&settings).map_err(|error| chain(&error))?;
         report.line(&plan.table().text());
         plan.carry_out(&settings, &mut report).map_err(|error| chain(&error))?;
+        for kubernetes in self.others()? {
+            let settings = Settings { kubernetes: Some(kubernetes), ..settings.clone() };
+            let assets = Assets::find(&settings, &mut report).map_err(|error| chain(&error))?;
+            report.line(&format!("Kubernetes {} is at hand.", assets.kubernetes()));
+        }
         Ok(Outcome::Passed)
     }
 
@@ -160,8 +187,39 @@ impl Checks {
         passed(&mut self.deny_command(&["--locked", "check", "advisories"]))
     }
 
-    fn tests(_: &mut Self) -> Result<Outcome, String> {
-        passed(&mut Self::cargo(&["test", "--workspace", "--locked"]))
+    fn tests(&mut self) -> Result<Outcome, String> {
+        let mut command = Self::cargo(&["test", "--workspace", "--locked"]);
+        if self.all {
+            command.env(ALL, "1");
+        }
+        passed(&mut command)
+    }
+
+    fn other_versions(&mut self) -> Result<Outcome, String> {
+        let others = self.others()?;
+        if others.is_empty() {
+            return Ok(Outcome::NotDone("not done: asked for by --all"));
+        }
+        for kubernetes in others {
+            for module in ON_EVERY_VERSION {
+                let command = || Self::cargo(&["test", "--locked", "--test", "it", module]);
+                if !lists_tests(command().args(["--", "--list"])) {
+                    return Err(format!("the cluster ring has no tests of {module:?}"));
+                }
+                say(&format!("Kubernetes {kubernetes}:"));
+                passed(command().env(KUBERNETES, &kubernetes))?;
+            }
+        }
+        Ok(Outcome::Passed)
+    }
+
+    /// The versions of Kubernetes beside the main one, where they are asked for.
+    fn others(&self) -> Result<Vec<String>, String> {
+        if !self.all {
+            return Ok(Vec::new());
+        }
+        let known = known_kubernetes(&Settings::from_environment()).map_err(|error| chain(&error))?;
+        Ok(known.into_iter().skip(1).collect())
     }
 
     fn deny_command(&self, arguments: &[&str]) -> Command {
@@ -189,6 +247,12 @@ fn passed(command: &mut Command) -> Result<Outcome, String> {
     say(&format!("$ {typed}"));
     let status = command.status().map_err(|error| format!("cannot run `{typed}`: {error}"))?;
     if status.success() { Ok(Outcome::Passed) } else { Err(format!("`{typed}` ended with {status}")) }
+}
+
+/// A filter that fits nothing would pass.
+fn lists_tests(command: &mut Command) -> bool {
+    let output = command.stdin(Stdio::null()).output();
+    output.is_ok_and(|output| String::from_utf8_lossy(&output.stdout).contains(": test"))
 }
 
 fn succeeds_within(command: &mut Command, patience: Duration) -> bool {

@@ -8,13 +8,20 @@ use std::time::Instant;
 use xtask::assets::{Assets, Plan, Settings, Tool};
 use xtask::report::{Report, Terminal};
 use xtask::rig::Options;
-use xtask::rig::standing::Standing;
+use xtask::rig::standing::{Standing, version_of};
 
 use super::{Ended, lock, quoted, say, standing_folder, standing_kubeconfig};
 
-pub(crate) fn run() -> Ended {
+#[derive(Debug, clap::Args)]
+pub(crate) struct Arguments {
+    /// Run another Kubernetes than the main one, like 1.30; it is built when first asked for
+    #[arg(long, value_name = "MINOR")]
+    kubernetes: Option<String>,
+}
+
+pub(crate) fn run(arguments: Arguments) -> Ended {
     let mut report = Terminal::new();
-    let settings = Settings::from_environment();
+    let settings = Settings { kubernetes: arguments.kubernetes, ..Settings::from_environment() };
     let plan = Plan::make(&settings)?;
     report.line(&plan.table().text());
     let assets = plan.carry_out(&settings, &mut report)?;
@@ -24,6 +31,11 @@ pub(crate) fn run() -> Ended {
     let folder = standing_folder();
     let found = Standing::read(&folder);
     if found.is_ready() {
+        if !found.is_of(&assets) {
+            return Err(
+                "a control plane of another version is up: run `cargo xtask down`, then this again".into()
+            );
+        }
         say("The control plane is up already.");
         tell(&kubectl);
         return Ok(ExitCode::SUCCESS);
@@ -39,13 +51,14 @@ pub(crate) fn run() -> Ended {
 
 fn start(folder: &Path, assets: Assets, report: &mut Terminal) -> Result<(), Box<dyn std::error::Error>> {
     let begin = Instant::now();
+    let version = version_of(assets.path(Tool::Apiserver)).unwrap_or_default();
     let standing = Standing::start(Options::whole("up"), folder, assets, report)?;
     let link = standing_kubeconfig();
     if link.symlink_metadata().is_ok() {
         std::fs::remove_file(&link)?;
     }
     symlink(standing.kubeconfig(), &link)?;
-    say(&format!("The control plane is ready after {:.1} s.", begin.elapsed().as_secs_f64()));
+    say(&format!("Kubernetes {version} is ready after {:.1} s.", begin.elapsed().as_secs_f64()));
     Ok(())
 }
 

@@ -4,11 +4,16 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use super::layout::Layout;
-use super::{Component, Options};
+use super::standing::version_of;
+use super::{Component, MutatingPolicies, Options};
 
-/// The arguments for one component.
+/// The first minor version that knows the admission plugin MutatingAdmissionPolicy; an older one refuses to be told its name.
+const MUTATING_PLUGIN_SINCE: u32 = 32;
+
+/// The arguments for one component. `program` is what will run with them.
 pub(super) fn of(
     component: Component,
+    program: &Path,
     layout: &Layout,
     ports: &BTreeMap<Component, u16>,
     options: &Options,
@@ -17,7 +22,7 @@ pub(super) fn of(
     let own = port(component);
     match component {
         Component::Etcd => etcd(layout, own),
-        Component::Apiserver => apiserver(layout, own, port(Component::Etcd), options),
+        Component::Apiserver => apiserver(layout, program, own, port(Component::Etcd), options),
         Component::ControllerManager => {
             let mut arguments = client(layout, component, own);
             arguments.extend([
@@ -59,7 +64,7 @@ fn etcd(layout: &Layout, port: u16) -> Vec<String> {
     ]
 }
 
-fn apiserver(layout: &Layout, port: u16, etcd: u16, options: &Options) -> Vec<String> {
+fn apiserver(layout: &Layout, program: &Path, port: u16, etcd: u16, options: &Options) -> Vec<String> {
     let mut arguments = vec![
         format!("--etcd-servers=https://127.0.0.1:{etcd}"),
         flag("etcd-cafile", &layout.ca),
@@ -93,6 +98,14 @@ fn apiserver(layout: &Layout, port: u16, etcd: u16, options: &Options) -> Vec<St
         // Nobody makes the `default` service account of a namespace, and without it no pod is let in.
         arguments.push("--disable-admission-plugins=ServiceAccount".to_owned());
     }
+    // Only the program itself is sure of its version, since a folder of the user's may hold any.
+    let known = || minor(&version_of(program).unwrap_or_default()) >= MUTATING_PLUGIN_SINCE;
+    if options.mutating_policies == MutatingPolicies::Off && known() {
+        let resources = ["mutatingadmissionpolicies", "mutatingadmissionpolicybindings"];
+        let off = resources.map(|resource| format!("admissionregistration.k8s.io/v1/{resource}=false"));
+        arguments.push(format!("--runtime-config={}", off.join(",")));
+        arguments.push("--disable-admission-plugins=MutatingAdmissionPolicy".to_owned());
+    }
     arguments.extend(options.extra_apiserver_args.iter().cloned());
     arguments
 }
@@ -111,6 +124,22 @@ fn client(layout: &Layout, component: Component, port: u16) -> Vec<String> {
     ]
 }
 
+/// The minor version; a version that cannot be read is taken for a new one.
+fn minor(kubernetes: &str) -> u32 {
+    kubernetes.split('.').nth(1).and_then(|minor| minor.parse().ok()).unwrap_or(u32::MAX)
+}
+
 fn flag(name: &str, path: &Path) -> String {
     format!("--{name}={}", path.display())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::minor;
+
+    #[test]
+    fn minor_version_is_read_and_a_strange_one_is_new() {
+        assert_eq!((minor("v1.30.14"), minor("v1.36.3")), (30, 36));
+        assert_eq!((minor(""), minor("v2")), (u32::MAX, u32::MAX));
+    }
 }

@@ -52,11 +52,23 @@ impl Component {
     }
 }
 
+/// Whether the kinds `MutatingAdmissionPolicy` and `MutatingAdmissionPolicyBinding` are served.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MutatingPolicies {
+    /// As the version does by default: in `v1` from 1.36 on.
+    OfVersion,
+    /// Not at all, as before 1.36.
+    Off,
+}
+
 /// What to start, and where.
 #[derive(Debug, Clone)]
 pub struct Options {
     /// Part of the folder's name; a few plain letters.
     pub name: String,
+    /// The Kubernetes to run, as a minor version like `1.30`; by default the main one. Other versions
+    /// are built when first asked for.
+    pub kubernetes: Option<String>,
     /// Where to keep everything; by default `target/rig/<name>-<pid>-<n>`.
     pub dir: Option<PathBuf>,
     /// Run kube-controller-manager. Without it nothing collects garbage, empties namespaces, makes
@@ -67,9 +79,11 @@ pub struct Options {
     pub scheduler: bool,
     /// Run KWOK, which makes every Node object a Ready node and runs the pods bound to it.
     pub kwok: bool,
+    /// Whether the API server serves the kind `MutatingAdmissionPolicy`.
+    pub mutating_policies: MutatingPolicies,
     /// How often each KWOK node writes its status, as a kubelet does; its Lease is renewed besides.
     pub heartbeat: Duration,
-    /// More flags for the API server; a flag given twice has its last value.
+    /// More flags for the API server, after the rig's own: of a flag with one value the last counts, lists add up.
     pub extra_apiserver_args: Vec<String>,
 }
 
@@ -78,10 +92,12 @@ impl Options {
     pub fn api_only(name: &str) -> Self {
         Self {
             name: name.to_owned(),
+            kubernetes: None,
             dir: None,
             controller_manager: false,
             scheduler: false,
             kwok: false,
+            mutating_policies: MutatingPolicies::OfVersion,
             heartbeat: Duration::from_secs(10),
             extra_apiserver_args: Vec::new(),
         }

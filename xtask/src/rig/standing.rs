@@ -102,6 +102,14 @@ impl Standing {
         Probe::new(&access).ask(component, process.port)
     }
 
+    /// Whether what was started is the API server of these binaries.
+    pub fn is_of(&self, assets: &Assets) -> bool {
+        self.processes
+            .iter()
+            .find(|process| process.name == Component::Apiserver.name())
+            .is_some_and(|process| process.program == assets.path(Component::Apiserver.tool()))
+    }
+
     /// The kubeconfig with every right.
     pub fn kubeconfig(&self) -> PathBuf {
         self.dir.join("admin.kubeconfig")

@@ -1,0 +1,157 @@
+//! The Go modules that pin and build the binaries: the main one, and beside it one for each other Kubernetes.
+
+use std::path::{Path, PathBuf};
+
+use super::{Settings, Tool, Versions, VersionsError};
+
+/// A Go module and what it builds.
+#[derive(Debug, Clone)]
+pub(crate) struct Module {
+    /// Where it is.
+    pub(crate) folder: PathBuf,
+    /// What it pins.
+    pub(crate) versions: Versions,
+    /// Whether it is the main one, which builds every binary.
+    pub(crate) main: bool,
+}
+
+impl Module {
+    /// What it builds, in words.
+    pub(crate) fn what(&self) -> String {
+        let version = self.versions.of(Tool::Apiserver.project());
+        if self.main { "the control plane".to_owned() } else { format!("Kubernetes {version}") }
+    }
+
+    /// How many minutes its build takes where nothing of it is in Go's cache.
+    pub(crate) fn minutes(&self) -> &'static str {
+        if self.main { "5-15" } else { "5-10" }
+    }
+}
+
+/// The modules that the binaries of one control plane come from.
+#[derive(Debug, Clone)]
+pub(crate) struct Modules {
+    main: Module,
+    other: Option<Module>,
+}
+
+impl Modules {
+    /// The main module alone, or with the one of the Kubernetes that the settings ask for.
+    pub(crate) fn read(settings: &Settings) -> Result<Self, VersionsError> {
+        let versions = Versions::read(&settings.module)?;
+        let main = Module { folder: settings.module.clone(), versions, main: true };
+        let asked = settings.kubernetes.as_deref().map(|asked| asked.trim_start_matches('v'));
+        let Some(asked) = asked.filter(|asked| *asked != minor(&main)) else {
+            return Ok(Self { main, other: None });
+        };
+        let folder = others(&settings.module).into_iter().find(|(name, _)| name == asked);
+        let Some((_, folder)) = folder else {
+            return Err(VersionsError::Unknown {
+                asked: asked.to_owned(),
+                known: known(settings)?.join(", "),
+            });
+        };
+        let versions = Versions::read(&folder)?;
+        Ok(Self { main, other: Some(Module { folder, versions, main: false }) })
+    }
+
+    /// The module that a binary comes from.
+    pub(crate) fn of(&self, tool: Tool) -> &Module {
+        let other = self.other.as_ref().filter(|module| module.versions.tools.contains(&tool));
+        other.unwrap_or(&self.main)
+    }
+
+    /// Every module in use, the main one first.
+    pub(crate) fn all(&self) -> impl Iterator<Item = &Module> {
+        std::iter::once(&self.main).chain(&self.other)
+    }
+
+    /// The version of Kubernetes that the API server has.
+    pub(crate) fn kubernetes(&self) -> &str {
+        self.of(Tool::Apiserver).versions.of(Tool::Apiserver.project())
+    }
+
+    /// The oldest Go that builds all of them.
+    pub(crate) fn go(&self) -> &str {
+        // The same for every module: the one that a person needs installed.
+        &self.main.versions.go
+    }
+}
+
+/// The minor versions of Kubernetes that there are modules for, like `1.30`; the main one first.
+pub fn known(settings: &Settings) -> Result<Vec<String>, VersionsError> {
+    let versions = Versions::read(&settings.module)?;
+    let main = Module { folder: settings.module.clone(), versions, main: true };
+    let others = others(&settings.module).into_iter().map(|(name, _)| name);
+    Ok(std::iter::once(minor(&main)).chain(others).collect())
+}
+
+/// The modules beside the main one: each in a folder that is named for its minor version, like `v1.30`.
+fn others(main: &Path) -> Vec<(String, PathBuf)> {
+    let Ok(entries) = std::fs::read_dir(main) else { return Vec::new() };
+    let module = |folder: PathBuf| {
+        let minor = folder.file_name()?.to_str()?.strip_prefix('v')?.to_owned();
+        folder.join("go.mod").is_file().then_some((minor, folder))
+    };
+    let mut found: Vec<_> = entries.flatten().filter_map(|entry| module(entry.path())).collect();
+    // As numbers: 1.9 is older than 1.30.
+    found.sort_by_key(|(minor, _)| {
+        minor.split('.').map(|part| part.parse().unwrap_or(u32::MAX)).collect::<Vec<u32>>()
+    });
+    found
+}
+
+fn minor(module: &Module) -> String {
+    let version = module.versions.of(Tool::Apiserver.project()).trim_start_matches('v');
+    version.splitn(3, '.').take(2).collect::<Vec<_>>().join(".")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn asking(kubernetes: Option<&str>) -> Settings {
+        Settings { kubernetes: kubernetes.map(str::to_owned), ..Settings::from_environment() }
+    }
+
+    #[test]
+    fn each_folder_is_named_for_the_kubernetes_that_it_pins() {
+        let known = known(&asking(None)).unwrap();
+        assert!(known.len() >= 3, "{known:?}");
+        for name in known {
+            let modules = Modules::read(&asking(Some(&name))).unwrap();
+            assert!(modules.kubernetes().starts_with(&format!("v{name}.")), "{name}: {modules:?}");
+            assert!(modules.all().all(|module| module.versions.go == modules.go()), "{name}: {modules:?}");
+        }
+    }
+
+    #[test]
+    fn staging_libraries_are_those_of_their_kubernetes() {
+        for name in known(&asking(None)).unwrap() {
+            let modules = Modules::read(&asking(Some(&name))).unwrap();
+            let module = modules.of(Tool::Apiserver);
+            let text = std::fs::read_to_string(module.folder.join("go.mod")).unwrap();
+            let wanted = modules.kubernetes().replacen("v1.", "v0.", 1);
+            let replaced: Vec<&str> = text.lines().filter(|line| line.contains("=>")).collect();
+            assert!(
+                replaced.len() > 20 && replaced.iter().all(|line| line.ends_with(&wanted)),
+                "{replaced:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn what_another_module_does_not_build_is_the_main_ones() {
+        let modules = Modules::read(&asking(Some("v1.30"))).unwrap();
+        assert!(!modules.of(Tool::Apiserver).main && modules.of(Tool::Etcd).main);
+        assert_eq!(modules.all().count(), 2);
+        let main = Modules::read(&asking(None)).unwrap();
+        assert!(main.of(Tool::Apiserver).main && main.all().count() == 1);
+    }
+
+    #[test]
+    fn an_unknown_version_is_answered_with_those_that_there_are() {
+        let error = Modules::read(&asking(Some("1.29"))).unwrap_err().to_string();
+        assert!(error.contains("\"1.29\"") && error.contains("1.30"), "{error}");
+    }
+}
