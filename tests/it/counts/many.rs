@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use kube::api::{Patch, PatchParams};
 use serde_json::json;
 use xtask::rig::Options;
 
@@ -61,8 +62,8 @@ async fn a_node_that_moves_concerns_only_the_computes_of_its_pools() {
     let beat = json!({"status": {"conditions": [{"type": "Ready", "status": "True", "reason": "Seed", "message": "",
         "lastHeartbeatTime": "2030-01-01T00:00:00Z"}]}});
     for index in 0..20 {
-        let patch = kube::api::Patch::Merge(&beat);
-        nodes(&client).patch_status(&format!("seed-{index}"), &Default::default(), &patch).await.unwrap();
+        let patch = Patch::Merge(&beat);
+        nodes(&client).patch_status(&format!("seed-{index}"), &PatchParams::default(), &patch).await.unwrap();
     }
     tokio::time::sleep(Duration::from_secs(2)).await;
     assert_eq!(seed::passes_so_far(&poros), before, "heartbeats are no reason for a pass");

@@ -82,7 +82,7 @@ async fn an_etcd_that_is_restored_from_a_backup_is_followed_back() {
     until("the deleted Compute to be held by its finalizer no longer", Duration::from_secs(60), || async {
         let _ = delete(&raw_computes(&client), "restore-deleted").await;
         let there = computes(&client).get_opt("restore-deleted").await.map_err(|error| error.to_string())?;
-        if there.is_none() { Ok(()) } else { Err(wait::info(&there.unwrap()).to_owned()) }
+        there.map_or(Ok(()), |there| Err(wait::info(&there).to_owned()))
     })
     .await;
     assert!(placements(&client).get_opt("restore-deleted").await.unwrap().is_none());

@@ -8,7 +8,7 @@ use std::time::Duration;
 use futures::StreamExt as _;
 use jiff::Timestamp;
 use kube::Client;
-use kube::api::{Api, DynamicObject, PostParams};
+use kube::api::{Api, DynamicObject, ListParams, PostParams};
 use poros::api::names::MANAGER_BUILDER;
 use poros::api::status::ComputeStatus;
 use poros::cluster::resources;
@@ -106,7 +106,7 @@ pub async fn computes(client: &Client, prefix: &str, indices: std::ops::Range<us
 /// A world with the nodes as they are, and the shared policies as they should be.
 async fn known(client: &Client) -> World {
     let mut world = World::new();
-    for node in resources::nodes(client).list(&Default::default()).await.unwrap() {
+    for node in resources::nodes(client).list(&ListParams::default()).await.unwrap() {
         let name = node.metadata.name.clone().unwrap();
         world.apply(Change::Node(name, Some(Box::new(project::node(node)))));
     }

@@ -27,15 +27,11 @@ pub async fn of_ten_thousand_computes() {
     let empty = started(&cluster, 0, 0).await;
     seed::nodes(&client, 0..1000, POOLS).await;
     let (mut known, mut before) = (0, started(&cluster, 0, 1000).await);
-    let per_node = |more: u64, fewer: u64, nodes: u64| more.saturating_sub(fewer) as f64 / nodes as f64;
-    println!("    per node: {:.2} KiB", per_node(before, empty, 1000));
+    println!("    per node: {:.2} KiB", each(before, empty, 1000));
     for count in [1000, 5000, 10_000] {
         seed::computes(&client, "scale", known..count, POOLS).await;
         let now = started(&cluster, count, 1000).await;
-        println!(
-            "    per Compute since the last line: {:.2} KiB",
-            per_node(now, before, (count - known) as u64)
-        );
+        println!("    per Compute since the last line: {:.2} KiB", each(now, before, count - known));
         (known, before) = (count, now);
     }
     node_to_status(&cluster, &client).await;
@@ -44,7 +40,7 @@ pub async fn of_ten_thousand_computes() {
         let now = started(&cluster, known, to).await;
         println!(
             "    per node since the last line: {:.2} KiB (the statuses of their Computes grow by nothing)",
-            per_node(now, before, (to - from) as u64)
+            each(now, before, to - from)
         );
         before = now;
     }
@@ -93,4 +89,10 @@ async fn node_to_status(cluster: &Cluster, client: &Client) {
         tokio::time::sleep(Duration::from_millis(300)).await;
     }
     tell("a node leaves or joins a pool of 100 Computes, to the status of one of them", times);
+}
+
+/// The difference in KiB that each of so many objects makes.
+fn each(more: u64, fewer: u64, objects: usize) -> f64 {
+    let objects = u32::try_from(objects).unwrap();
+    f64::from(u32::try_from(more.saturating_sub(fewer)).unwrap()) / f64::from(objects)
 }
