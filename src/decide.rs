@@ -5,6 +5,7 @@
 
 pub mod applied;
 pub mod desired;
+pub mod difference;
 pub mod fault;
 pub mod hash;
 pub mod manifest;

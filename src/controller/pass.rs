@@ -41,7 +41,7 @@ pub async fn pass(context: &Context, name: &str) -> Next {
     let compute = held.map_or(compute, Arc::new);
     let progress = !changes.is_empty();
     context.learn_own(changes);
-    context.memories().note_applied(name, &applied, Instant::now());
+    context.memories().note_applied(name, plan.rival(), &applied, Instant::now());
     if conflict && observed.recall.trouble_for < RACE {
         // What was decided is void: the next pass sees what changed.
         return Next { conflict, progress, ..Next::default() };

@@ -9,11 +9,13 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 
 use crate::api::compute::ComputeSpec;
 use crate::api::names::{
-    ANNOTATION_CONTENT_HASH, ANNOTATION_HASH_VERSION, ANNOTATION_OWNER_UID, LABEL_MANAGED_BY, MANAGED_BY,
+    ANNOTATION_CONTENT_HASH, ANNOTATION_HASH_VERSION, ANNOTATION_OWNER_UID, GROUP, LABEL_COMPUTE,
+    LABEL_MANAGED_BY, MANAGED_BY,
 };
 use crate::api::placement::PlacementSpec;
 use crate::api::status::{ComputeStatus, NodeCounts, Users};
 use crate::decide::applied::Pace;
+use crate::decide::difference::Writer;
 use crate::decide::hash;
 
 /// How long things may last before they count. All of them are settings of `poros run`.
@@ -130,6 +132,8 @@ pub struct Child {
     pub finalizers: Vec<String>,
     /// `spec`, as it is.
     pub spec: serde_json::Value,
+    /// Who else wrote to it; kept only while it is not as Poros wrote it, for that is when it is asked for.
+    pub writers: Vec<Writer>,
 }
 
 /// Whose a built object is.
@@ -146,15 +150,40 @@ pub enum Standing {
 impl Child {
     /// Whose it is, seen from the Compute incarnation `uid`.
     pub fn standing(&self, uid: &str) -> Standing {
-        // Some tools put their own name into the label, so the owner says as much.
-        let owner = self.annotations.get(ANNOTATION_OWNER_UID);
-        let ours = self.labels.get(LABEL_MANAGED_BY).is_some_and(|by| by == MANAGED_BY)
-            || owner.is_some_and(|uid| self.owners.iter().any(|owner| owner.uid == *uid));
-        match owner {
-            Some(owner) if ours && owner == uid => Standing::Ours,
-            Some(_) if ours => Standing::DeadIncarnation,
-            _ => Standing::Foreign,
+        // Label, annotation and ownerReference say it, and two of them are enough: some tools put their own name into the
+        // label, and who changes one of the others makes an object that is to be mended, not one that is not ours.
+        let labelled = self.labels.get(LABEL_MANAGED_BY).is_some_and(|by| by == MANAGED_BY);
+        let annotated = self.annotations.get(ANNOTATION_OWNER_UID);
+        let owner = self.owners.iter().find(|owner| is_compute(owner)).map(|owner| &owner.uid);
+        match u8::from(labelled) + u8::from(annotated.is_some()) + u8::from(owner.is_some()) {
+            0 | 1 => Standing::Foreign,
+            _ if [annotated, owner].into_iter().flatten().any(|owner| owner == uid) => Standing::Ours,
+            _ => Standing::DeadIncarnation,
         }
+    }
+
+    /// Whether all that Poros writes is as Poros wrote it, by what the object says of itself.
+    pub fn is_untouched(&self) -> bool {
+        let says = |key: &str| self.annotations.contains_key(key);
+        let owner = self.annotations.get(ANNOTATION_OWNER_UID);
+        let mut owners = self.owners.iter().filter(|owner| is_compute(owner));
+        let named = |name: &String| {
+            let owned = owners.next().is_some_and(|reference| {
+                Some(&reference.uid) == owner
+                    && reference.name == *name
+                    && reference.controller == Some(true)
+                    && reference.block_owner_deletion == Some(false)
+            });
+            owned && owners.next().is_none()
+        };
+        self.labels.get(LABEL_MANAGED_BY).is_some_and(|by| by == MANAGED_BY)
+            && says(ANNOTATION_CONTENT_HASH)
+            && self
+                .annotations
+                .get(ANNOTATION_HASH_VERSION)
+                .is_some_and(|version| version == hash::HASH_VERSION)
+            && self.is_as_written()
+            && self.labels.get(LABEL_COMPUTE).is_some_and(named)
     }
 
     /// Whether its spec is what Poros wrote, by the hash that it carries. One made another way is taken at its word.
@@ -168,6 +197,11 @@ impl Child {
     pub fn placement_spec(&self) -> Option<PlacementSpec> {
         serde_json::from_value(self.spec.clone()).ok()
     }
+}
+
+/// Whether this is a reference to a Compute: no one but Poros makes those.
+pub fn is_compute(owner: &OwnerReference) -> bool {
+    owner.kind == "Compute" && owner.api_version.split('/').next() == Some(GROUP)
 }
 
 /// The nodes that a selector matches.
@@ -209,6 +243,8 @@ pub struct Recall {
     pub repairs: u32,
     /// How long ago the last repair was.
     pub repaired_ago: Option<Duration>,
+    /// The first other manager that was seen to undo what Poros built, since the repairs began.
+    pub rival: Option<String>,
     /// The content that failed its proof and was taken back, how often in a row, and how long ago last.
     pub rejected: Option<Rejected>,
     /// How long a shared policy has been absent or altered.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use crate::api::names::FINALIZER;
 use crate::api::status::{CloudKernelResource, ResourceStatus};
 use crate::decide::desired::{Desired, Wanted, is_proven};
+use crate::decide::difference::Drift;
 use crate::decide::fault::{Category, Fault};
 use crate::decide::manifest::{Kind, Manifest};
 use crate::decide::observed::{Child, Compute, Observed, Settings, Standing};
@@ -45,8 +46,8 @@ pub enum Action {
         manifest: Manifest,
         /// What is stored.
         over: Arc<Child>,
-        /// The first field that differs.
-        field: String,
+        /// The first field that differs, and who changed it.
+        drift: Drift,
         /// Whether it stood as wanted before, and somebody changed it.
         repair: bool,
     },
@@ -66,8 +67,8 @@ pub enum Action {
     Await,
     /// It needs a repair, but a rival undid the last ones; later.
     Postpone {
-        /// The first field that differs.
-        field: String,
+        /// What the rival did last.
+        drift: Drift,
     },
     /// It cannot be built.
     Refuse(Fault),
@@ -82,13 +83,21 @@ impl Action {
         }
     }
 
-    /// The field that somebody else changed, if this undoes or would undo it.
+    /// What somebody else did, if this undoes or would undo it.
     pub fn drift(&self, kind: Kind) -> Option<String> {
         match self {
-            Self::Create { repair: true, .. } => Some(format!("{} was removed", kind.kind())),
-            Self::Update { repair: true, field, .. } | Self::Postpone { field } => {
-                Some(format!("{} differs at {field}", kind.kind()))
+            Self::Create { repair: true, .. } => Some(format!("{} {}", kind.kind(), Drift::removed().told)),
+            Self::Update { repair: true, drift, .. } | Self::Postpone { drift } => {
+                Some(format!("{} {}", kind.kind(), drift.told))
             }
+            _ => None,
+        }
+    }
+
+    /// Who did it, if that is known.
+    fn rival(&self) -> Option<&str> {
+        match self {
+            Self::Update { repair: true, drift, .. } | Self::Postpone { drift } => drift.by.as_deref(),
             _ => None,
         }
     }
@@ -103,6 +112,11 @@ impl Plan {
     /// Whether carrying it out writes something.
     pub fn writes(&self) -> bool {
         self.add_finalizer || self.placement.writes() || self.binding.writes()
+    }
+
+    /// The field manager of who changed what this undoes or would undo, if that is known.
+    pub fn rival(&self) -> Option<&str> {
+        self.placement.rival().or(self.binding.rival())
     }
 }
 
@@ -164,7 +178,7 @@ fn one(
 ) -> Action {
     let Some(child) = stored else {
         return if stood && hold_repairs {
-            Action::Postpone { field: "metadata".into() }
+            Action::Postpone { drift: Drift::removed() }
         } else {
             Action::Create { manifest, repair: stood }
         };
@@ -175,8 +189,10 @@ fn one(
         Standing::DeadIncarnation => Action::Replace { uid: child.uid.clone(), manifest: Some(manifest) },
         Standing::Ours => match manifest.difference(child) {
             None => Action::Keep,
-            Some(field) if stood && hold_repairs => Action::Postpone { field },
-            Some(field) => Action::Update { manifest, over: child.clone(), field, repair: stood },
+            Some(difference) => match difference.drift(&child.writers) {
+                drift if stood && hold_repairs => Action::Postpone { drift },
+                drift => Action::Update { manifest, over: child.clone(), drift, repair: stood },
+            },
         },
     }
 }
