@@ -167,7 +167,9 @@ impl Manifest {
         annotations.extend(self.annotations.clone());
         let foreign = || over.iter().flat_map(|child| &child.owners).filter(|owner| !is_compute(owner));
         let mut owners: Vec<Value> = foreign().map(|owner| json!(owner)).collect();
-        owners.push(json!(self.owner_reference(foreign())));
+        // In its old place, if it has one: who compares lists sees no change then.
+        let place = over.and_then(|child| child.owners.iter().position(is_compute)).unwrap_or(owners.len());
+        owners.insert(place.min(owners.len()), json!(self.owner_reference(foreign())));
         let mut object = json!({
             "apiVersion": self.kind.api_version(),
             "kind": self.kind.kind(),

@@ -3,6 +3,7 @@
 //! Not caused here, because nothing outside of Poros can: `Internal` (a panic in a pass).
 
 mod deleting;
+mod drift;
 mod faults;
 mod policies;
 mod pool;
@@ -33,6 +34,7 @@ pub fn trials() -> Vec<Trial> {
         faults::trials(),
         revisions::trials(),
         repair::trials(),
+        drift::trials(),
         users::trials(),
         deleting::trials(),
         rights::trials(),

@@ -6,6 +6,7 @@ use kube::Client;
 use kube::api::{Api, DynamicObject};
 use serde_json::{Value, json};
 
+use super::drift::{RIVAL, meddle};
 use super::{clear, edit, poolless, revision, seq, shared};
 use crate::harness::objects::{bindings, delete, patch, placements};
 use crate::harness::until;
@@ -118,13 +119,15 @@ async fn a_rival_gets_few_repairs_and_is_outlived() {
     while start.elapsed() < lasting {
         if api.get(&binding).await.unwrap().data["spec"] == wanted {
             repairs += 1;
-            patch(&api, &binding, &rival).await;
+            meddle(&api, &binding, &rival).await;
         }
         let compute = crate::harness::objects::computes(&client).get(name).await.unwrap();
         if wait::words(&compute) == "error/building Contended" {
             told = true;
             assert_eq!(condition(&compute, "Contended"), "True");
             assert!(info(&compute).contains(&format!("poros-{name}")), "{}", info(&compute));
+            let named = format!("another writer ({RIVAL}) undid");
+            assert!(info(&compute).starts_with(&named), "{}", info(&compute));
             let first = *stable.get_or_insert(seq(&compute));
             assert_eq!(seq(&compute), first, "the error stands still while the rival is at work");
         } else {
