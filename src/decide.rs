@@ -6,6 +6,7 @@
 pub mod applied;
 pub mod desired;
 pub mod difference;
+pub mod events;
 pub mod fault;
 pub mod hash;
 pub mod manifest;

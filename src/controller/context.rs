@@ -4,6 +4,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use kube::Client;
 
+use crate::controller::events::Events;
 use crate::controller::memory::Memories;
 use crate::decide::observed::Settings;
 use crate::telemetry::Metrics;
@@ -16,6 +17,10 @@ pub struct Options {
     pub namespace: String,
     /// Whether to install and repair the shared policies.
     pub manage_policies: bool,
+    /// Whether events are written.
+    pub events: bool,
+    /// What tells this process from others: `reportingInstance` of its events.
+    pub instance: String,
     /// How long things may last.
     pub settings: Settings,
 }
@@ -28,6 +33,8 @@ pub struct Context {
     pub options: Options,
     /// Counters.
     pub metrics: Metrics,
+    /// Events that are to be written.
+    pub events: Events,
     world: Mutex<World>,
     memories: Mutex<Memories>,
 }
@@ -36,7 +43,8 @@ impl Context {
     /// Nothing seen, nothing remembered.
     pub fn new(client: Client, options: Options, metrics: Metrics) -> Self {
         let memories = Mutex::new(Memories::new(options.settings.clone()));
-        Self { client, options, metrics, world: Mutex::new(World::new()), memories }
+        let events = Events::new(options.events, metrics.clone());
+        Self { client, options, metrics, events, world: Mutex::new(World::new()), memories }
     }
 
     /// The world, for a moment: never held over a call.

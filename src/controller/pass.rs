@@ -41,6 +41,9 @@ pub async fn pass(context: &Context, name: &str) -> Next {
     let compute = held.map_or(compute, Arc::new);
     let progress = !changes.is_empty();
     context.learn_own(changes);
+    for kind in plan.repaired(&applied) {
+        context.metrics.repaired(kind.kind());
+    }
     context.memories().note_applied(name, plan.rival(), &applied, Instant::now());
     if conflict && observed.recall.trouble_for < RACE {
         // What was decided is void: the next pass sees what changed.
@@ -118,6 +121,7 @@ async fn report(context: &Context, facts: &Facts<'_>, verdict: &Verdict, next: &
                 if new.transition_seq != compute.status.transition_seq {
                     told(name, &new, verdict);
                 }
+                context.events.tell(compute, &new);
                 context.memories().note_status(name, Instant::now());
                 context.learn_own(vec![Change::Compute(name.clone(), Some(Box::new(written.clone())))]);
                 stored = Some(written);

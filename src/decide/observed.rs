@@ -39,6 +39,8 @@ pub struct Settings {
     pub repair_interval: Duration,
     /// Counters in a status are written at most this often.
     pub counter_interval: Duration,
+    /// A watch may fail this long before Poros says that it is not ready.
+    pub watch_grace: Duration,
 }
 
 impl Default for Settings {
@@ -53,6 +55,7 @@ impl Default for Settings {
             contended_quiet: Duration::from_secs(60),
             repair_interval: Duration::from_secs(10),
             counter_interval: Duration::from_secs(10),
+            watch_grace: Duration::from_secs(60),
         }
     }
 }

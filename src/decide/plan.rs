@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::api::names::FINALIZER;
 use crate::api::status::{CloudKernelResource, ResourceStatus};
+use crate::decide::applied::{Applied, State};
 use crate::decide::desired::{Desired, Wanted, is_proven};
 use crate::decide::difference::Drift;
 use crate::decide::fault::{Category, Fault};
@@ -112,6 +113,20 @@ impl Plan {
     /// Whether carrying it out writes something.
     pub fn writes(&self) -> bool {
         self.add_finalizer || self.placement.writes() || self.binding.writes()
+    }
+
+    /// Of which objects this repaired what somebody else did, by what stands after it was carried out.
+    pub fn repaired(&self, applied: &Applied) -> impl Iterator<Item = Kind> {
+        let pairs = [
+            (Kind::Placement, &self.placement, &applied.placement),
+            (Kind::Binding, &self.binding, &applied.binding),
+        ];
+        let repairs = |action: &Action| {
+            matches!(action, Action::Create { repair: true, .. } | Action::Update { repair: true, .. })
+        };
+        let done =
+            pairs.map(|(kind, action, state)| (*state == State::InPlace && repairs(action)).then_some(kind));
+        done.into_iter().flatten()
     }
 
     /// The field manager of who changed what this undoes or would undo, if that is known.
