@@ -11,6 +11,7 @@ mod repair;
 mod revisions;
 mod rights;
 mod stored;
+mod told;
 mod users;
 
 use std::sync::Once;
@@ -40,6 +41,7 @@ pub fn trials() -> Vec<Trial> {
         rights::trials(),
         policies::trials(),
         stored::trials(),
+        told::trials(),
     ]
     .into_iter()
     .flatten()

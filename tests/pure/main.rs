@@ -6,4 +6,5 @@ mod metrics;
 mod model;
 mod plans;
 mod sim;
+mod start;
 mod truth;
