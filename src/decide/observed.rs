@@ -167,26 +167,16 @@ impl Child {
 
     /// Whether all that Poros writes is as Poros wrote it, by what the object says of itself.
     pub fn is_untouched(&self) -> bool {
-        let says = |key: &str| self.annotations.contains_key(key);
-        let owner = self.annotations.get(ANNOTATION_OWNER_UID);
-        let mut owners = self.owners.iter().filter(|owner| is_compute(owner));
-        let named = |name: &String| {
-            let owned = owners.next().is_some_and(|reference| {
-                Some(&reference.uid) == owner
-                    && reference.name == *name
-                    && reference.controller == Some(true)
-                    && reference.block_owner_deletion == Some(false)
-            });
-            owned && owners.next().is_none()
-        };
-        self.labels.get(LABEL_MANAGED_BY).is_some_and(|by| by == MANAGED_BY)
-            && says(ANNOTATION_CONTENT_HASH)
-            && self
-                .annotations
-                .get(ANNOTATION_HASH_VERSION)
-                .is_some_and(|version| version == hash::HASH_VERSION)
+        let label = |key: &str| self.labels.get(key).map(String::as_str);
+        let annotation = |key: &str| self.annotations.get(key).map(String::as_str);
+        let mut references = self.owners.iter().filter(|owner| is_compute(owner));
+        let (Some(owner), None) = (references.next(), references.next()) else { return false };
+        label(LABEL_MANAGED_BY) == Some(MANAGED_BY)
+            && label(LABEL_COMPUTE) == Some(&owner.name)
+            && annotation(ANNOTATION_OWNER_UID) == Some(&owner.uid)
+            && annotation(ANNOTATION_HASH_VERSION) == Some(hash::HASH_VERSION)
+            && (owner.controller, owner.block_owner_deletion) == (Some(true), Some(false))
             && self.is_as_written()
-            && self.labels.get(LABEL_COMPUTE).is_some_and(named)
     }
 
     /// Whether its spec is what Poros wrote, by the hash that it carries. One made another way is taken at its word.

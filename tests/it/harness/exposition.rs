@@ -10,16 +10,21 @@ pub struct Sample {
     pub value: f64,
 }
 
-/// All samples, in order.
+/// A scrape.
 #[derive(Debug)]
-pub struct Exposition(pub Vec<Sample>);
+pub struct Exposition {
+    /// All samples, in order.
+    pub samples: Vec<Sample>,
+    /// Name, type and help of each family, in order.
+    pub families: Vec<(String, String, String)>,
+}
 
 impl Exposition {
     /// Reads a scrape; panics with the line that breaks a rule.
     pub fn read(text: &str) -> Self {
         let body = text.strip_suffix("# EOF\n").unwrap_or_else(|| panic!("it does not end with its mark"));
         let mut samples: Vec<Sample> = Vec::new();
-        let (mut families, mut seen) = (BTreeSet::new(), BTreeSet::new());
+        let (mut names, mut seen, mut families) = (BTreeSet::new(), BTreeSet::new(), Vec::new());
         let mut family = Family::default();
         for line in body.lines() {
             if let Some(rest) = line.strip_prefix("# ") {
@@ -27,7 +32,7 @@ impl Exposition {
                 let (word, name) = (words.next().unwrap(), words.next().unwrap_or_default());
                 let rest = words.next().unwrap_or_default();
                 if name != family.name {
-                    assert!(families.insert(name.to_owned()), "{name} comes twice: {line}");
+                    assert!(names.insert(name.to_owned()), "{name} comes twice: {line}");
                     family = Family { name: name.to_owned(), ..Family::default() };
                 }
                 assert!(!family.sampled, "it comes after a sample: {line}");
@@ -40,27 +45,32 @@ impl Exposition {
                 assert!(before.is_empty() && !rest.is_empty(), "empty, or said twice: {line}");
                 continue;
             }
-            family.sampled = true;
             assert!(!family.help.is_empty() && !family.kind.is_empty(), "no HELP or TYPE before: {line}");
+            if !std::mem::replace(&mut family.sampled, true) {
+                families.push((family.name.clone(), family.kind.clone(), family.help.clone()));
+            }
             let sample = sample(line);
             family.takes(&sample, line);
             let key = format!("{} {:?}", sample.name, sample.labels);
             assert!(seen.insert(key), "the same series twice: {line}");
             samples.push(sample);
         }
-        Self(samples)
+        Self { samples, families }
     }
 
     /// The value of the series with exactly these labels.
     pub fn value(&self, name: &str, labels: &[(&str, &str)]) -> Option<f64> {
         let labels = labels.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
-        self.0.iter().find(|sample| sample.name == name && sample.labels == labels).map(|sample| sample.value)
+        self.samples
+            .iter()
+            .find(|sample| sample.name == name && sample.labels == labels)
+            .map(|sample| sample.value)
     }
 
     /// The series about a Compute.
     pub fn of(&self, compute: &str) -> Vec<&Sample> {
         let about = |sample: &&Sample| sample.labels.get("compute").is_some_and(|name| name == compute);
-        self.0.iter().filter(about).collect()
+        self.samples.iter().filter(about).collect()
     }
 
     /// The one value of `label` for which the series of this name about a Compute is 1; panics unless exactly one is.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use futures::future::join_all;
 use kube::Client;
-use kube::api::{Api, DynamicObject, Patch, PatchParams};
+use kube::api::{Api, DynamicObject, Patch, PatchParams, PostParams};
 use poros::decide::manifest::Kind;
 use serde_json::{Value, json};
 
@@ -282,7 +282,7 @@ async fn a_child_of_a_dead_incarnation_is_rebuilt() {
     }
     clear(&client, name).await;
     for (kind, object) in &restored {
-        children(&client, *kind).create(&Default::default(), object).await.unwrap();
+        children(&client, *kind).create(&PostParams::default(), object).await.unwrap();
     }
     let second = poolless(&client, name).await;
     assert_ne!(first.metadata.uid, second.metadata.uid);

@@ -115,6 +115,15 @@ async fn states_are_metrics_and_go_with_their_compute(poros: &Poros, client: &Cl
     apply(client, &with(compute(ill), "/spec/dataplane", json!("elsewhere"))).await;
     wait::says(client, ill, "error/error UnknownDataplane").await;
     let read = scrape(poros);
+    let documented = include_str!("../../../docs/metrics.md");
+    for (family, kind, help) in &read.families {
+        let row =
+            documented.lines().find(|row| row.starts_with(&format!("| `{family}")) && row.contains(kind));
+        assert!(
+            row.is_some_and(|row| row.contains(help.trim_end_matches('.'))),
+            "{family} is not in docs/metrics.md"
+        );
+    }
     assert_eq!(read.one_hot("poros_compute_status", well, "status"), "active");
     assert_eq!(read.one_hot("poros_compute_stage", well, "stage"), "built");
     assert_eq!(read.one_hot("poros_compute_status", ill, "status"), "error");
