@@ -12,7 +12,8 @@
 //! | `active`, but the proof cannot be made | Warning | `ProofBlocked` | `Prove` |
 //!
 //! Nothing else is told: no step of the straight way from a new Compute, or an edit, to `active`; no step of a deletion that
-//! nothing holds; no counter. A drift is told when it begins, not each time that it is undone.
+//! nothing holds; no counter. A drift is told when it begins, not each time that it is undone; while a Compute is pending,
+//! what is not in place is no drift.
 
 use jiff::Timestamp;
 
@@ -51,6 +52,7 @@ pub fn events(before: &ComputeStatus, after: &ComputeStatus) -> Vec<Event> {
     let mut events: Vec<Event> = transition(before, after).into_iter().collect();
     for (type_, action) in [("Drifted", "Repair"), ("Contended", "Repair")] {
         let begun = after.condition(type_).filter(|_| before.condition(type_).is_none());
+        let begun = begun.filter(|_| after.aggregate_status != AggregateStatus::Pending);
         if let Some(condition) = begun.filter(|_| !events.iter().any(|event| event.reason == type_)) {
             let reason = if type_ == "Drifted" { "Drifted" } else { "Contended" };
             let time = condition.last_transition_time.0;
