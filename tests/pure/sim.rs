@@ -213,6 +213,7 @@ impl Sim {
                 self.write()?;
                 self.written.push(((*compute).clone(), new.clone()));
                 if let (Some(said), Some(child)) = (&new.placement, &self.placement)
+                    && child.uid != "foreign" // its number is not one that Poros gave
                     && child.spec["revision"] == said.revision
                 {
                     self.contents.push((
