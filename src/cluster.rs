@@ -3,6 +3,7 @@
 pub mod apply;
 pub mod call;
 pub mod client;
+pub mod events;
 pub mod install;
 pub mod probe;
 pub mod resources;

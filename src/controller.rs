@@ -1,7 +1,9 @@
 //! The drivers: watches feed the world, the world feeds the queue, workers make passes. No rule lives here.
 
 pub mod context;
+pub mod events;
 pub mod guard;
+pub mod health;
 pub mod memory;
 pub mod pass;
 pub mod queue;
@@ -19,10 +21,12 @@ use tracing::{error, info, warn};
 use crate::cluster::install;
 use crate::cluster::watch::{News, Watched};
 use crate::controller::context::{Context, Options};
+use crate::controller::health::Health;
 use crate::controller::memory::Next;
 use crate::controller::pass::pass;
 use crate::controller::queue::Queue;
 use crate::decide::manifest::Kind;
+use crate::decide::observed::Compute;
 use crate::decide::policies::{self, SharedKind};
 use crate::telemetry::Metrics;
 use crate::world::{Change, Written};
@@ -33,11 +37,14 @@ const WORKERS: usize = 16;
 const PASS_TIMEOUT: Duration = Duration::from_secs(60);
 /// How long passes under way are awaited when Poros stops.
 const DRAIN: Duration = Duration::from_secs(8);
+/// How long events are awaited after them.
+const DRAIN_EVENTS: Duration = Duration::from_secs(1);
 
 /// A running controller.
 pub struct Controller {
     context: Arc<Context>,
     queue: Queue,
+    health: Health,
     unsynced: watch::Sender<BTreeSet<Watched>>,
     policies_changed: Notify,
 }
@@ -47,6 +54,7 @@ impl Controller {
     pub fn new(client: Client, options: Options, metrics: Metrics) -> Arc<Self> {
         let watched = watched(&options);
         Arc::new(Self {
+            health: Health::new(options.settings.watch_grace),
             context: Arc::new(Context::new(client, options, metrics)),
             queue: Queue::new(),
             unsynced: watch::Sender::new(watched.collect()),
@@ -54,9 +62,22 @@ impl Controller {
         })
     }
 
-    /// What is still to be listed before passes are made; ready when nothing is.
-    pub fn unsynced(&self) -> Vec<&'static str> {
-        self.unsynced.borrow().iter().map(|what| what.plural()).collect()
+    /// Why no passes are made, or why they are made without knowing what is: ready when nothing is said.
+    pub fn unready(&self) -> Vec<String> {
+        let unsynced = self.unsynced.borrow().clone();
+        let failing = self.health.overdue(Instant::now()).into_iter();
+        let overdue = failing.filter(|(what, _)| !unsynced.contains(what));
+        let overdue = overdue.map(|(what, why)| format!("the watch of {} fails: {why}", what.plural()));
+        let unlisted = unsynced.iter().map(|what| match self.health.why(*what) {
+            Some(why) => format!("{} are not listed yet: {why}", what.plural()),
+            None => format!("{} are not listed yet", what.plural()),
+        });
+        unlisted.chain(overdue).collect()
+    }
+
+    /// All Computes as they are known now.
+    pub fn computes(&self) -> Vec<Arc<Compute>> {
+        self.context.world().computes()
     }
 
     /// Runs until `stop` says so; passes under way are finished.
@@ -71,6 +92,11 @@ impl Controller {
                 crate::cluster::watch::run(controller.context.client.clone(), what, held, tell).await;
             });
         }
+        let teller = self.clone();
+        tasks.spawn(async move {
+            let context = &teller.context;
+            context.events.run(&context.client, &context.options.instance).await;
+        });
         if self.context.options.manage_policies {
             let controller = self.clone();
             tasks.spawn(async move { controller.keep_policies().await });
@@ -93,6 +119,12 @@ impl Controller {
                 "passes did not end in time; their work is taken up at the next start"
             );
         }
+        let told = async {
+            while self.context.events.waiting() > 0 {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        let _ = tokio::time::timeout(DRAIN_EVENTS, told).await;
         tasks.shutdown().await;
     }
 
@@ -129,20 +161,22 @@ impl Controller {
         match news {
             News::Listing => self.list_begins(what),
             News::Change(change) => {
+                self.health.heard(what);
                 let backlog = self.unsynced.borrow().contains(&what);
                 self.learn(change, backlog);
             }
             News::Synced => {
+                self.health.heard(what);
                 self.unsynced.send_if_modified(|unsynced| unsynced.remove(&what));
                 self.context.metrics.watch_synced(what.plural());
             }
-            News::Failing(why) => {
+            News::Failing { why, code } => {
                 self.context.metrics.watch_failed(what.plural());
                 let hint = match what {
-                    Watched::Computes | Watched::Placements if why.contains("404") => {
+                    Watched::Computes | Watched::Placements if code == Some(404) => {
                         "; are the CRDs installed? (poros crd | kubectl apply -f -)"
                     }
-                    Watched::Policies(_) if why.contains("404") => {
+                    Watched::Policies(_) if code == Some(404) => {
                         "; Poros needs admissionregistration.k8s.io/v1 with MutatingAdmissionPolicy: Kubernetes 1.36 or newer"
                     }
                     _ if why.contains(" cannot ") => {
@@ -151,6 +185,7 @@ impl Controller {
                     _ => "",
                 };
                 warn!("the watch of {} failed, trying again: {why}{hint}", what.plural());
+                self.health.failed(what, format!("{why}{hint}"), Instant::now());
             }
         }
     }

@@ -5,6 +5,8 @@
 
 pub mod applied;
 pub mod desired;
+pub mod difference;
+pub mod events;
 pub mod fault;
 pub mod hash;
 pub mod manifest;

@@ -4,15 +4,20 @@ use std::io::IsTerminal;
 use std::sync::Arc;
 use std::time::Duration;
 
+use prometheus_client::collector::Collector;
 use prometheus_client::encoding::EncodeLabelSet;
-use prometheus_client::encoding::text::encode;
+use prometheus_client::encoding::text::{encode_eof, encode_registry};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
+use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::Registry;
 use thiserror::Error;
 use tracing_subscriber::EnvFilter;
+
+/// What the names of all metrics begin with.
+const PREFIX: &str = "poros";
 
 /// How logs are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,6 +60,11 @@ struct Of {
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct By {
+    kind: &'static str,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 struct Ended {
     result: &'static str,
 }
@@ -71,6 +81,8 @@ pub struct Metrics {
     probes: Family<Ended, Counter>,
     failures: Family<Of, Counter>,
     synced: Family<Of, Gauge>,
+    repairs: Family<By, Counter>,
+    events: Family<Ended, Counter>,
 }
 
 impl Default for Metrics {
@@ -82,7 +94,7 @@ impl Default for Metrics {
 impl Metrics {
     /// All metrics, at zero.
     pub fn new() -> Self {
-        let mut registry = Registry::with_prefix("poros");
+        let mut registry = Registry::with_prefix(PREFIX);
         let passes = Family::default();
         registry.register(
             "passes",
@@ -103,6 +115,16 @@ impl Metrics {
         registry.register("watch_failures", "Failures of watches, by resource", failures.clone());
         let synced = Family::default();
         registry.register("watch_synced", "Whether a watch has listed its resource", synced.clone());
+        let repairs = Family::default();
+        registry.register(
+            "drift_repairs",
+            "Built objects that were put back as they should be, by kind",
+            repairs.clone(),
+        );
+        let events: Family<Ended, Counter> = Family::default();
+        registry.register("events", "Events for people, by what became of them", events.clone());
+        let build = Info::new([("version", env!("CARGO_PKG_VERSION"))]);
+        registry.register("build", "The version of Poros", build);
         Self {
             registry: Arc::new(registry),
             passes,
@@ -113,6 +135,8 @@ impl Metrics {
             probes,
             failures,
             synced,
+            repairs,
+            events,
         }
     }
 
@@ -153,11 +177,26 @@ impl Metrics {
         self.synced.get_or_create(&Of { resource }).set(1);
     }
 
-    /// All of them in the OpenMetrics text format.
-    pub fn render(&self) -> String {
+    /// A built object that somebody changed was put back.
+    pub fn repaired(&self, kind: &'static str) {
+        self.repairs.get_or_create(&By { kind }).inc();
+    }
+
+    /// An event was written, or was not.
+    pub fn event(&self, result: &'static str) {
+        self.events.get_or_create(&Ended { result }).inc();
+    }
+
+    /// All of them, and what is collected now, in the OpenMetrics text format.
+    pub fn render(&self, collected: Box<dyn Collector>) -> String {
+        let mut now = Registry::with_prefix(PREFIX);
+        now.register_collector(collected);
         let mut text = String::new();
-        // Writing to a String does not fail; were it to, the scrape is short.
-        let _ = encode(&mut text, &self.registry);
+        // Writing to a String does not fail; were it to, the scrape is short, and has no mark at its end.
+        let whole = encode_registry(&mut text, &self.registry)
+            .and_then(|()| encode_registry(&mut text, &now))
+            .and_then(|()| encode_eof(&mut text));
+        debug_assert!(whole.is_ok());
         text
     }
 }

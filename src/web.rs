@@ -1,5 +1,8 @@
 //! Health and metrics over HTTP.
 
+pub mod states;
+
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -9,7 +12,9 @@ use axum::routing::get;
 use thiserror::Error;
 use tokio::net::TcpListener;
 
+use crate::decide::observed::Compute;
 use crate::telemetry::Metrics;
+use crate::web::states::{Group, States};
 
 /// Why there is no health endpoint.
 #[derive(Debug, Error)]
@@ -28,10 +33,21 @@ pub enum ServeError {
 /// Says what is not ready yet; empty when all is.
 pub type Unready = Arc<dyn Fn() -> Vec<String> + Send + Sync>;
 
+/// What is served about the Computes.
+#[derive(Clone)]
+pub struct Scrape {
+    /// Counters.
+    pub metrics: Metrics,
+    /// All Computes as they are known now.
+    pub computes: Arc<dyn Fn() -> Vec<Arc<Compute>> + Send + Sync>,
+    /// What is told of them.
+    pub groups: BTreeSet<Group>,
+}
+
 /// Listens; gives back the address, of which a port 0 was replaced by a free one, and what serves on it.
 pub async fn serve(
     address: SocketAddr,
-    metrics: Metrics,
+    scrape: Scrape,
     unready: Unready,
 ) -> Result<(SocketAddr, impl Future<Output = std::io::Result<()>>), ServeError> {
     let listener =
@@ -40,7 +56,7 @@ pub async fn serve(
     let app = Router::new()
         .route("/healthz", get(|| async { "ok\n" }))
         .route("/readyz", get(move || async move { ready(&unready()) }))
-        .route("/metrics", get(move || async move { rendered(&metrics) }));
+        .route("/metrics", get(move || rendered(scrape.clone())));
     Ok((local, axum::serve(listener, app).into_future()))
 }
 
@@ -51,7 +67,13 @@ fn ready(missing: &[String]) -> (StatusCode, String) {
     (StatusCode::SERVICE_UNAVAILABLE, format!("not ready: {}\n", missing.join("; ")))
 }
 
-fn rendered(metrics: &Metrics) -> ([(header::HeaderName, &'static str); 1], String) {
+/// All metrics. Written down apart from the threads that make passes: with 10,000 Computes that takes a while.
+async fn rendered(scrape: Scrape) -> Result<([(header::HeaderName, &'static str); 1], String), StatusCode> {
+    let text = tokio::task::spawn_blocking(move || {
+        let states = States::new((scrape.computes)(), scrape.groups);
+        scrape.metrics.render(Box::new(states))
+    });
+    let text = text.await.map_err(|_| StatusCode::INTERNAL_SERVER_ERROR)?;
     let openmetrics = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-    ([(header::CONTENT_TYPE, openmetrics)], metrics.render())
+    Ok(([(header::CONTENT_TYPE, openmetrics)], text))
 }

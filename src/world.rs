@@ -279,6 +279,11 @@ impl World {
         &self.policies
     }
 
+    /// All Computes.
+    pub fn computes(&self) -> Vec<Arc<Compute>> {
+        self.computes.values().cloned().collect()
+    }
+
     /// The names of the Placements, or of the bindings that bear the name of a Compute's, that are known of.
     pub fn names(&self, kind: Kind) -> Vec<String> {
         self.children(kind).keys().cloned().collect()

@@ -13,7 +13,7 @@ const ROOMS: [(&str, &[&str]); 8] = [
     ("cluster", &["api", "decide", "world"]),
     ("controller", &["api", "decide", "world", "cluster", "telemetry"]),
     ("telemetry", &[]),
-    ("web", &["telemetry"]),
+    ("web", &["api", "decide", "telemetry"]),
     ("bin", &["api", "decide", "cluster", "controller", "telemetry", "web"]),
 ];
 

@@ -43,6 +43,11 @@ pub const MANAGER_BUILDER: &str = "poros-builder";
 /// Field manager of the status.
 pub const MANAGER_STATUS: &str = "poros-status";
 
+/// Who tells events: `reportingController`.
+pub const REPORTING_CONTROLLER: &str = "poros.dataos.io/poros";
+/// Where events about a Compute are: the API server takes those about cluster-scoped objects here alone.
+pub const EVENT_NAMESPACE: &str = "default";
+
 /// Shared policy that places pods; each Compute's binding refers to it.
 pub const POLICY_PLACEMENT: &str = "placement.poros.dataos.io";
 /// Shared policy that removes marks from what a user sent.

@@ -79,6 +79,9 @@ pub enum AggregateStatus {
 }
 
 impl AggregateStatus {
+    /// All of them.
+    pub const ALL: [Self; 5] = [Self::Pending, Self::Active, Self::Error, Self::Deleting, Self::Deleted];
+
     /// As the API writes it.
     pub fn word(self) -> &'static str {
         match self {
@@ -105,6 +108,9 @@ pub enum Stage {
 }
 
 impl Stage {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Building, Self::Built, Self::Error];
+
     /// As the API writes it.
     pub fn word(self) -> &'static str {
         match self {

@@ -15,6 +15,8 @@ use poros::controller::Controller;
 use poros::controller::context::Options;
 use poros::decide::observed::Settings;
 use poros::telemetry::{self, Metrics};
+use poros::web::Scrape;
+use poros::web::states::Group;
 use poros::{api, decide, web};
 
 /// Turns pools of nodes into named things that people can rely on.
@@ -56,6 +58,21 @@ struct Run {
     /// Where /healthz, /readyz and /metrics are served
     #[arg(long, env = "POROS_LISTEN", default_value = "127.0.0.1:8080", value_name = "ADDRESS:PORT")]
     listen: SocketAddr,
+    /// Which metrics to serve about each Compute (status, conditions, counts) and about all of them (totals); none for none
+    #[arg(
+        long,
+        env = "POROS_METRICS",
+        value_name = "GROUP,...",
+        value_delimiter = ',',
+        default_value = "totals,status,conditions,counts"
+    )]
+    metrics: Vec<MetricGroup>,
+    /// Write events: what `kubectl describe compute` shows
+    #[arg(long, env = "POROS_EVENTS", value_name = "true|false", num_args = 0..=1, default_value_t = true, default_missing_value = "true", action = clap::ArgAction::Set)]
+    events: bool,
+    /// What tells this process from others, in its events. Default: the name of the pod or host
+    #[arg(long, env = "POROS_INSTANCE", value_name = "NAME")]
+    instance: Option<String>,
     /// What to log: error, warn, info, debug, trace, or a list such as poros=debug,kube=info
     #[arg(long, env = "POROS_LOG", default_value = "info")]
     log: String,
@@ -73,6 +90,32 @@ struct Run {
 enum Format {
     Text,
     Json,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum MetricGroup {
+    /// How many Computes have which status and fault
+    Totals,
+    /// Status, stage, fault and last transition of each Compute
+    Status,
+    /// Conditions of each Compute
+    Conditions,
+    /// Built objects, nodes and users of each Compute
+    Counts,
+    /// None of these
+    None,
+}
+
+impl MetricGroup {
+    fn group(self) -> Option<Group> {
+        match self {
+            Self::Totals => Some(Group::Totals),
+            Self::Status => Some(Group::Status),
+            Self::Conditions => Some(Group::Conditions),
+            Self::Counts => Some(Group::Counts),
+            Self::None => None,
+        }
+    }
 }
 
 /// How long things may last before they count, in seconds
@@ -104,6 +147,9 @@ struct Patience {
     /// Counters in a status are written at most this often
     #[arg(long, env = "POROS_COUNTER_INTERVAL", default_value = "10", value_name = "SECONDS", value_parser = seconds)]
     counter_interval: Duration,
+    /// A watch may fail this long before /readyz says that Poros is not ready
+    #[arg(long, env = "POROS_WATCH_GRACE", default_value = "60", value_name = "SECONDS", value_parser = seconds)]
+    watch_grace: Duration,
 }
 
 fn seconds(text: &str) -> Result<Duration, String> {
@@ -175,6 +221,7 @@ async fn serve(arguments: Run) -> Result<(), Failure> {
         contended_quiet: patience.contended_quiet,
         repair_interval: patience.repair_interval,
         counter_interval: patience.counter_interval,
+        watch_grace: patience.watch_grace,
     };
     let (stopper, stop) = tokio::sync::watch::channel(false);
     let signals = tokio::spawn(stop_on_signal(stopper)?);
@@ -183,15 +230,19 @@ async fn serve(arguments: Run) -> Result<(), Failure> {
         namespace: arguments.namespace,
         manage_policies: arguments.manage_policies,
         pool_usage: arguments.pool_usage,
+        events: arguments.events,
+        instance: arguments.instance.unwrap_or_else(instance),
         settings,
     };
     let metrics = Metrics::new();
     let controller = Controller::new(client, options, metrics.clone());
-    let asked = controller.clone();
-    let unready: web::Unready = Arc::new(move || {
-        asked.unsynced().into_iter().map(|what| format!("{what} are not listed yet")).collect()
-    });
-    let (address, http) = web::serve(arguments.listen, metrics, unready).await?;
+    let (asked, scraped) = (controller.clone(), controller.clone());
+    let scrape = Scrape {
+        metrics,
+        computes: Arc::new(move || scraped.computes()),
+        groups: arguments.metrics.into_iter().filter_map(MetricGroup::group).collect(),
+    };
+    let (address, http) = web::serve(arguments.listen, scrape, Arc::new(move || asked.unready())).await?;
     tracing::info!(%address, version = env!("CARGO_PKG_VERSION"), "health and metrics are served");
     let http = tokio::spawn(http);
     controller.run(stop).await;
@@ -199,6 +250,13 @@ async fn serve(arguments: Run) -> Result<(), Failure> {
     signals.abort();
     tracing::info!("stopped");
     Ok(())
+}
+
+/// The name of the pod, or else of the host, as far as the environment tells; at most what the API server takes.
+fn instance() -> String {
+    let told = std::env::var("POD_NAME").or_else(|_| std::env::var("HOSTNAME"));
+    let name: String = told.unwrap_or_default().chars().filter(char::is_ascii_graphic).take(128).collect();
+    if name.is_empty() { "poros".into() } else { name }
 }
 
 /// Says stop at the first SIGTERM or Ctrl-C; a second one ends the process at once.

@@ -88,8 +88,8 @@ impl Work<'_> {
             Action::Keep => State::InPlace,
             Action::None => State::Absent,
             Action::Await => State::Pending("is being removed".into()),
-            Action::Postpone { field } => {
-                State::Pending(format!("differs at {field}; the repair waits for its turn"))
+            Action::Postpone { drift } => {
+                State::Pending(format!("{}; the repair waits for its turn", drift.told))
             }
             Action::Refuse(fault) => State::Failed(fault.clone()),
             Action::Create { manifest, repair } => self.create(manifest, *repair).await,

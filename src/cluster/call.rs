@@ -55,13 +55,16 @@ impl CallError {
     }
 }
 
-/// An error with its causes, in one line: no text repeats its source.
+/// An error with its causes, in one line. No text of ours repeats its source; those of libraries do.
 pub fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
     while let Some(error) = source {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
+        let part = error.to_string();
+        if !text.contains(&part) {
+            text.push_str(": ");
+            text.push_str(&part);
+        }
         source = error.source();
     }
     text

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use kube::config::{InferConfigError, KubeConfigOptions, Kubeconfig, KubeconfigError};
+use kube::config::{InClusterError, KubeConfigOptions, Kubeconfig, KubeconfigError};
 use kube::{Client, Config};
 use thiserror::Error;
 
@@ -11,7 +11,16 @@ use thiserror::Error;
 pub enum ConnectError {
     /// Neither a kubeconfig nor a service account was found.
     #[error("no cluster is configured: set KUBECONFIG, or run inside a cluster")]
-    Infer(#[source] Box<InferConfigError>),
+    Absent(#[source] Box<InClusterError>),
+    /// A kubeconfig was found, and cannot be used.
+    #[error("the kubeconfig that {place} cannot be used; mend it, or name another with --kubeconfig")]
+    Broken {
+        /// Where it comes from.
+        place: &'static str,
+        /// Why.
+        #[source]
+        source: Box<KubeconfigError>,
+    },
     /// The named kubeconfig cannot be used.
     #[error("the kubeconfig {path:?} cannot be used")]
     Kubeconfig {
@@ -39,12 +48,32 @@ pub async fn connect(kubeconfig: Option<&std::path::Path>) -> Result<Client, Con
             path: path.display().to_string(),
             source: Box::new(source),
         })?,
-        None => Config::infer().await.map_err(|source| ConnectError::Infer(Box::new(source)))?,
+        None => inferred().await?,
     };
     config.default_retry = false;
     config.connect_timeout = Some(Duration::from_secs(5));
     let url = config.cluster_url.to_string();
     Client::try_from(config).map_err(|source| ConnectError::Client { url, source: Box::new(source) })
+}
+
+/// As kubectl reads it, else the service account of the pod. A kubeconfig that is there and broken is an error: another
+/// cluster than the one that was meant would be worse.
+async fn inferred() -> Result<Config, ConnectError> {
+    let broken = match Config::from_kubeconfig(&KubeConfigOptions::default()).await {
+        Ok(config) => return Ok(config),
+        Err(error) => error,
+    };
+    let named = std::env::var_os("KUBECONFIG").is_some_and(|paths| !paths.is_empty());
+    let absent = match &broken {
+        KubeconfigError::FindPath => true,
+        KubeconfigError::ReadConfig(why, _) => why.kind() == std::io::ErrorKind::NotFound,
+        _ => false,
+    };
+    if absent && !named {
+        return Config::incluster().map_err(|source| ConnectError::Absent(Box::new(source)));
+    }
+    let place = if named { "KUBECONFIG names" } else { "is in its usual place" };
+    Err(ConnectError::Broken { place, source: Box::new(broken) })
 }
 
 async fn from_file(path: &std::path::Path) -> Result<Config, KubeconfigError> {

@@ -14,6 +14,7 @@ use serde::de::DeserializeOwned;
 use tokio::time::Instant;
 
 use crate::api::names::{LABEL_COMPUTE, compute_of_binding};
+use crate::cluster::call::chain;
 use crate::cluster::resources;
 use crate::decide::manifest::Kind;
 use crate::decide::policies::{self, SharedKind};
@@ -95,7 +96,12 @@ pub enum News {
     /// The list is complete: from now on changes are live.
     Synced,
     /// It fails, for this reason; it goes on trying.
-    Failing(String),
+    Failing {
+        /// Why.
+        why: String,
+        /// The HTTP status, if the API server answered.
+        code: Option<u16>,
+    },
 }
 
 /// Watches for ever, and tells each news. `held` gives the names that are known of now, by the watch or otherwise.
@@ -244,7 +250,8 @@ async fn supervise<K>(
                 Ok(None) => break,
                 Err(_) if !listing => break,
                 Err(_) => {
-                    tell(News::Failing(format!("no answer to a list within {} s", LIST_TIMEOUT.as_secs())));
+                    let why = format!("no answer to a list within {} s", LIST_TIMEOUT.as_secs());
+                    tell(News::Failing { why, code: None });
                     tokio::time::sleep(pauses.next().unwrap_or(LONGEST_PAUSE)).await;
                     break;
                 }
@@ -263,7 +270,7 @@ async fn supervise<K>(
                         pauses = patience.build();
                     }
                     failed = Some(Instant::now());
-                    tell(News::Failing(reason(&error)));
+                    tell(failing(&error));
                     tokio::time::sleep(pauses.next().unwrap_or(LONGEST_PAUSE)).await;
                     continue;
                 }
@@ -330,29 +337,17 @@ fn between(least: Duration, most: Duration) -> Duration {
 }
 
 /// Why a watch fails: what the API server said, or the error with its causes. kube's own texts repeat their sources.
-fn reason(error: &watcher::Error) -> String {
+fn failing(error: &watcher::Error) -> News {
     use watcher::Error;
     match error {
         Error::InitialListFailed(kube::Error::Api(status))
         | Error::WatchStartFailed(kube::Error::Api(status))
         | Error::WatchFailed(kube::Error::Api(status)) => said(status),
         Error::WatchError(status) => said(status),
-        error => {
-            let mut text = error.to_string();
-            let mut source = std::error::Error::source(error);
-            while let Some(error) = source {
-                let part = error.to_string();
-                if !text.contains(&part) {
-                    text.push_str(": ");
-                    text.push_str(&part);
-                }
-                source = error.source();
-            }
-            text
-        }
+        error => News::Failing { why: chain(error), code: None },
     }
 }
 
-fn said(status: &kube::core::Status) -> String {
-    format!("{} (status {})", status.message, status.code)
+fn said(status: &kube::core::Status) -> News {
+    News::Failing { why: format!("{} (status {})", status.message, status.code), code: Some(status.code) }
 }

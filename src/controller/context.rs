@@ -4,6 +4,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use kube::Client;
 
+use crate::controller::events::Events;
 use crate::controller::memory::Memories;
 use crate::decide::observed::Settings;
 use crate::telemetry::Metrics;
@@ -18,6 +19,10 @@ pub struct Options {
     pub manage_policies: bool,
     /// Whether to watch all pods, and to count what they request of each pool.
     pub pool_usage: bool,
+    /// Whether events are written.
+    pub events: bool,
+    /// What tells this process from others: `reportingInstance` of its events.
+    pub instance: String,
     /// How long things may last.
     pub settings: Settings,
 }
@@ -30,6 +35,8 @@ pub struct Context {
     pub options: Options,
     /// Counters.
     pub metrics: Metrics,
+    /// Events that are to be written.
+    pub events: Events,
     world: Mutex<World>,
     memories: Mutex<Memories>,
 }
@@ -42,7 +49,8 @@ impl Context {
         if options.pool_usage {
             world.count_usage();
         }
-        Self { client, options, metrics, world: Mutex::new(world), memories }
+        let events = Events::new(options.events, metrics.clone());
+        Self { client, options, metrics, events, world: Mutex::new(world), memories }
     }
 
     /// The world, for a moment: never held over a call.

@@ -63,6 +63,7 @@ struct Memory {
     pool: Option<(bool, Instant)>,
     repairs: u32,
     repaired: Option<Instant>,
+    rival: Option<String>,
     rejected: Option<(Rejected, Instant)>,
     policies_missing_since: Option<Instant>,
     trouble_since: Option<Instant>,
@@ -84,6 +85,7 @@ impl Memory {
             pool: None,
             repairs: 0,
             repaired: None,
+            rival: None,
             rejected: None,
             policies_missing_since: None,
             trouble_since: None,
@@ -136,7 +138,7 @@ impl Memories {
             memory.pool = Some((ready, now));
         }
         if memory.repaired.is_some_and(|repaired| now - repaired >= self.settings.contended_quiet) {
-            (memory.repairs, memory.repaired) = (0, None);
+            (memory.repairs, memory.repaired, memory.rival) = (0, None, None);
         }
         let ago = |since: Option<Instant>| since.map(|since| now - since);
         Recall {
@@ -149,6 +151,7 @@ impl Memories {
             pool_steady_for: memory.pool.map(|(_, since)| now - since).unwrap_or_default(),
             repairs: memory.repairs,
             repaired_ago: ago(memory.repaired),
+            rival: memory.rival.clone(),
             rejected: memory.rejected.clone().map(|(rejected, at)| Rejected { ago: now - at, ..rejected }),
             policies_missing_for: ago(memory.policies_missing_since).unwrap_or_default(),
             trouble_for: ago(memory.trouble_since).unwrap_or_default(),
@@ -157,8 +160,8 @@ impl Memories {
         }
     }
 
-    /// Notes what was written.
-    pub fn note_applied(&mut self, name: &str, applied: &Applied, now: Instant) {
+    /// Notes what was written, and whose work it undid.
+    pub fn note_applied(&mut self, name: &str, rival: Option<&str>, applied: &Applied, now: Instant) {
         let Some(memory) = self.by_name.get_mut(name) else { return };
         if let Some(pace) = applied.wrote {
             memory.changed(pace, now);
@@ -166,6 +169,7 @@ impl Memories {
         if applied.repaired {
             memory.repairs += 1;
             memory.repaired = Some(now);
+            memory.rival = memory.rival.take().or(rival.map(str::to_owned));
         }
         let trouble = applied.waits_for().is_some()
             || applied

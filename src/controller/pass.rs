@@ -41,7 +41,10 @@ pub async fn pass(context: &Context, name: &str) -> Next {
     let compute = held.map_or(compute, Arc::new);
     let progress = !changes.is_empty();
     context.learn_own(changes);
-    context.memories().note_applied(name, &applied, Instant::now());
+    for kind in plan.repaired(&applied) {
+        context.metrics.repaired(kind.kind());
+    }
+    context.memories().note_applied(name, plan.rival(), &applied, Instant::now());
     if conflict && observed.recall.trouble_for < RACE {
         // What was decided is void: the next pass sees what changed.
         return Next { conflict, progress, ..Next::default() };
@@ -119,6 +122,7 @@ async fn report(context: &Context, facts: &Facts<'_>, verdict: &Verdict, next: &
                     told(name, &new, verdict);
                 }
                 context.memories().note_status(name, &compute.status, &new, Instant::now());
+                context.events.tell(compute, &new);
                 context.learn_own(vec![Change::Compute(name.clone(), Some(Box::new(written.clone())))]);
                 stored = Some(written);
             }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use serde_json::{Value, json};
 
 use crate::api::names::{
@@ -9,8 +10,9 @@ use crate::api::names::{
     LABEL_MANAGED_BY, MANAGED_BY, POLICY_PLACEMENT, binding_name,
 };
 use crate::api::placement::PlacementSpec;
+use crate::decide::difference::{self, Difference, Step};
 use crate::decide::hash;
-use crate::decide::observed::{Child, Compute};
+use crate::decide::observed::{Child, Compute, is_compute};
 
 /// Which of the two objects.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -111,28 +113,49 @@ impl Manifest {
     }
 
     /// The first field in which a stored object differs from what is wanted; none if it is as wanted.
-    pub fn difference(&self, stored: &Child) -> Option<String> {
-        if let Some(path) = first_difference("spec", &self.spec, &stored.spec) {
-            return Some(path);
+    pub fn difference(&self, stored: &Child) -> Option<Difference> {
+        if let Some(difference) = difference::first(&[Step::Key("spec".into())], &self.spec, &stored.spec) {
+            return Some(difference);
         }
-        for (key, value) in &self.labels {
-            if stored.labels.get(key) != Some(value) {
-                return Some(format!("metadata.labels[{key}]"));
-            }
+        let differs = |map: &str, key: &String, wanted: &String, stored: &BTreeMap<String, String>| {
+            let found = stored.get(key);
+            (found != Some(wanted)).then(|| Difference::at(&["metadata", map, key], found.is_none()))
+        };
+        let label = |(key, value)| differs("labels", key, value, &stored.labels);
+        if let Some(difference) = self.labels.iter().find_map(label) {
+            return Some(difference);
         }
-        // Hashes made another way say nothing about drift (an upgrade must not rewrite every child).
-        let hashed_alike =
-            stored.annotations.get(ANNOTATION_HASH_VERSION).is_none_or(|v| v == hash::HASH_VERSION);
-        for (key, value) in &self.annotations {
-            let judged = key == ANNOTATION_OWNER_UID || hashed_alike;
-            if judged && stored.annotations.get(key) != Some(value) {
-                return Some(format!("metadata.annotations[{key}]"));
-            }
+        // Hashes made another way say nothing about drift (an upgrade must not rewrite every child). One that is what ours
+        // would be was made our way, whatever stands beside it.
+        let noted = |key: &str| stored.annotations.get(key);
+        let hashed_alike = noted(ANNOTATION_HASH_VERSION).is_none_or(|version| version == hash::HASH_VERSION)
+            || noted(ANNOTATION_CONTENT_HASH) == self.annotations.get(ANNOTATION_CONTENT_HASH);
+        let judged = |key: &String| key == ANNOTATION_OWNER_UID || hashed_alike;
+        let annotation = |(key, value)| differs("annotations", key, value, &stored.annotations);
+        if let Some(difference) = self.annotations.iter().filter(|(key, _)| judged(key)).find_map(annotation)
+        {
+            return Some(difference);
         }
-        if !stored.owners.iter().any(|owner| owner.uid == self.owner.1) {
-            return Some("metadata.ownerReferences".into());
+        let wanted = self.owner_reference(stored.owners.iter());
+        let ours: Vec<_> = stored.owners.iter().filter(|owner| is_compute(owner)).collect();
+        (ours != [&wanted]).then(|| {
+            let mut difference = Difference::at(&["metadata", "ownerReferences"], ours.is_empty());
+            difference.path.extend(ours.first().map(|owner| Step::Uid(owner.uid.clone())));
+            difference
+        })
+    }
+
+    /// The ownerReference, beside those of others: an object has at most one that is its controller.
+    fn owner_reference<'a>(&self, mut others: impl Iterator<Item = &'a OwnerReference>) -> OwnerReference {
+        let controlled = others.any(|owner| !is_compute(owner) && owner.controller == Some(true));
+        OwnerReference {
+            api_version: API_VERSION.into(),
+            kind: "Compute".into(),
+            name: self.owner.0.clone(),
+            uid: self.owner.1.clone(),
+            controller: Some(!controlled),
+            block_owner_deletion: Some(false),
         }
-        None
     }
 
     /// The object as JSON; `over` is the stored object that it replaces, whose foreign labels, annotations, owners and
@@ -142,16 +165,11 @@ impl Manifest {
         labels.extend(self.labels.clone());
         let mut annotations = over.map(|child| child.annotations.clone()).unwrap_or_default();
         annotations.extend(self.annotations.clone());
-        let foreign = over.iter().flat_map(|child| &child.owners).filter(|owner| owner.uid != self.owner.1);
-        let mut owners: Vec<Value> = foreign.map(|owner| json!(owner)).collect();
-        owners.push(json!({
-            "apiVersion": API_VERSION,
-            "kind": "Compute",
-            "name": self.owner.0,
-            "uid": self.owner.1,
-            "controller": true,
-            "blockOwnerDeletion": false,
-        }));
+        let foreign = || over.iter().flat_map(|child| &child.owners).filter(|owner| !is_compute(owner));
+        let mut owners: Vec<Value> = foreign().map(|owner| json!(owner)).collect();
+        // In its old place, if it has one: who compares lists sees no change then.
+        let place = over.and_then(|child| child.owners.iter().position(is_compute)).unwrap_or(owners.len());
+        owners.insert(place.min(owners.len()), json!(self.owner_reference(foreign())));
         let mut object = json!({
             "apiVersion": self.kind.api_version(),
             "kind": self.kind.kind(),
@@ -169,46 +187,5 @@ impl Manifest {
             object["metadata"]["resourceVersion"] = json!(child.resource_version);
         }
         object
-    }
-}
-
-/// The path of the first difference between two JSON values.
-pub fn first_difference(path: &str, wanted: &Value, found: &Value) -> Option<String> {
-    match (wanted, found) {
-        (Value::Object(wanted), Value::Object(found)) => {
-            let keys: std::collections::BTreeSet<_> = wanted.keys().chain(found.keys()).collect();
-            keys.into_iter().find_map(|key| {
-                let path = format!("{path}.{key}");
-                match (wanted.get(key), found.get(key)) {
-                    (Some(wanted), Some(found)) => first_difference(&path, wanted, found),
-                    _ => Some(path),
-                }
-            })
-        }
-        (Value::Array(wanted), Value::Array(found)) if wanted.len() == found.len() => {
-            wanted.iter().zip(found).enumerate().find_map(|(index, (wanted, found))| {
-                first_difference(&format!("{path}[{index}]"), wanted, found)
-            })
-        }
-        (wanted, found) => (wanted != found).then(|| path.to_owned()),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_first_difference_is_named() {
-        let wanted = json!({"a": {"b": [1, {"c": 2}]}, "d": true});
-        let check = |found: Value, expect: Option<&str>| {
-            assert_eq!(first_difference("spec", &wanted, &found).as_deref(), expect, "{found}");
-        };
-        check(wanted.clone(), None);
-        check(json!({"a": {"b": [1, {"c": 3}]}, "d": true}), Some("spec.a.b[1].c"));
-        check(json!({"a": {"b": [1]}, "d": true}), Some("spec.a.b"));
-        check(json!({"a": {"b": [1, {"c": 2}]}}), Some("spec.d"));
-        check(json!({"a": {"b": [1, {"c": 2}]}, "d": true, "e": 1}), Some("spec.e"));
-        check(json!(null), Some("spec"));
     }
 }

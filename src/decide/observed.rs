@@ -9,11 +9,13 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 
 use crate::api::compute::{ComputeSpec, TaintEffect};
 use crate::api::names::{
-    ANNOTATION_CONTENT_HASH, ANNOTATION_HASH_VERSION, ANNOTATION_OWNER_UID, LABEL_MANAGED_BY, MANAGED_BY,
+    ANNOTATION_CONTENT_HASH, ANNOTATION_HASH_VERSION, ANNOTATION_OWNER_UID, GROUP, LABEL_COMPUTE,
+    LABEL_MANAGED_BY, MANAGED_BY,
 };
 use crate::api::placement::PlacementSpec;
 use crate::api::status::{ComputeStatus, NodeCounts, Users};
 use crate::decide::applied::Pace;
+use crate::decide::difference::Writer;
 use crate::decide::hash;
 
 /// How long things may last before they count. All of them are settings of `poros run`.
@@ -37,6 +39,8 @@ pub struct Settings {
     pub repair_interval: Duration,
     /// Counters in a status are written at most this often.
     pub counter_interval: Duration,
+    /// A watch may fail this long before Poros says that it is not ready.
+    pub watch_grace: Duration,
 }
 
 impl Default for Settings {
@@ -51,6 +55,7 @@ impl Default for Settings {
             contended_quiet: Duration::from_secs(60),
             repair_interval: Duration::from_secs(10),
             counter_interval: Duration::from_secs(10),
+            watch_grace: Duration::from_secs(60),
         }
     }
 }
@@ -130,6 +135,8 @@ pub struct Child {
     pub finalizers: Vec<String>,
     /// `spec`, as it is.
     pub spec: serde_json::Value,
+    /// Who else wrote to it; kept only while it is not as Poros wrote it, for that is when it is asked for.
+    pub writers: Vec<Writer>,
 }
 
 /// Whose a built object is.
@@ -146,15 +153,30 @@ pub enum Standing {
 impl Child {
     /// Whose it is, seen from the Compute incarnation `uid`.
     pub fn standing(&self, uid: &str) -> Standing {
-        // Some tools put their own name into the label, so the owner says as much.
-        let owner = self.annotations.get(ANNOTATION_OWNER_UID);
-        let ours = self.labels.get(LABEL_MANAGED_BY).is_some_and(|by| by == MANAGED_BY)
-            || owner.is_some_and(|uid| self.owners.iter().any(|owner| owner.uid == *uid));
-        match owner {
-            Some(owner) if ours && owner == uid => Standing::Ours,
-            Some(_) if ours => Standing::DeadIncarnation,
-            _ => Standing::Foreign,
+        // Label, annotation and ownerReference say it, and two of them are enough: some tools put their own name into the
+        // label, and who changes one of the others makes an object that is to be mended, not one that is not ours.
+        let labelled = self.labels.get(LABEL_MANAGED_BY).is_some_and(|by| by == MANAGED_BY);
+        let annotated = self.annotations.get(ANNOTATION_OWNER_UID);
+        let owner = self.owners.iter().find(|owner| is_compute(owner)).map(|owner| &owner.uid);
+        match u8::from(labelled) + u8::from(annotated.is_some()) + u8::from(owner.is_some()) {
+            0 | 1 => Standing::Foreign,
+            _ if [annotated, owner].into_iter().flatten().any(|owner| owner == uid) => Standing::Ours,
+            _ => Standing::DeadIncarnation,
         }
+    }
+
+    /// Whether all that Poros writes is as Poros wrote it, by what the object says of itself.
+    pub fn is_untouched(&self) -> bool {
+        let label = |key: &str| self.labels.get(key).map(String::as_str);
+        let annotation = |key: &str| self.annotations.get(key).map(String::as_str);
+        let mut references = self.owners.iter().filter(|owner| is_compute(owner));
+        let (Some(owner), None) = (references.next(), references.next()) else { return false };
+        label(LABEL_MANAGED_BY) == Some(MANAGED_BY)
+            && label(LABEL_COMPUTE) == Some(&owner.name)
+            && annotation(ANNOTATION_OWNER_UID) == Some(&owner.uid)
+            && annotation(ANNOTATION_HASH_VERSION) == Some(hash::HASH_VERSION)
+            && (owner.controller, owner.block_owner_deletion) == (Some(true), Some(false))
+            && self.is_as_written()
     }
 
     /// Whether its spec is what Poros wrote, by the hash that it carries. One made another way is taken at its word.
@@ -168,6 +190,11 @@ impl Child {
     pub fn placement_spec(&self) -> Option<PlacementSpec> {
         serde_json::from_value(self.spec.clone()).ok()
     }
+}
+
+/// Whether this is a reference to a Compute: no one but Poros makes those.
+pub fn is_compute(owner: &OwnerReference) -> bool {
+    owner.kind == "Compute" && owner.api_version.split('/').next() == Some(GROUP)
 }
 
 /// The nodes that a selector matches.
@@ -248,6 +275,8 @@ pub struct Recall {
     pub repairs: u32,
     /// How long ago the last repair was.
     pub repaired_ago: Option<Duration>,
+    /// The first other manager that was seen to undo what Poros built, since the repairs began.
+    pub rival: Option<String>,
     /// The content that failed its proof and was taken back, how often in a row, and how long ago last.
     pub rejected: Option<Rejected>,
     /// How long a shared policy has been absent or altered.

@@ -122,8 +122,13 @@ fn contended(facts: &Facts<'_>, wakes: &mut Wakes) -> Option<String> {
     if ago < facts.settings.repair_interval {
         wakes.at(facts.settings.repair_interval.saturating_sub(ago));
     }
+    // The first one seen stays the one that is named: two of them must not make a status a second.
+    let rival = match recall.rival.as_deref().or(facts.plan.rival()) {
+        Some(manager) => format!("another writer ({manager})"),
+        None => "another writer".into(),
+    };
     Some(format!(
-        "another writer undid the repairs of what Poros built; Poros repairs at most every {} s until it stops (kubectl get placement/{name} mutatingadmissionpolicybinding/poros-{name} --show-managed-fields -o yaml names it)",
+        "{rival} undid the repairs of what Poros built; Poros repairs at most every {} s until it stops (kubectl get placement/{name} mutatingadmissionpolicybinding/poros-{name} --show-managed-fields -o yaml tells more)",
         facts.settings.repair_interval.as_secs(),
         name = facts.observed.name,
     ))

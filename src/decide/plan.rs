@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use crate::api::names::FINALIZER;
 use crate::api::status::{CloudKernelResource, ResourceStatus};
+use crate::decide::applied::{Applied, State};
 use crate::decide::desired::{Desired, Wanted, is_proven};
+use crate::decide::difference::Drift;
 use crate::decide::fault::{Category, Fault};
 use crate::decide::manifest::{Kind, Manifest};
 use crate::decide::observed::{Child, Compute, Observed, Settings, Standing};
@@ -45,8 +47,8 @@ pub enum Action {
         manifest: Manifest,
         /// What is stored.
         over: Arc<Child>,
-        /// The first field that differs.
-        field: String,
+        /// The first field that differs, and who changed it.
+        drift: Drift,
         /// Whether it stood as wanted before, and somebody changed it.
         repair: bool,
     },
@@ -66,8 +68,8 @@ pub enum Action {
     Await,
     /// It needs a repair, but a rival undid the last ones; later.
     Postpone {
-        /// The first field that differs.
-        field: String,
+        /// What the rival did last.
+        drift: Drift,
     },
     /// It cannot be built.
     Refuse(Fault),
@@ -82,13 +84,21 @@ impl Action {
         }
     }
 
-    /// The field that somebody else changed, if this undoes or would undo it.
+    /// What somebody else did, if this undoes or would undo it.
     pub fn drift(&self, kind: Kind) -> Option<String> {
         match self {
-            Self::Create { repair: true, .. } => Some(format!("{} was removed", kind.kind())),
-            Self::Update { repair: true, field, .. } | Self::Postpone { field } => {
-                Some(format!("{} differs at {field}", kind.kind()))
+            Self::Create { repair: true, .. } => Some(format!("{} {}", kind.kind(), Drift::removed().told)),
+            Self::Update { repair: true, drift, .. } | Self::Postpone { drift } => {
+                Some(format!("{} {}", kind.kind(), drift.told))
             }
+            _ => None,
+        }
+    }
+
+    /// Who did it, if that is known.
+    fn rival(&self) -> Option<&str> {
+        match self {
+            Self::Update { repair: true, drift, .. } | Self::Postpone { drift } => drift.by.as_deref(),
             _ => None,
         }
     }
@@ -103,6 +113,25 @@ impl Plan {
     /// Whether carrying it out writes something.
     pub fn writes(&self) -> bool {
         self.add_finalizer || self.placement.writes() || self.binding.writes()
+    }
+
+    /// Of which objects this repaired what somebody else did, by what stands after it was carried out.
+    pub fn repaired(&self, applied: &Applied) -> impl Iterator<Item = Kind> {
+        let pairs = [
+            (Kind::Placement, &self.placement, &applied.placement),
+            (Kind::Binding, &self.binding, &applied.binding),
+        ];
+        let repairs = |action: &Action| {
+            matches!(action, Action::Create { repair: true, .. } | Action::Update { repair: true, .. })
+        };
+        let done =
+            pairs.map(|(kind, action, state)| (*state == State::InPlace && repairs(action)).then_some(kind));
+        done.into_iter().flatten()
+    }
+
+    /// The field manager of who changed what this undoes or would undo, if that is known.
+    pub fn rival(&self) -> Option<&str> {
+        self.placement.rival().or(self.binding.rival())
     }
 }
 
@@ -164,7 +193,7 @@ fn one(
 ) -> Action {
     let Some(child) = stored else {
         return if stood && hold_repairs {
-            Action::Postpone { field: "metadata".into() }
+            Action::Postpone { drift: Drift::removed() }
         } else {
             Action::Create { manifest, repair: stood }
         };
@@ -175,8 +204,10 @@ fn one(
         Standing::DeadIncarnation => Action::Replace { uid: child.uid.clone(), manifest: Some(manifest) },
         Standing::Ours => match manifest.difference(child) {
             None => Action::Keep,
-            Some(field) if stood && hold_repairs => Action::Postpone { field },
-            Some(field) => Action::Update { manifest, over: child.clone(), field, repair: stood },
+            Some(difference) => match difference.drift(&child.writers) {
+                drift if stood && hold_repairs => Action::Postpone { drift },
+                drift => Action::Update { manifest, over: child.clone(), drift, repair: stood },
+            },
         },
     }
 }

@@ -15,8 +15,8 @@ use crate::api::names::{
     ANNOTATION_POLICY_VERSION, LABEL_MANAGED_BY, MANAGED_BY, POLICY_COMPUTES, POLICY_IN_USE, POLICY_MARKS,
     POLICY_PLACED, POLICY_PLACEMENT,
 };
+use crate::decide::difference::{self, Step};
 use crate::decide::hash;
-use crate::decide::manifest::first_difference;
 use crate::decide::observed::Policies;
 
 /// The version of the texts. A stored policy of a higher one belongs to a newer chart and is not compared.
@@ -99,7 +99,7 @@ impl Shared {
             }
             spec
         };
-        first_difference("spec", &levelled(&self.spec), &levelled(&stored.spec))
+        difference::first(&[Step::Key("spec".into())], &levelled(&self.spec), &levelled(&stored.spec))
             .map(|field| format!("was altered at {field}"))
     }
 }

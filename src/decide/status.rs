@@ -25,7 +25,7 @@ const HISTORY: usize = 8;
 const TEXT: usize = 1024;
 const PAUSED: &str = "Poros writes nothing for it while the annotation poros.dataos.io/paused is present; deleting it still works";
 /// The condition types that Poros owns; those of others are carried along.
-const OWNED: [&str; 11] = [
+pub const OWNED: [&str; 11] = [
     "Ready",
     "Built",
     "PlacementVerified",

@@ -6,6 +6,7 @@ use k8s_openapi::api::admissionregistration::v1::{
     MutatingAdmissionPolicyBindingSpec, MutatingAdmissionPolicySpec, ValidatingAdmissionPolicyBindingSpec,
     ValidatingAdmissionPolicySpec,
 };
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ManagedFieldsEntry;
 use kube::api::{DynamicObject, ObjectMeta};
 use kube::core::{Object, PartialObjectMeta};
 use serde::de::{DeserializeOwned, IgnoredAny};
@@ -14,8 +15,10 @@ use serde_json::Value;
 
 use crate::api::compute::TaintEffect;
 use crate::api::names::{
-    ANNOTATION_DELETE_IN_USE, ANNOTATION_PAUSED, ANNOTATION_POLICY_VERSION, LABEL_COMPUTE, MARK_PLACED_BY,
+    ANNOTATION_DELETE_IN_USE, ANNOTATION_PAUSED, ANNOTATION_POLICY_VERSION, LABEL_COMPUTE, MANAGER_BUILDER,
+    MARK_PLACED_BY,
 };
+use crate::decide::difference::Writer;
 use crate::decide::manifest::Kind;
 use crate::decide::observed::{Child, Compute};
 use crate::decide::policies::{SharedKind, Stored};
@@ -139,9 +142,10 @@ pub fn child(kind: Kind, object: DynamicObject) -> Child {
         annotations,
         owner_references,
         finalizers,
+        managed_fields,
         ..
     } = metadata;
-    Child {
+    let mut child = Child {
         uid: uid.unwrap_or_default(),
         resource_version: resource_version.unwrap_or_default(),
         deleting: deletion_timestamp.is_some(),
@@ -156,7 +160,19 @@ pub fn child(kind: Kind, object: DynamicObject) -> Child {
                 Kind::Binding => known::<MutatingAdmissionPolicyBindingSpec>(spec),
             }
         },
+        writers: Vec::new(),
+    };
+    if !child.is_untouched() {
+        child.writers = managed_fields.unwrap_or_default().into_iter().filter_map(writer).collect();
     }
+    child
+}
+
+/// Another manager of an object; none where it is Poros itself.
+fn writer(entry: ManagedFieldsEntry) -> Option<Writer> {
+    let manager = entry.manager.filter(|manager| manager != MANAGER_BUILDER)?;
+    let time = entry.time.map(|time| time.0.to_string()).unwrap_or_default();
+    Some(Writer { manager, time, fields: entry.fields_v1?.0 })
 }
 
 /// A spec of the admission API, without fields that this Poros does not know.
@@ -256,6 +272,9 @@ pub fn scheduled(object: WirePod) -> Scheduled {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::api::placement::PlacementSpec;
+    use crate::decide::manifest::Manifest;
+    use crate::decide::observed::Standing;
     use crate::decide::policies;
     use serde_json::json;
 
@@ -276,5 +295,89 @@ mod tests {
                 assert_ne!(super::shared(shared.kind, object), as_written, "a field of today is one");
             }
         }
+    }
+
+    fn compute() -> Compute {
+        let object = json!({"metadata": {"name": "query", "uid": "u-1"}, "spec": {}});
+        super::compute(serde_json::from_value(object).unwrap())
+    }
+
+    /// A Placement as it is stored after Poros and somebody else wrote it.
+    fn stored(change: impl FnOnce(&mut Value)) -> Child {
+        let spec = PlacementSpec {
+            revision: 1,
+            last_revision: 1,
+            node_selector: [("pool".to_owned(), "query".to_owned())].into(),
+            tolerations: Vec::new(),
+            previous: None,
+            closed: false,
+        };
+        let mut object = Manifest::placement(&compute(), &spec).to_json(None);
+        let entry = |manager: &str, fields: Value| {
+            json!({
+                "manager": manager, "operation": "Update", "apiVersion": "v1", "time": "2026-11-22T14:00:07Z",
+                "fieldsType": "FieldsV1", "fieldsV1": fields,
+            })
+        };
+        object["metadata"]["managedFields"] = json!([
+            entry(MANAGER_BUILDER, json!({"f:spec": {"f:revision": {}}})),
+            entry("kubectl-edit", json!({"f:spec": {"f:nodeSelector": {"f:pool": {}}}})),
+        ]);
+        change(&mut object);
+        child(Kind::Placement, serde_json::from_value(object).unwrap())
+    }
+
+    fn set(pointer: &str, value: Value) -> Child {
+        stored(|object| {
+            let (parent, key) = pointer.rsplit_once('/').unwrap();
+            let parent = object.pointer_mut(parent).unwrap();
+            let key = key.replace("~1", "/");
+            match value {
+                Value::Null => parent.as_object_mut().unwrap().remove(&key).map_or((), drop),
+                value => parent[&key] = value,
+            }
+        })
+    }
+
+    #[test]
+    fn who_wrote_is_kept_only_of_what_is_not_as_poros_wrote_it() {
+        let foreign = [
+            stored(|_| {}),
+            set("/metadata/labels/team", json!("data")),
+            set("/metadata/annotations/a", json!("b")),
+            set("/metadata/finalizers", json!(["example.com/hold"])),
+            stored(|object| {
+                let owners = object["metadata"]["ownerReferences"].as_array_mut().unwrap();
+                owners.push(json!({"apiVersion": "v1", "kind": "ConfigMap", "name": "x", "uid": "u-9"}));
+            }),
+        ];
+        for child in foreign {
+            assert_eq!(child.writers, []);
+        }
+        let changed = set("/spec/nodeSelector/pool", json!("wrong"));
+        let managers: Vec<_> = changed.writers.iter().map(|writer| writer.manager.as_str()).collect();
+        assert_eq!(managers, ["kubectl-edit"], "Poros is no other manager");
+    }
+
+    #[test]
+    fn an_object_that_lost_one_sign_of_poros_is_still_its_own() {
+        let signs = [
+            "/metadata/labels/app.kubernetes.io~1managed-by",
+            "/metadata/annotations/poros.dataos.io~1owner-uid",
+            "/metadata/ownerReferences",
+        ];
+        for sign in signs {
+            for value in [json!(null), if sign.ends_with("References") { json!([]) } else { json!("x") }] {
+                let child = set(sign, value);
+                assert_eq!(child.standing("u-1"), Standing::Ours, "{sign}");
+                assert!(!child.is_untouched(), "{sign}");
+            }
+            assert_eq!(set(sign, json!(null)).standing("u-2"), Standing::DeadIncarnation, "{sign}");
+        }
+        let other = stored(|object| {
+            object["metadata"]["labels"] = json!({});
+            object["metadata"]["annotations"] = json!({});
+        });
+        assert_eq!(other.standing("u-1"), Standing::Foreign, "one sign alone says nothing");
     }
 }

@@ -2,6 +2,7 @@
 
 pub mod audit;
 pub mod cluster;
+pub mod exposition;
 pub mod objects;
 pub mod poros;
 pub mod proxy;

@@ -3,6 +3,7 @@
 //! Not caused here, because nothing outside of Poros can: `Internal` (a panic in a pass).
 
 mod deleting;
+mod drift;
 mod faults;
 mod policies;
 mod pool;
@@ -10,6 +11,7 @@ mod repair;
 mod revisions;
 mod rights;
 mod stored;
+mod told;
 mod usage;
 mod users;
 
@@ -35,11 +37,13 @@ pub fn trials() -> Vec<Trial> {
         revisions::trials(),
         repair::trials(),
         usage::trials(),
+        drift::trials(),
         users::trials(),
         deleting::trials(),
         rights::trials(),
         policies::trials(),
         stored::trials(),
+        told::trials(),
     ]
     .into_iter()
     .flatten()

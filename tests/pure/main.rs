@@ -2,7 +2,10 @@
 #![allow(missing_docs, unreachable_pub, clippy::unwrap_used, clippy::panic)] // tests
 
 mod churn;
+mod events;
+mod metrics;
 mod model;
 mod plans;
 mod sim;
+mod start;
 mod truth;

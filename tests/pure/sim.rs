@@ -180,7 +180,7 @@ impl Sim {
         let plan = plan(&observed, &desired, &settings);
         let applied = self.apply(&plan)?;
         let compute = Arc::new(self.compute.clone().unwrap());
-        self.memories.note_applied(NAME, &applied, self.now());
+        self.memories.note_applied(NAME, plan.rival(), &applied, self.now());
         let (mut target, mut proof, mut prove_in) = (None, None, None);
         if let Some(task) = prove::task(&observed, &compute, &desired, &applied) {
             match task.when {
@@ -218,6 +218,7 @@ impl Sim {
                 self.write()?;
                 self.written.push(((*compute).clone(), new.clone()));
                 if let (Some(said), Some(child)) = (&new.placement, &self.placement)
+                    && child.uid != "foreign" // its number is not one that Poros gave
                     && child.spec["revision"] == said.revision
                 {
                     self.contents.push((
@@ -353,6 +354,7 @@ pub fn foreign(kind: Kind) -> Child {
         annotations: BTreeMap::new(),
         owners: Vec::new(),
         finalizers: Vec::new(),
+        writers: Vec::new(),
         spec: match kind {
             Kind::Placement => {
                 json!({"revision": 9, "lastRevision": 9, "nodeSelector": {}, "tolerations": [], "closed": false})

@@ -10,7 +10,7 @@ use xtask::rig::{Options, Signal};
 use super::{LIMIT, SOON, edit, pool, settled, settled_within};
 use crate::harness::cluster::Cluster;
 use crate::harness::objects::{bindings, compute, create, delete, patch, placements, raw_computes};
-use crate::harness::poros::Poros;
+use crate::harness::poros::{Poros, SHORT};
 use crate::harness::proxy::stage::Stage;
 use crate::harness::{until, wait};
 use crate::trials;
@@ -19,6 +19,7 @@ trials![
     an_api_server_that_is_killed_while_computes_are_built_and_edited_hurts_none,
     what_was_changed_by_hand_during_an_outage_is_repaired_after_it,
     without_the_crds_poros_waits_and_says_so,
+    a_poros_that_sees_nothing_for_long_says_that_it_is_not_ready,
 ];
 
 /// All is well again so long after the API server is back.
@@ -156,4 +157,23 @@ async fn without_the_crds_poros_waits_and_says_so() {
     pool(&client, "late").await;
     create(&raw_computes(&client), &compute("late")).await.unwrap();
     settled(&client, "late", 1).await;
+}
+
+async fn a_poros_that_sees_nothing_for_long_says_that_it_is_not_ready() {
+    let stage = Stage::new().await;
+    drop(stage.poros());
+    let poros = stage.launch(&[&["--watch-grace=3"], &SHORT[..]].concat());
+    poros.await_ready(Duration::from_secs(30));
+    let begin = std::time::Instant::now();
+    stage.proxy.outage();
+    let said = until("Poros to be unready", LIMIT, || {
+        let (code, text) = poros.get("/readyz").unwrap();
+        std::future::ready(if code == 503 { Ok(text) } else { Err(text) })
+    })
+    .await;
+    assert!(begin.elapsed() > Duration::from_secs(3), "a short outage is no news: {:?}", begin.elapsed());
+    assert!(said.contains("the watch of ") && said.contains(" fails: "), "{said}");
+    assert_eq!(poros.get("/healthz").unwrap().0, 200, "it is not to be restarted for that");
+    stage.proxy.clear();
+    poros.await_ready(LIMIT);
 }

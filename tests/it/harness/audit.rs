@@ -59,9 +59,14 @@ impl Audit {
         self.all().into_iter().filter(|request| request.user == POROS_USER).collect()
     }
 
-    /// How often Poros wrote since, by what, in alphabetical order.
+    /// How often Poros wrote since, by what, in alphabetical order; events are counted apart.
     pub fn writes(&self) -> Vec<(String, usize)> {
-        counted(self.poros().iter().filter(|request| request.writes()))
+        counted(self.poros().iter().filter(|request| request.writes() && request.resource != "events"))
+    }
+
+    /// How many events Poros wrote since, or tried to.
+    pub fn events(&self) -> usize {
+        self.poros().iter().filter(|request| request.writes() && request.resource == "events").count()
     }
 
     /// How often Poros tried a proof since.

@@ -15,7 +15,7 @@ use poros::api::status::{AggregateStatus, ComputeStatus, Stage};
 use super::{Kstatus, expected, of};
 use crate::harness::cluster::Cluster;
 use crate::harness::objects::raw_computes;
-use crate::harness::wait::{condition, words};
+use crate::harness::wait::{condition, message, words};
 
 /// Versions that a whole run must have seen: fewer, and the witness slept.
 const LEAST: usize = 50;
@@ -35,6 +35,8 @@ pub struct Seen {
     pub words: String,
     /// The conditions that are True.
     pub holds: Vec<String>,
+    /// What the condition Drifted says; empty when it is absent.
+    pub drifted: String,
     /// The last reason in the history.
     pub last_reason: String,
     /// Whether the condition Ready is there at all.
@@ -100,6 +102,7 @@ fn see(object: &DynamicObject) {
         let seen = Seen {
             words: words(&compute),
             holds: conditions.filter(|c| c.status == "True").map(|c| c.type_.clone()).collect(),
+            drifted: message(&compute, "Drifted").to_owned(),
             last_reason: status.history.last().map(|last| last.reason.clone()).unwrap_or_default(),
             has_ready: !condition(&compute, "Ready").is_empty(),
         };

@@ -9,6 +9,7 @@ use kube::api::{Api, DynamicObject};
 use serde_json::json;
 
 use super::{apply, clear, edit, own, poolless, reason, seq};
+use crate::harness::audit::{Audit, Request};
 use crate::harness::cluster::Cluster;
 use crate::harness::objects::{
     compute, create, delete, dynamic, patch, placements, pod, pods, raw_computes, refusal, with,
@@ -46,11 +47,19 @@ fn policies(client: &Client) -> Api<DynamicObject> {
 async fn a_shared_policy_that_is_absent_or_altered_is_told_and_nothing_else_is() {
     let (cluster, client) = own("it-policies").await;
     let flags = ["--policy-grace=2", "--proof-patience=3", "--counter-interval=1", "--contended-quiet=4"];
+    let audit = Audit::from_now(&cluster);
     let poros = Poros::start(&cluster, &flags);
     without_policies_nothing_is_built(&cluster, &client).await;
     an_absent_policy_is_told_after_the_grace(&cluster, &client).await;
     an_altered_policy_is_told_and_a_newer_one_is_not(&cluster, &client).await;
     a_compute_whose_guard_only_warned_is_held_by_its_users(&cluster, &client).await;
+    // Reported, never written: a shared object's name has a dot, a child's has none.
+    let shared = |request: &Request| {
+        request.writes() && request.resource.contains("admissionpolic") && request.name.contains('.')
+    };
+    let meddled: Vec<_> = audit.poros().into_iter().filter(shared).collect();
+    assert_eq!(meddled, [], "Poros writes no shared policy");
+    assert!(audit.all().iter().any(shared), "others did, so the audit log would tell");
     let log = poros.log_text();
     assert!(!log.contains("panicked"), "{log}");
 }
@@ -165,6 +174,7 @@ async fn a_compute_whose_guard_only_warned_is_held_by_its_users(cluster: &Cluste
     .await;
     let held = wait::says(client, name, "deleting/building InUse").await;
     assert!(info(&held).contains("Pod/default/policies-held-1"), "{}", info(&held));
+    super::told::told(client, name, &["Warning InUse Delete"]).await;
     assert_eq!((condition(&held, "Ready"), condition(&held, "Deleting")), ("False", "True"));
     assert_eq!(reason(&held, "Deleting"), "InUse");
     assert_eq!(kstatus::of(&held), kstatus::Kstatus::Terminating);
@@ -173,6 +183,7 @@ async fn a_compute_whose_guard_only_warned_is_held_by_its_users(cluster: &Cluste
     assert_eq!(held.metadata.finalizers.as_deref(), Some(&["poros.dataos.io/cleanup".to_owned()][..]));
     delete(&pods(client), "policies-held-1").await.unwrap();
     wait::gone(client, name).await;
+    super::told::told(client, name, &["Warning InUse Delete", "Normal Deleted Delete"]).await;
     assert!(placements(client).get_opt(name).await.unwrap().is_none());
     wait::refused(client, name, &format!("Compute {name} is not in force")).await;
 }

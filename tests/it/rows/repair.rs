@@ -6,7 +6,9 @@ use kube::Client;
 use kube::api::{Api, DynamicObject};
 use serde_json::{Value, json};
 
+use super::drift::{RIVAL, meddle};
 use super::{clear, edit, poolless, revision, seq, shared};
+use crate::harness::audit::Audit;
 use crate::harness::objects::{bindings, delete, patch, placements};
 use crate::harness::until;
 use crate::harness::wait::{self, condition, info};
@@ -107,24 +109,28 @@ async fn a_child_that_somebody_deletes_is_built_again() {
 }
 
 async fn a_rival_gets_few_repairs_and_is_outlived() {
-    let (client, name) = (shared().await.client().await, "rows-rival");
+    let cluster = shared().await;
+    let (client, name) = (cluster.client().await, "rows-rival");
     let active = poolless(&client, name).await;
     let (api, binding) = (bindings(&client), format!("poros-{name}"));
     let wanted = api.get(&binding).await.unwrap().data["spec"].clone();
     let rival =
         json!({"spec": {"matchResources": {"objectSelector": {"matchLabels": {"rival": "was-here"}}}}});
+    let audit = Audit::from_now(cluster);
     let (start, lasting) = (Instant::now(), Duration::from_secs(7));
     let (mut repairs, mut stable, mut told) = (0u64, None, false);
     while start.elapsed() < lasting {
         if api.get(&binding).await.unwrap().data["spec"] == wanted {
             repairs += 1;
-            patch(&api, &binding, &rival).await;
+            meddle(&api, &binding, &rival).await;
         }
         let compute = crate::harness::objects::computes(&client).get(name).await.unwrap();
         if wait::words(&compute) == "error/building Contended" {
             told = true;
             assert_eq!(condition(&compute, "Contended"), "True");
             assert!(info(&compute).contains(&format!("poros-{name}")), "{}", info(&compute));
+            let named = format!("another writer ({RIVAL}) undid");
+            assert!(info(&compute).starts_with(&named), "{}", info(&compute));
             let first = *stable.get_or_insert(seq(&compute));
             assert_eq!(seq(&compute), first, "the error stands still while the rival is at work");
         } else {
@@ -136,6 +142,25 @@ async fn a_rival_gets_few_repairs_and_is_outlived() {
     // Three at once, then one each second; the first round of the rival counts as well.
     assert!((4..=12).contains(&repairs), "{repairs} repairs in {lasting:?}");
     let healed = wait::active(&client, name).await;
+    let written = |resource: &str, object: &str| {
+        let requests = audit.poros().into_iter();
+        requests
+            .filter(|request| request.writes() && request.resource == resource && request.name == object)
+            .count()
+    };
+    let undone = written("mutatingadmissionpolicybindings", &binding);
+    // Each repair that the rival saw, and at most one after it stopped.
+    assert!(
+        (repairs..=repairs + 1).contains(&(undone as u64 + 1)),
+        "{undone} repairs, of which {repairs} - 1 were undone"
+    );
+    let statuses = written("computes/status", name);
+    println!("a rival for {lasting:?}: {undone} repairs, {statuses} statuses");
+    assert!(statuses <= 10, "{statuses} statuses for one error: each repair is no news");
+    assert_eq!(written("placements", name), 0, "the Placement is not touched for what befalls the binding");
+    let told = super::told::events(&client, name).await;
+    let contended = told.iter().filter(|event| event.data["reason"] == "Contended").count();
+    assert_eq!(contended, 1, "told once, not with each repair");
     assert_eq!(condition(&healed, "Contended"), "");
     assert_eq!(api.get(&binding).await.unwrap().data["spec"], wanted);
     assert_eq!(seq(&healed), seq(&active) + 2, "one transition to the error and one back");

@@ -1,0 +1,95 @@
+//! Which watches fail, and for how long: a Poros that no longer sees the cluster says that it is not ready.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use crate::cluster::watch::Watched;
+
+/// Failures further apart than this are no streak: the watch was well between them. Longer than it takes to find out that a
+/// watch is silent (65 s) and to try again (10 s).
+const GAP: Duration = Duration::from_secs(90);
+
+/// The failures of all watches.
+#[derive(Debug)]
+pub struct Health {
+    grace: Duration,
+    failing: Mutex<BTreeMap<Watched, Streak>>,
+}
+
+#[derive(Debug)]
+struct Streak {
+    since: Instant,
+    last: Instant,
+    why: String,
+}
+
+impl Health {
+    /// No failures yet; a watch may fail for `grace`.
+    pub fn new(grace: Duration) -> Self {
+        Self { grace, failing: Mutex::default() }
+    }
+
+    /// A watch failed.
+    pub fn failed(&self, what: Watched, why: String, now: Instant) {
+        let mut failing = self.failing();
+        let since =
+            failing.get(&what).filter(|streak| now - streak.last <= GAP).map_or(now, |streak| streak.since);
+        failing.insert(what, Streak { since, last: now, why });
+    }
+
+    /// A watch told something, so it is well.
+    pub fn heard(&self, what: Watched) {
+        self.failing().remove(&what);
+    }
+
+    /// Why a watch fails, if it does.
+    pub fn why(&self, what: Watched) -> Option<String> {
+        self.failing().get(&what).map(|streak| streak.why.clone())
+    }
+
+    /// The watches that have failed for longer than they may, and why.
+    pub fn overdue(&self, now: Instant) -> Vec<(Watched, String)> {
+        let failing = self.failing();
+        let overdue =
+            failing.iter().filter(|(_, streak)| now - streak.last <= GAP && now - streak.since > self.grace);
+        overdue.map(|(what, streak)| (*what, streak.why.clone())).collect()
+    }
+
+    fn failing(&self) -> MutexGuard<'_, BTreeMap<Watched, Streak>> {
+        self.failing.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_watch_that_fails_for_long_is_told_until_it_is_heard_again() {
+        let (health, start) = (Health::new(Duration::from_secs(60)), Instant::now());
+        let at = |seconds| start + Duration::from_secs(seconds);
+        let told = |seconds| health.overdue(at(seconds)).len();
+        health.failed(Watched::Nodes, "no route".into(), at(0));
+        health.failed(Watched::Nodes, "no route".into(), at(55));
+        assert_eq!(told(60), 0, "not yet");
+        health.failed(Watched::Nodes, "refused".into(), at(61));
+        assert_eq!(health.overdue(at(61)), [(Watched::Nodes, "refused".to_owned())]);
+        health.heard(Watched::Pods);
+        assert_eq!(told(62), 1, "another watch is another");
+        health.heard(Watched::Nodes);
+        assert_eq!(told(62), 0);
+    }
+
+    #[test]
+    fn failures_far_apart_are_no_streak() {
+        let (health, start) = (Health::new(Duration::from_secs(60)), Instant::now());
+        let at = |seconds| start + Duration::from_secs(seconds);
+        health.failed(Watched::Nodes, "cut".into(), at(0));
+        health.failed(Watched::Nodes, "cut".into(), at(80));
+        assert_eq!(health.overdue(at(80)).len(), 1);
+        assert_eq!(health.overdue(at(171)).len(), 0, "a quiet watch is a healthy one");
+        health.failed(Watched::Nodes, "cut".into(), at(300));
+        assert_eq!(health.overdue(at(300)).len(), 0, "it begins anew");
+    }
+}
