@@ -232,6 +232,8 @@ pub struct Users {
     pub pods: u32,
     /// Of these, pods that an older revision placed.
     pub outdated_pods: u32,
+    /// Workloads that carry the label themselves: Deployments, StatefulSets, Jobs and CronJobs.
+    pub workloads: u32,
     /// Namespaces that these pods are in.
     pub namespaces: u32,
     /// At most 5 of them, as `Pod/<namespace>/<name>`.

@@ -3,9 +3,11 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use kube::Client;
+use tokio::sync::Notify;
 
 use crate::controller::memory::Memories;
 use crate::decide::observed::Settings;
+use crate::decide::policies::Choice;
 use crate::telemetry::Metrics;
 use crate::world::{Change, World};
 
@@ -14,8 +16,8 @@ use crate::world::{Change, World};
 pub struct Options {
     /// The namespace in which probes are made.
     pub namespace: String,
-    /// Whether to install and repair the shared policies.
-    pub manage_policies: bool,
+    /// The shared policies to install and repair; none where somebody else does that.
+    pub manage_policies: Option<Choice>,
     /// How long things may last.
     pub settings: Settings,
 }
@@ -28,6 +30,8 @@ pub struct Context {
     pub options: Options,
     /// Counters.
     pub metrics: Metrics,
+    /// Something refuses the probes: perhaps their namespace or account is gone.
+    pub blocked: Notify,
     world: Mutex<World>,
     memories: Mutex<Memories>,
 }
@@ -36,7 +40,7 @@ impl Context {
     /// Nothing seen, nothing remembered.
     pub fn new(client: Client, options: Options, metrics: Metrics) -> Self {
         let memories = Mutex::new(Memories::new(options.settings.clone()));
-        Self { client, options, metrics, world: Mutex::new(World::new()), memories }
+        Self { client, options, metrics, blocked: Notify::new(), world: Mutex::new(World::new()), memories }
     }
 
     /// The world, for a moment: never held over a call.

@@ -58,6 +58,7 @@ impl Pods {
         Users {
             pods: count(pods.len()),
             outdated_pods: count(pods.values().filter(|placed| **placed != revision).count()),
+            workloads: 0,
             namespaces: count(namespaces.len()),
             examples: pods.keys().take(EXAMPLES).map(|name| format!("Pod/{name}")).collect(),
         }
