@@ -229,7 +229,7 @@ pub fn compare(stored: &BTreeMap<(SharedKind, String), Stored>) -> Policies {
             });
         }
         if shared.places_pods {
-            placing.push(found.map_or(Value::Null, |stored| stored.spec.clone()));
+            placing.push(found.map_or(Value::Null, |stored| judged(&stored.spec)));
         }
     }
     Policies { missing, fingerprint: hash::of(&Value::Array(placing)) }
@@ -238,7 +238,7 @@ pub fn compare(stored: &BTreeMap<(SharedKind, String), Stored>) -> Policies {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::api::names::{POLICY_ACCOUNT, POLICY_IN_USE, POLICY_USE};
+    use crate::api::names::{POLICY_ACCOUNT, POLICY_IN_USE, POLICY_PLACED, POLICY_USE};
 
     fn stored() -> BTreeMap<(SharedKind, String), Stored> {
         all()
@@ -282,7 +282,9 @@ mod tests {
         policy.spec = json!({"other": true});
         let binding = newer.get_mut(&(SharedKind::ValidatingBinding, POLICY_IN_USE.to_owned())).unwrap();
         binding.spec["validationActions"] = json!(["Warn"]);
-        assert_eq!(compare(&newer).missing, None);
+        let placed = newer.get_mut(&(SharedKind::ValidatingBinding, POLICY_PLACED.to_owned())).unwrap();
+        placed.spec["validationActions"] = json!(["Audit"]);
+        assert_eq!(compare(&newer), compare(&stored()), "nor is anything proven anew for a level");
     }
 
     #[test]

@@ -3,6 +3,7 @@
 pub mod audit;
 pub mod cluster;
 pub mod objects;
+pub mod people;
 pub mod poros;
 pub mod proxy;
 pub mod seed;

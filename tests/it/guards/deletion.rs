@@ -1,0 +1,77 @@
+//! However a Compute in use is deleted, it is refused, and the users are named.
+
+use kube::api::{DeleteParams, ListParams};
+use serde_json::json;
+
+use super::{kubectl, refused};
+use crate::harness::objects::{create, delete, pod, pods, raw_computes};
+use crate::harness::wait;
+use crate::rows::{clear, edit, poolless, shared};
+use crate::trials;
+
+trials![a_compute_in_use_is_deleted_by_no_way];
+
+async fn a_compute_in_use_is_deleted_by_no_way() {
+    let (cluster, name) = (shared().await, "guards-used");
+    let client = cluster.client().await;
+    poolless(&client, name).await;
+    edit(&client, name, json!({"metadata": {"labels": {"guards": "used"}}})).await;
+    create(&pods(&client), &pod("guards-used-1", name)).await.unwrap();
+    let used = |expect: u32| {
+        let client = client.clone();
+        async move {
+            wait::compute(&client, name, "used as expected", |compute| {
+                compute
+                    .status
+                    .as_ref()
+                    .and_then(|s| s.users.as_ref())
+                    .is_some_and(|users| users.pods == expect)
+            })
+            .await
+        }
+    };
+    used(1).await;
+    let words = "Compute guards-used is in use by 1 pod (Pod/default/guards-used-1); remove them first, or allow it: kubectl annotate compute guards-used poros.dataos.io/delete-in-use=true";
+    let stored = raw_computes(&client).get(name).await.unwrap();
+    for how in ["background", "foreground", "orphan"] {
+        let cascade = format!("--cascade={how}");
+        for which in [&["computes", name][..], &["computes", "--selector=guards=used"][..]] {
+            let said = kubectl(cluster, &[&["delete", &cascade][..], which].concat(), None);
+            assert!(
+                !said.done && said.stderr.contains(words),
+                "{how} {which:?}: {}{}",
+                said.stdout,
+                said.stderr
+            );
+        }
+    }
+    let which = ListParams::default().labels("guards=used");
+    refused(words, || async {
+        raw_computes(&client)
+            .delete_collection(&DeleteParams::default(), &which)
+            .await
+            .map(|_| stored.clone())
+    })
+    .await;
+    let held = raw_computes(&client).get(name).await.unwrap();
+    assert_eq!(held.metadata.deletion_timestamp, None);
+    assert_eq!(held.metadata.finalizers, stored.metadata.finalizers);
+    // Of more users than are named the message says that there are more.
+    for index in 2..=6 {
+        create(&pods(&client), &pod(&format!("guards-used-{index}"), name)).await.unwrap();
+    }
+    used(6).await;
+    let said = kubectl(cluster, &["delete", "compute", name], None);
+    assert!(said.stderr.contains("in use by 6 pods (Pod/default/guards-used-1, "), "{}", said.stderr);
+    assert!(said.stderr.contains("Pod/default/guards-used-5, …); remove"), "{}", said.stderr);
+    // A word that says no is no escape.
+    let escape = |value| json!({"metadata": {"annotations": {"poros.dataos.io/delete-in-use": value}}});
+    edit(&client, name, escape("false")).await;
+    assert!(!kubectl(cluster, &["delete", "compute", name], None).done);
+    // The command in the message is the way.
+    edit(&client, name, escape("true")).await;
+    clear(&client, name).await;
+    for index in 1..=6 {
+        delete(&pods(&client), &format!("guards-used-{index}")).await.unwrap();
+    }
+}
