@@ -89,6 +89,7 @@ async fn a_namespace_names_the_compute_of_its_pods(client: &Client) {
     let namespace = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": team}});
     create(&namespaces, &namespace).await.unwrap();
     role(client, team, "optional-b").await;
+    role(client, team, "optional-nobody").await;
     let pods = dynamic(client, "v1", "Pod", "pods", Some(team));
     let plain = dry_run(&pods, &unlabelled("before")).await.unwrap();
     assert!(plain.data["spec"].get("nodeSelector").is_none(), "nothing was asked for this namespace");

@@ -4,11 +4,11 @@ use kube::Client;
 use kube::api::{Api, DynamicObject, Patch, PatchParams};
 use serde_json::{Value, json};
 
-use super::{kubectl, taken};
+use super::{LIMIT, kubectl};
 use crate::harness::cluster::Cluster;
 use crate::harness::objects::{compute, computes, dry_run, patch, raw_computes, with};
 use crate::harness::people::{as_user, grant};
-use crate::harness::wait;
+use crate::harness::{until, wait};
 use crate::rows::{clear, shared};
 use crate::trials;
 
@@ -33,7 +33,12 @@ async fn applier(cluster: &Cluster, client: &Client, user: &str, assigns: bool) 
     let verbs = if assigns { [&VERBS[..], &["assign-owner"]].concat() } else { VERBS.to_vec() };
     grant(client, user, "computes", &verbs).await;
     let api = raw_computes(&as_user(cluster, user).await);
-    taken("the applier to be allowed", || async { dry_run(&api, &manifest("guards-try", None)).await }).await;
+    // A policy that was just installed acts after about a second.
+    until("the applier to be allowed, and the policy to act", LIMIT, || async {
+        let made = dry_run(&api, &manifest("guards-try", None)).await.map_err(|error| error.to_string())?;
+        if owner(&made) == user { Ok(()) } else { Err(format!("owner {:?}", owner(&made))) }
+    })
+    .await;
     api
 }
 
@@ -94,36 +99,33 @@ async fn server_side_appliers_see_no_drift() {
     clear(&client, name).await;
 }
 
-/// As Argo CD does: a client-side apply, and a diff against what is stored.
+/// As Argo CD does: an apply, and a diff against what is stored; on the client's side, and on the server's.
 async fn a_client_side_diff_is_empty() {
     let (cluster, name) = (shared().await, "guards-diffed");
     let client = cluster.client().await;
     applier(cluster, &client, "guards-argo", true).await;
     for (given, expect) in [(Some("guards-bob"), "guards-bob"), (None, "guards-argo")] {
-        let manifest = manifest(name, given);
-        let applied = taken("the manifest to be applied", || async {
-            let said = kubectl(cluster, &["apply", "-f", "-", "--as", "guards-argo"], Some(&manifest));
-            assert!(said.done, "{}", said.stderr);
-            raw_computes(&client).get(name).await
-        })
-        .await;
-        assert_eq!(owner(&applied), expect);
-        wait::active(&client, name).await;
-        for server_side in ["--server-side=false", "--server-side=true"] {
-            let diff = ["diff", "-f", "-", "--as", "guards-argo", "--force-conflicts", server_side];
-            let diff = if server_side.ends_with("false") {
-                [&diff[..5], &diff[6..]].concat()
-            } else {
-                diff.to_vec()
+        for side in ["--server-side=false", "--server-side=true"] {
+            let manifest = manifest(name, given);
+            let ask = |verb: &str| {
+                kubectl(cluster, &[verb, side, "-f", "-", "--as", "guards-argo"], Some(&manifest))
             };
-            let said = kubectl(cluster, &diff, Some(&manifest));
-            assert!(said.done && said.stdout.is_empty(), "{server_side}: {}{}", said.stdout, said.stderr);
+            let applied = ask("apply");
+            assert!(applied.done, "{}", applied.stderr);
+            let applied = raw_computes(&client).get(name).await.unwrap();
+            assert_eq!(owner(&applied), expect);
+            wait::active(&client, name).await;
+            let diff = ask("diff");
+            assert!(diff.done && diff.stdout.is_empty(), "{side}: {}{}", diff.stdout, diff.stderr);
+            let again = ask("apply");
+            assert!(again.done, "{}", again.stderr);
+            if side.ends_with("false") {
+                assert!(again.stdout.contains("unchanged"), "{}", again.stdout);
+            }
+            let now = computes(&client).get(name).await.unwrap();
+            assert_eq!(now.metadata.generation, applied.metadata.generation);
+            clear(&client, name).await;
         }
-        let again = kubectl(cluster, &["apply", "-f", "-", "--as", "guards-argo"], Some(&manifest));
-        assert!(again.done && again.stdout.contains("unchanged"), "{}{}", again.stdout, again.stderr);
-        let now = computes(&client).get(name).await.unwrap();
-        assert_eq!(now.metadata.generation, applied.metadata.generation);
-        clear(&client, name).await;
     }
 }
 
