@@ -4,12 +4,13 @@ use kube::api::{DeleteParams, ListParams};
 use serde_json::json;
 
 use super::{kubectl, refused};
-use crate::harness::objects::{create, delete, pod, pods, raw_computes};
+use crate::harness::objects::{create, delete, pod, pods, raw_computes, refusal};
+use crate::harness::poros::{Poros, SHORT};
 use crate::harness::wait;
-use crate::rows::{clear, edit, poolless, shared};
+use crate::rows::{clear, edit, own, poolless, shared};
 use crate::trials;
 
-trials![a_compute_in_use_is_deleted_by_no_way];
+trials![a_compute_in_use_is_deleted_by_no_way, users_that_no_status_tells_of_yet_hold_a_compute];
 
 async fn a_compute_in_use_is_deleted_by_no_way() {
     let (cluster, name) = (shared().await, "guards-used");
@@ -74,4 +75,27 @@ async fn a_compute_in_use_is_deleted_by_no_way() {
     for index in 1..=6 {
         delete(&pods(&client), &format!("guards-used-{index}")).await.unwrap();
     }
+}
+
+/// The guard reads the status, and that is a moment old: a pod that came in since holds the Compute by its finalizer.
+async fn users_that_no_status_tells_of_yet_hold_a_compute() {
+    let (cluster, client) = own("it-race").await;
+    let (name, flags) = ("race", [&["--manage-policies"], &SHORT[..]].concat());
+    let poros = Poros::start(&cluster, &flags);
+    poolless(&client, name).await;
+    poros.kill();
+    create(&pods(&client), &pod("race-1", name)).await.unwrap();
+    delete(&raw_computes(&client), name).await.expect("no status tells of a user");
+    create(&pods(&client), &pod("race-2", name)).await.expect("it is in force until somebody closes it");
+    let _poros = Poros::start(&cluster, &flags);
+    let held = wait::says(&client, name, "deleting/building InUse").await;
+    assert!(wait::info(&held).contains("Pod/default/race-1, Pod/default/race-2"), "{}", wait::info(&held));
+    wait::refused(&client, name, "Compute race is being deleted and takes no new pods").await;
+    // Deleted once more, it says what it waits for.
+    let said = refusal(delete(&raw_computes(&client), name).await).1;
+    assert!(said.contains("Compute race is in use by 2 pods"), "{said}");
+    delete(&pods(&client), "race-1").await.unwrap();
+    delete(&pods(&client), "race-2").await.unwrap();
+    wait::gone(&client, name).await;
+    wait::refused(&client, name, "Compute race is not in force").await;
 }
