@@ -193,4 +193,14 @@ mod tests {
         assert_eq!(error("placed=Off"), "there is no level \"Off\"; the levels are Deny, Warn, Audit");
         assert_eq!(error("use=Deny,use=Warn"), "the guard \"use\" is named twice");
     }
+    #[test]
+    fn the_docs_tell_of_each_guard_and_its_level() {
+        let docs = include_str!("../../../docs/admission.md");
+        for guard in Guard::ALL {
+            let row = docs.lines().find(|line| line.starts_with(&format!("| `{}`", guard.word())));
+            let row = row.unwrap_or_else(|| panic!("docs/admission.md has no row of {}", guard.word()));
+            let level = row.split('|').nth(3).unwrap().trim();
+            assert_eq!(level, guard.default_level().word(), "{}", guard.word());
+        }
+    }
 }

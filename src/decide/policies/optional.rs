@@ -10,7 +10,7 @@ use crate::decide::policies::pods;
 
 /// Refuses a pod whose service account does not have the verb `use` on the Compute that it names.
 ///
-/// Asked in the namespace of the pod, so that a RoleBinding there is enough. Poros's probe is a dry run and free.
+/// Asked in the namespace of the pod, so that a role bound there is enough. Poros's probe is a dry run and free.
 pub(super) fn usable() -> Value {
     json!({
         "matchConstraints": labelled_pods("CREATE"),

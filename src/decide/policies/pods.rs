@@ -111,7 +111,7 @@ pub(super) fn placed() -> Value {
             },
             {
                 "expression": format!("!('{MARK_CLOSED}' in variables.ann)"),
-                "messageExpression": "'Compute ' + variables.name + ' is being deleted and takes no new pods'",
+                "messageExpression": "'Compute ' + variables.name + ' is being deleted and takes no new pods: name another Compute'",
                 "reason": "Forbidden",
             },
             {

@@ -30,22 +30,27 @@ pub async fn of_admission() {
         tokio::time::sleep(Duration::from_secs(3)).await;
         tell(&format!("with {count} Computes: an unlabelled pod"), creates(&client, &unlabelled()).await);
         tell("    a labelled one", creates(&client, &pod("labelled", "add-0")).await);
+        if count <= 100 {
+            defaults(&cluster, &client).await;
+        }
     }
     tell("    a Deployment without the label", deploys(&client, &deployment(None)).await);
     tell("    a Deployment with the label", deploys(&client, &deployment(Some("add-0"))).await);
-    optional(&cluster, &client).await;
 }
 
-/// What the optional policies add, with 1,000 Computes.
-async fn optional(cluster: &Cluster, client: &Client) {
+/// What the default of a namespace costs where it is installed: it is asked once for each Placement.
+async fn defaults(cluster: &Cluster, client: &Client) {
     cluster.install_policies_with(&["--namespace-defaults"]);
     tokio::time::sleep(Duration::from_secs(3)).await;
-    tell("with namespace defaults installed: an unlabelled pod", creates(client, &unlabelled()).await);
-    tell("    a labelled one", creates(client, &pod("labelled", "add-0")).await);
+    let other = creates(client, &unlabelled()).await;
+    tell("    with namespace defaults installed, an unlabelled one elsewhere", other);
     cluster.kubectl(&["label", "namespace", "default", "poros.dataos.io/default-compute=add-0"]);
     tokio::time::sleep(Duration::from_secs(3)).await;
     let defaulted = creates(client, &unlabelled()).await;
     tell("    an unlabelled one in a namespace that names its Compute", defaulted);
+    cluster.kubectl(&["label", "namespace", "default", "poros.dataos.io/default-compute-"]);
+    let kinds = "mutatingadmissionpolicybindings,mutatingadmissionpolicies";
+    cluster.kubectl(&["delete", kinds, "--field-selector=metadata.name=defaults.poros.dataos.io"]);
 }
 
 /// A Deployment that names this Compute on itself and in its pod template.
