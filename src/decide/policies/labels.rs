@@ -53,16 +53,16 @@ pub(super) fn workloads() -> Value {
     let (pods, jobs) = (inside(""), inside("?jobTemplate.?spec."));
     let people = "!request.userInfo.username.startsWith('system:serviceaccount:kube-system:') && request.userInfo.username != 'system:kube-controller-manager'";
     let unowned = "!object.metadata.?ownerReferences.orValue([]).exists(o, o.?controller.orValue(false))";
-    let what = "request.kind.kind + ' ' + request.namespace + '/' + object.metadata.name";
+    let what = "request.kind.kind + ' ' + request.namespace + '/' + object.metadata.?name.orValue(object.metadata.?generateName.orValue(''))";
     let template = "(request.kind.kind == 'CronJob' ? 'spec.jobTemplate.spec.template' : 'spec.template')";
     let validation = |expression: &str, message: String| json!({"expression": expression, "messageExpression": message, "reason": "Invalid"});
     json!({
         "matchConstraints": matching(&rules, &json!({})),
-        "matchConditions": [
-            {"name": "labelled", "expression": format!("{own}.hasValue() || {pods}.hasValue() || {jobs}.hasValue()")},
-            {"name": "by-people", "expression": people},
-            {"name": "unowned", "expression": unowned},
-        ],
+        // One condition, for the API server evaluates all that there are: most workloads end at its first part.
+        "matchConditions": [{
+            "name": "labelled-by-people",
+            "expression": format!("({own}.hasValue() || {pods}.hasValue() || {jobs}.hasValue()) && {people} && {unowned}"),
+        }],
         "failurePolicy": "Fail",
         "variables": [
             {"name": "own", "expression": format!("{own}.orValue('')")},

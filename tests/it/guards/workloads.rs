@@ -101,6 +101,11 @@ async fn half_a_label_is_warned_of_and_a_whole_one_is_not() {
     let said = warnings(cluster, &workload("DaemonSet", a, a));
     assert!(said.contains("its pods will be refused: a DaemonSet plans from its own template"), "{said}");
     assert_eq!(warnings(cluster, &workload("DaemonSet", None, None)), "");
+    let mut unnamed = workload("Job", None, a);
+    unnamed["metadata"].as_object_mut().unwrap().remove("name");
+    unnamed["metadata"]["generateName"] = json!("guards-unnamed-");
+    let said = warnings(cluster, &unnamed);
+    assert!(said.contains("Job default/guards-unnamed-"), "{said}");
 }
 
 /// They copy what people wrote, and nobody reads what they are told.
