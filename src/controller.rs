@@ -27,7 +27,7 @@ use crate::controller::pass::pass;
 use crate::controller::queue::Queue;
 use crate::decide::manifest::Kind;
 use crate::decide::observed::Compute;
-use crate::decide::policies::{self, SharedKind};
+use crate::decide::policies::{self, Choice, SharedKind};
 use crate::telemetry::Metrics;
 use crate::world::{Change, Written};
 
@@ -97,9 +97,9 @@ impl Controller {
             let context = &teller.context;
             context.events.run(&context.client, &context.options.instance).await;
         });
-        if self.context.options.manage_policies {
+        if let Some(choice) = self.context.options.manage_policies.clone() {
             let controller = self.clone();
-            tasks.spawn(async move { controller.keep_policies().await });
+            tasks.spawn(async move { controller.keep_policies(&choice).await });
         }
         let controller = self.clone();
         let dispatch = controller.dispatch();
@@ -249,36 +249,38 @@ impl Controller {
         self.context.metrics.queued(self.queue.len());
     }
 
-    /// Installs the shared policies and puts back what others change of them.
-    async fn keep_policies(self: Arc<Self>) {
+    /// Installs namespace, probe account and shared policies, and puts back what others change of them.
+    async fn keep_policies(self: Arc<Self>, choice: &Choice) {
         let pause = Duration::from_secs(1);
-        while let Err(error) = install::namespace(&self.context.client, &self.context.options.namespace).await
-        {
-            warn!(
-                "the namespace {} could not be made, trying again: {}",
-                self.context.options.namespace,
-                error.chain()
-            );
-            tokio::time::sleep(pause).await;
-        }
-        let mut unsynced = self.unsynced.subscribe();
-        let policies_known =
-            |unsynced: &BTreeSet<Watched>| !unsynced.iter().any(|what| matches!(what, Watched::Policies(_)));
-        if unsynced.wait_for(policies_known).await.is_err() {
-            return;
-        }
         let patience = ExponentialBuilder::new()
             .with_min_delay(pause)
             .with_max_delay(Duration::from_secs(60))
             .without_max_times();
-        let mut pauses = patience.build();
+        let mut unsynced = self.unsynced.subscribe();
+        let policies_known =
+            |unsynced: &BTreeSet<Watched>| !unsynced.iter().any(|what| matches!(what, Watched::Policies(_)));
+        let (mut pauses, mut at_home) = (patience.build(), false);
         loop {
-            if self.context.world().policies().missing.is_none() {
+            if !at_home {
+                at_home = self.make_home().await;
+            }
+            if unsynced.wait_for(policies_known).await.is_err() {
+                return;
+            }
+            let lacking = self.context.world().lacking(policies::chosen(choice));
+            if at_home && lacking.is_empty() {
                 pauses = patience.build();
-                self.policies_changed.notified().await;
+                tokio::select! {
+                    () = self.policies_changed.notified() => {}
+                    () = self.context.blocked.notified() => {
+                        at_home = false;
+                        // A quota blocks the probe of every Compute, and is not mended here.
+                        tokio::time::sleep(pause).await;
+                    }
+                }
                 continue;
             }
-            for shared in policies::all() {
+            for shared in lacking {
                 if let Err(error) = install::policy(&self.context.client, &shared).await {
                     let (kind, name) = (shared.kind.kind(), shared.name);
                     warn!("{kind} {name} could not be applied, trying again: {}", error.chain());
@@ -286,6 +288,17 @@ impl Controller {
             }
             tokio::time::sleep(pauses.next().unwrap_or(pause)).await;
         }
+    }
+
+    /// Makes the namespace of Poros and the account of the probe, if they are not there.
+    async fn make_home(&self) -> bool {
+        let namespace = &self.context.options.namespace;
+        let made = install::namespace(&self.context.client, namespace).await;
+        if let Err(error) = &made {
+            let why = error.chain();
+            warn!("the namespace {namespace} or its probe account could not be made, trying again: {why}");
+        }
+        made.is_ok()
     }
 }
 

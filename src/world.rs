@@ -14,7 +14,7 @@ use std::sync::Arc;
 use crate::api::names::compute_of_binding;
 use crate::decide::manifest::Kind;
 use crate::decide::observed::{Child, Compute, Observed, Policies, Recall};
-use crate::decide::policies::{SharedKind, Stored, compare};
+use crate::decide::policies::{self, Shared, SharedKind, Stored, compare};
 use crate::decide::pool::Node;
 use crate::decide::validate::normal;
 use crate::world::nodes::Nodes;
@@ -282,6 +282,11 @@ impl World {
     /// All Computes.
     pub fn computes(&self) -> Vec<Arc<Compute>> {
         self.computes.values().cloned().collect()
+    }
+
+    /// What of these shared objects is absent or altered.
+    pub fn lacking(&self, wanted: Vec<Shared>) -> Vec<Shared> {
+        policies::lacking(wanted, &self.shared)
     }
 
     /// The names of the Placements, or of the bindings that bear the name of a Compute's, that are known of.

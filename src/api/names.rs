@@ -21,6 +21,9 @@ pub const MARK_CLOSED: &str = "poros.dataos.io/closed";
 /// On a pod, set by admission: the selector keys on which pod and pool differ.
 pub const MARK_CONFLICT: &str = "poros.dataos.io/conflict";
 
+/// On a namespace: the Compute of its pods that name none, where that is installed.
+pub const LABEL_DEFAULT_COMPUTE: &str = "poros.dataos.io/default-compute";
+
 /// On a child: the uid of the Compute incarnation that it was built for.
 pub const ANNOTATION_OWNER_UID: &str = "poros.dataos.io/owner-uid";
 /// On a child: a hash of the content that was applied.
@@ -58,6 +61,26 @@ pub const POLICY_PLACED: &str = "placed.poros.dataos.io";
 pub const POLICY_IN_USE: &str = "in-use.poros.dataos.io";
 /// Shared policy that sets finalizer and owner of a Compute.
 pub const POLICY_COMPUTES: &str = "computes.poros.dataos.io";
+
+/// Shared policy that refuses to change label and marks of a pod.
+pub const POLICY_LABELS: &str = "labels.poros.dataos.io";
+/// Shared policy that keeps everybody but Poros from writing Placements.
+pub const POLICY_BUILDER: &str = "builder.poros.dataos.io";
+/// Shared policy that limits what Poros's own account may do.
+pub const POLICY_ACCOUNT: &str = "account.poros.dataos.io";
+/// Shared policy that warns of workloads that are half labelled.
+pub const POLICY_WORKLOADS: &str = "workloads.poros.dataos.io";
+/// Optional shared policy that asks for the verb [`VERB_USE`].
+pub const POLICY_USE: &str = "use.poros.dataos.io";
+/// Optional shared policy that gives pods the Compute of their namespace.
+pub const POLICY_DEFAULTS: &str = "defaults.poros.dataos.io";
+
+/// RBAC verb on Placements: who has it writes them. Poros's role has it, and who may do everything.
+pub const VERB_BUILD: &str = "build";
+/// RBAC verb on Computes: who has it can name another owner than who asks.
+pub const VERB_ASSIGN_OWNER: &str = "assign-owner";
+/// RBAC verb on Computes: a pod whose service account has it may name them, where that is asked for.
+pub const VERB_USE: &str = "use";
 
 /// Service account of the dry-run pod that proves a placement.
 pub const PROBE_SERVICE_ACCOUNT: &str = "poros-probe";

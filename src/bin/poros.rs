@@ -14,6 +14,8 @@ use poros::cluster::client::connect;
 use poros::controller::Controller;
 use poros::controller::context::Options;
 use poros::decide::observed::Settings;
+use poros::decide::policies::Choice;
+use poros::decide::policies::guard::Levels;
 use poros::telemetry::{self, Metrics};
 use poros::web::Scrape;
 use poros::web::states::Group;
@@ -34,7 +36,37 @@ enum Command {
     /// Print the CRDs: poros crd | kubectl apply -f -
     Crd,
     /// Print the shared admission policies: poros policies | kubectl apply -f -
-    Policies,
+    Policies(Policies),
+}
+
+#[derive(Args)]
+struct Policies {
+    /// The namespace of Poros
+    #[arg(long, env = "POROS_NAMESPACE", default_value = "poros-system")]
+    namespace: String,
+    #[command(flatten)]
+    optional: Optional,
+    /// How strict a guard is: Deny, Warn or Audit. all=Audit opens every guard that is not named
+    #[arg(long, default_value = "", hide_default_value = true, value_name = "GUARD=LEVEL,...")]
+    enforce: Levels,
+}
+
+/// What is installed only when asked for.
+#[derive(Args, Clone, Copy)]
+struct Optional {
+    /// Refuse pods whose service account does not have the verb `use` on the Compute that they name
+    #[arg(long, env = "POROS_REQUIRE_USE")]
+    require_use: bool,
+    /// Let the namespace label poros.dataos.io/default-compute name the Compute of pods that name none
+    #[arg(long, env = "POROS_NAMESPACE_DEFAULTS")]
+    namespace_defaults: bool,
+}
+
+impl Optional {
+    fn choice(self, namespace: String, levels: Levels) -> Choice {
+        let Self { require_use, namespace_defaults } = self;
+        Choice { namespace, require_use, namespace_defaults, levels }
+    }
 }
 
 /// Every flag is also an environment variable.
@@ -55,6 +87,8 @@ struct Run {
     /// Watch all pods, and count what they request of each pool (status.capacity.requested and free)
     #[arg(long, env = "POROS_POOL_USAGE")]
     pool_usage: bool,
+    #[command(flatten, next_help_heading = "With --manage-policies")]
+    optional: Optional,
     /// Where /healthz, /readyz and /metrics are served
     #[arg(long, env = "POROS_LISTEN", default_value = "127.0.0.1:8080", value_name = "ADDRESS:PORT")]
     listen: SocketAddr,
@@ -164,8 +198,10 @@ fn main() -> ExitCode {
     let result = match Poros::parse().command {
         Command::Run(arguments) => run(*arguments),
         Command::Crd => print(api::crd::all().iter().map(serde_saphyr::to_string)),
-        Command::Policies => {
-            print(decide::policies::all().iter().map(|shared| serde_saphyr::to_string(&shared.to_json())))
+        Command::Policies(policies) => {
+            let choice = policies.optional.choice(policies.namespace, policies.enforce);
+            let chosen = decide::policies::chosen(&choice);
+            print(chosen.iter().map(|shared| serde_saphyr::to_string(&shared.to_json())))
         }
     };
     match result {
@@ -226,9 +262,15 @@ async fn serve(arguments: Run) -> Result<(), Failure> {
     let (stopper, stop) = tokio::sync::watch::channel(false);
     let signals = tokio::spawn(stop_on_signal(stopper)?);
     let client = connect(arguments.kubeconfig.as_deref()).await?;
+    let optional = arguments.optional;
+    if !arguments.manage_policies && (optional.require_use || optional.namespace_defaults) {
+        return Err("--require-use and --namespace-defaults go with --manage-policies: without it Poros installs nothing; give them to `poros policies`, or to whatever installs the policies".into());
+    }
+    let choice = optional.choice(arguments.namespace.clone(), Levels::default());
+    let manage_policies = arguments.manage_policies.then_some(choice);
     let options = Options {
         namespace: arguments.namespace,
-        manage_policies: arguments.manage_policies,
+        manage_policies,
         pool_usage: arguments.pool_usage,
         events: arguments.events,
         instance: arguments.instance.unwrap_or_else(instance),

@@ -168,7 +168,7 @@ pub async fn run(
             .await;
         }
         Watched::Policies(kind) => {
-            let ours: HashSet<_> = policies::all()
+            let ours: HashSet<_> = policies::known()
                 .iter()
                 .filter(|shared| shared.kind == kind)
                 .map(|shared| shared.name)

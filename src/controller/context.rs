@@ -3,10 +3,12 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use kube::Client;
+use tokio::sync::Notify;
 
 use crate::controller::events::Events;
 use crate::controller::memory::Memories;
 use crate::decide::observed::Settings;
+use crate::decide::policies::Choice;
 use crate::telemetry::Metrics;
 use crate::world::{Change, World};
 
@@ -15,8 +17,8 @@ use crate::world::{Change, World};
 pub struct Options {
     /// The namespace in which probes are made.
     pub namespace: String,
-    /// Whether to install and repair the shared policies.
-    pub manage_policies: bool,
+    /// The shared policies to install and repair; none where somebody else does that.
+    pub manage_policies: Option<Choice>,
     /// Whether to watch all pods, and to count what they request of each pool.
     pub pool_usage: bool,
     /// Whether events are written.
@@ -37,6 +39,8 @@ pub struct Context {
     pub metrics: Metrics,
     /// Events that are to be written.
     pub events: Events,
+    /// Something refuses the probes: perhaps their namespace or account is gone.
+    pub blocked: Notify,
     world: Mutex<World>,
     memories: Mutex<Memories>,
 }
@@ -50,7 +54,8 @@ impl Context {
             world.count_usage();
         }
         let events = Events::new(options.events, metrics.clone());
-        Self { client, options, metrics, events, world: Mutex::new(world), memories }
+        let blocked = Notify::new();
+        Self { client, options, metrics, events, blocked, world: Mutex::new(world), memories }
     }
 
     /// The world, for a moment: never held over a call.

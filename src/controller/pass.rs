@@ -103,6 +103,9 @@ async fn try_proof(context: &Context, observed: &Observed, wanted: &Wanted, targ
         Proof::Unreachable(_) => "unreachable",
     };
     context.metrics.probed(word);
+    if matches!(proof, Proof::Blocked(_)) {
+        context.blocked.notify_one();
+    }
     debug!(compute = name, revision = target.revision, result = ?proof, "proof");
     context.memories().note_proof(name, target, &proof, Instant::now());
     proof

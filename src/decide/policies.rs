@@ -3,8 +3,12 @@
 //! In a cluster the chart owns them and Poros only compares. Each spec is written with every field that the API server
 //! would default, so that stored and wanted compare as they are.
 
+mod builder;
 mod computes;
+pub mod guard;
+mod labels;
 mod matching;
+mod optional;
 mod pods;
 
 use std::collections::BTreeMap;
@@ -12,12 +16,14 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 use crate::api::names::{
-    ANNOTATION_POLICY_VERSION, LABEL_MANAGED_BY, MANAGED_BY, POLICY_COMPUTES, POLICY_IN_USE, POLICY_MARKS,
-    POLICY_PLACED, POLICY_PLACEMENT,
+    ANNOTATION_POLICY_VERSION, LABEL_MANAGED_BY, MANAGED_BY, POLICY_COMPUTES, POLICY_DEFAULTS, POLICY_MARKS,
+    POLICY_PLACEMENT,
 };
 use crate::decide::difference::{self, Step};
 use crate::decide::hash;
 use crate::decide::observed::Policies;
+use crate::decide::policies::guard::{Guard, Levels};
+use crate::decide::policies::matching::in_namespaces;
 
 /// The version of the texts. A stored policy of a higher one belongs to a newer chart and is not compared.
 pub const POLICY_VERSION: u32 = 1;
@@ -68,6 +74,32 @@ pub struct Shared {
     pub spec: Value,
     /// Whether pods go through it, so that a change asks for new proofs.
     pub places_pods: bool,
+    /// Whether it is installed only when asked for: absent, it is not missed.
+    pub optional: bool,
+}
+
+/// What an installer may choose.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Choice {
+    /// The namespace of Poros.
+    pub namespace: String,
+    /// Whether a pod's service account needs the verb `use` on the Compute.
+    pub require_use: bool,
+    /// Whether a namespace may name the Compute of its pods.
+    pub namespace_defaults: bool,
+    /// How strict each guard is.
+    pub levels: Levels,
+}
+
+impl Default for Choice {
+    fn default() -> Self {
+        Self {
+            namespace: "poros-system".into(),
+            require_use: false,
+            namespace_defaults: false,
+            levels: Levels::default(),
+        }
+    }
 }
 
 impl Shared {
@@ -91,17 +123,21 @@ impl Shared {
         if stored.version > POLICY_VERSION {
             return None;
         }
-        // Enforcement levels are the chart's choice.
-        let levelled = |spec: &Value| {
-            let mut spec = spec.clone();
-            if let Some(fields) = spec.as_object_mut() {
-                fields.remove("validationActions");
-            }
-            spec
-        };
-        difference::first(&[Step::Key("spec".into())], &levelled(&self.spec), &levelled(&stored.spec))
+        difference::first(&[Step::Key("spec".into())], &judged(&self.spec), &judged(&stored.spec))
             .map(|field| format!("was altered at {field}"))
     }
+}
+
+/// A spec without what is the installer's choice: how strict a guard is, and of which namespaces a binding speaks.
+fn judged(spec: &Value) -> Value {
+    let mut spec = spec.clone();
+    if let Some(fields) = spec.as_object_mut() {
+        fields.remove("validationActions");
+        if let Some(resources) = fields.get_mut("matchResources").and_then(Value::as_object_mut) {
+            resources.remove("namespaceSelector");
+        }
+    }
+    spec
 }
 
 /// A shared object as stored.
@@ -113,37 +149,87 @@ pub struct Stored {
     pub spec: Value,
 }
 
-/// All shared objects, in the order in which to apply them: what refuses first, so that no pod slips through.
+/// The shared objects that are installed unless asked otherwise.
 pub fn all() -> Vec<Shared> {
-    let bound = |name| json!({"policyName": name});
-    let denied = |name| json!({"policyName": name, "validationActions": ["Deny"]});
-    let shared = |kind, name, spec, places_pods| Shared { kind, name, spec, places_pods };
-    vec![
-        shared(SharedKind::Validating, POLICY_PLACED, pods::placed(), true),
-        shared(SharedKind::ValidatingBinding, POLICY_PLACED, denied(POLICY_PLACED), true),
-        shared(SharedKind::Mutating, POLICY_MARKS, pods::marks(), true),
-        shared(SharedKind::MutatingBinding, POLICY_MARKS, bound(POLICY_MARKS), true),
-        shared(SharedKind::Mutating, POLICY_PLACEMENT, pods::placement(), true),
-        shared(SharedKind::Validating, POLICY_IN_USE, computes::in_use(), false),
-        shared(SharedKind::ValidatingBinding, POLICY_IN_USE, denied(POLICY_IN_USE), false),
-        shared(SharedKind::Mutating, POLICY_COMPUTES, computes::computes(), false),
-        shared(SharedKind::MutatingBinding, POLICY_COMPUTES, bound(POLICY_COMPUTES), false),
-    ]
+    chosen(&Choice::default())
+}
+
+/// All shared objects that there can be.
+pub fn known() -> Vec<Shared> {
+    every(&Choice::default())
+}
+
+/// The shared objects of a choice, in the order in which to apply them.
+pub fn chosen(choice: &Choice) -> Vec<Shared> {
+    let asked = |shared: &Shared| match shared.name {
+        POLICY_DEFAULTS => choice.namespace_defaults,
+        _ => !shared.optional || choice.require_use,
+    };
+    every(choice).into_iter().filter(asked).collect()
+}
+
+/// What refuses comes first, so that no pod slips through.
+fn every(choice: &Choice) -> Vec<Shared> {
+    let shared = |kind, name, spec| Shared { kind, name, spec, places_pods: false, optional: false };
+    let mut all = Vec::new();
+    for guard in Guard::ALL {
+        let name = guard.policy();
+        let mut bound = json!({"policyName": name, "validationActions": choice.levels.of(guard).actions()});
+        let spec = match guard {
+            Guard::Placed => pods::placed(),
+            Guard::Labels => labels::labels(),
+            Guard::InUse => computes::in_use(),
+            Guard::Builder => builder::builder(),
+            Guard::Account => {
+                let own = json!([{"key": "kubernetes.io/metadata.name", "operator": "In", "values": [choice.namespace]}]);
+                bound["matchResources"] = in_namespaces(&own);
+                builder::account()
+            }
+            Guard::Workloads => labels::workloads(),
+            Guard::Use => optional::usable(),
+        };
+        let (places_pods, optional) = (guard == Guard::Placed, guard == Guard::Use);
+        for (kind, spec) in [(SharedKind::Validating, spec), (SharedKind::ValidatingBinding, bound)] {
+            all.push(Shared { places_pods, optional, ..shared(kind, name, spec) });
+        }
+    }
+    let bound = |name| shared(SharedKind::MutatingBinding, name, json!({"policyName": name}));
+    let placing = |shared| Shared { places_pods: true, ..shared };
+    let mut defaults = bound(POLICY_DEFAULTS);
+    defaults.spec["paramRef"] = json!({"selector": {}, "parameterNotFoundAction": "Deny"});
+    defaults.spec["matchResources"] = optional::defaulted_namespaces(&choice.namespace);
+    let optional = |shared| Shared { optional: true, ..shared };
+    all.extend([
+        placing(shared(SharedKind::Mutating, POLICY_MARKS, pods::marks())),
+        placing(bound(POLICY_MARKS)),
+        placing(shared(SharedKind::Mutating, POLICY_PLACEMENT, pods::placement())),
+        shared(SharedKind::Mutating, POLICY_COMPUTES, computes::computes()),
+        bound(POLICY_COMPUTES),
+        optional(shared(SharedKind::Mutating, POLICY_DEFAULTS, optional::defaults())),
+        optional(defaults),
+    ]);
+    all
+}
+
+/// What of these objects is absent or altered.
+pub fn lacking(wanted: Vec<Shared>, stored: &BTreeMap<(SharedKind, String), Stored>) -> Vec<Shared> {
+    let lacks = |shared: &Shared| shared.lack(stored.get(&(shared.kind, shared.name.to_owned()))).is_some();
+    wanted.into_iter().filter(lacks).collect()
 }
 
 /// Compares what is stored with what should be.
 pub fn compare(stored: &BTreeMap<(SharedKind, String), Stored>) -> Policies {
     let mut missing = None;
     let mut placing = Vec::new();
-    for shared in all() {
+    for shared in known() {
         let found = stored.get(&(shared.kind, shared.name.to_owned()));
-        if missing.is_none() {
+        if missing.is_none() && !(shared.optional && found.is_none()) {
             missing = shared.lack(found).map(|lack| {
                 format!("{} {} {lack}; apply the shared policies again: poros policies | kubectl apply --server-side --force-conflicts -f -", shared.kind.kind(), shared.name)
             });
         }
         if shared.places_pods {
-            placing.push(found.map_or(Value::Null, |stored| stored.spec.clone()));
+            placing.push(found.map_or(Value::Null, |stored| judged(&stored.spec)));
         }
     }
     Policies { missing, fingerprint: hash::of(&Value::Array(placing)) }
@@ -152,6 +238,7 @@ pub fn compare(stored: &BTreeMap<(SharedKind, String), Stored>) -> Policies {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::api::names::{POLICY_ACCOUNT, POLICY_IN_USE, POLICY_PLACED, POLICY_USE};
 
     fn stored() -> BTreeMap<(SharedKind, String), Stored> {
         all()
@@ -195,6 +282,44 @@ mod tests {
         policy.spec = json!({"other": true});
         let binding = newer.get_mut(&(SharedKind::ValidatingBinding, POLICY_IN_USE.to_owned())).unwrap();
         binding.spec["validationActions"] = json!(["Warn"]);
-        assert_eq!(compare(&newer).missing, None);
+        let placed = newer.get_mut(&(SharedKind::ValidatingBinding, POLICY_PLACED.to_owned())).unwrap();
+        placed.spec["validationActions"] = json!(["Audit"]);
+        assert_eq!(compare(&newer), compare(&stored()), "nor is anything proven anew for a level");
+    }
+
+    #[test]
+    fn an_optional_policy_is_not_missed_but_is_not_to_be_altered_either() {
+        let choice = Choice {
+            namespace: "elsewhere".into(),
+            require_use: true,
+            namespace_defaults: true,
+            levels: "all=Audit".parse().unwrap(),
+        };
+        assert_eq!(
+            lacking(chosen(&choice), &stored()).len(),
+            4,
+            "two optional policies, each with its binding"
+        );
+        let mut with: BTreeMap<_, _> = chosen(&choice)
+            .into_iter()
+            .map(|shared| ((shared.kind, shared.name.to_owned()), Stored { version: 1, spec: shared.spec }))
+            .collect();
+        assert_eq!(compare(&with).missing, None);
+        assert_eq!(compare(&with).fingerprint.len(), compare(&stored()).fingerprint.len());
+        with.get_mut(&(SharedKind::Validating, POLICY_USE.to_owned())).unwrap().spec["validations"] =
+            json!([]);
+        assert!(compare(&with).missing.unwrap().contains(POLICY_USE));
+    }
+
+    #[test]
+    fn the_texts_name_no_account_and_only_bindings_name_a_namespace() {
+        let choice = Choice { namespace: "elsewhere".into(), ..Choice::default() };
+        for shared in every(&choice) {
+            let text = shared.spec.to_string();
+            let named = text.contains("elsewhere");
+            let binding = matches!(shared.kind, SharedKind::ValidatingBinding | SharedKind::MutatingBinding);
+            let speaks_of_it = binding && [POLICY_ACCOUNT, POLICY_DEFAULTS].contains(&shared.name);
+            assert_eq!(named, speaks_of_it, "{} {}", shared.kind.kind(), shared.name);
+        }
     }
 }

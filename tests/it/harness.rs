@@ -4,6 +4,7 @@ pub mod audit;
 pub mod cluster;
 pub mod exposition;
 pub mod objects;
+pub mod people;
 pub mod poros;
 pub mod proxy;
 pub mod seed;

@@ -12,6 +12,7 @@
 
 mod counts;
 mod faults;
+mod guards;
 mod harness;
 mod kills;
 mod kstatus;
@@ -32,6 +33,7 @@ fn main() {
         proofs::trials(),
         counts::trials(),
         faults::trials(),
+        guards::trials(),
         kills::trials(),
         report::trials(),
     ]

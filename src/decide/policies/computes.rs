@@ -2,11 +2,11 @@
 
 use serde_json::{Value, json};
 
-use crate::api::names::{ANNOTATION_DELETE_IN_USE, FINALIZER, GROUP, VERSION};
-use crate::decide::policies::matching::matching;
+use crate::api::names::{ANNOTATION_DELETE_IN_USE, FINALIZER, GROUP, VERB_ASSIGN_OWNER, VERSION};
+use crate::decide::policies::matching::{matching, rule};
 
-fn on_computes(operations: &Value) -> Value {
-    matching(&json!([GROUP]), &json!([VERSION]), operations, &json!(["computes"]), &json!({}))
+fn on_computes(operations: &[&str]) -> Value {
+    matching(&[rule(GROUP, VERSION, operations, &["computes"])], &json!({}))
 }
 
 /// Sets the finalizer at create, and the owner at create and update.
@@ -15,7 +15,7 @@ fn on_computes(operations: &Value) -> Value {
 /// another.
 pub(super) fn computes() -> Value {
     let may_assign = format!(
-        "authorizer.group('{GROUP}').resource('computes').name(object.metadata.name).check('assign-owner').allowed()"
+        "authorizer.group('{GROUP}').resource('computes').name(object.metadata.name).check('{VERB_ASSIGN_OWNER}').allowed()"
     );
     let expression = format!(
         "((has(object.spec.owner) && object.spec.owner == variables.owner) || variables.asItWas ? [] : \
@@ -26,7 +26,7 @@ pub(super) fn computes() -> Value {
          [JSONPatch{{op: \"add\", path: \"/metadata/finalizers/-\", value: \"{FINALIZER}\"}}]))"
     );
     json!({
-        "matchConstraints": on_computes(&json!(["CREATE", "UPDATE"])),
+        "matchConstraints": on_computes(&["CREATE", "UPDATE"]),
         "failurePolicy": "Fail",
         "reinvocationPolicy": "IfNeeded",
         "variables": [
@@ -39,18 +39,31 @@ pub(super) fn computes() -> Value {
     })
 }
 
-/// Refuses to delete a Compute that pods use, unless it detaches them or carries the escape.
+/// Refuses to delete a Compute that pods or workloads use, unless it detaches them or carries the escape.
 pub(super) fn in_use() -> Value {
+    let count = |field: &str| {
+        let expression = format!(
+            "has(oldObject.status) && has(oldObject.status.users) && has(oldObject.status.users.{field}) ? oldObject.status.users.{field} : 0"
+        );
+        json!({"name": field, "expression": expression})
+    };
+    let counted = |field: &str, one: &str| {
+        format!(
+            "(variables.{field} == 0 ? [] : [string(variables.{field}) + (variables.{field} == 1 ? ' {one}' : ' {one}s')])"
+        )
+    };
+    let escape = format!("oldObject.metadata.annotations['{ANNOTATION_DELETE_IN_USE}'] != 'false'");
     json!({
-        "matchConstraints": on_computes(&json!(["DELETE"])),
+        "matchConstraints": on_computes(&["DELETE"]),
         "failurePolicy": "Fail",
         "variables": [
-            {"name": "users", "expression": "has(oldObject.status) && has(oldObject.status.users) ? oldObject.status.users.pods : 0"},
-            {"name": "examples", "expression": "variables.users > 0 && has(oldObject.status.users.examples) ? ' (' + oldObject.status.users.examples.join(', ') + ')' : ''"},
+            count("pods"),
+            count("workloads"),
+            {"name": "examples", "expression": "has(oldObject.status) && has(oldObject.status.users) && has(oldObject.status.users.examples) && oldObject.status.users.examples.size() > 0 ? ' (' + oldObject.status.users.examples.join(', ') + (oldObject.status.users.examples.size() < variables.pods + variables.workloads ? ', …)' : ')') : ''"},
         ],
         "validations": [{
-            "expression": format!("variables.users == 0 || oldObject.spec.deletionPolicy == 'Detach' || (has(oldObject.metadata.annotations) && '{ANNOTATION_DELETE_IN_USE}' in oldObject.metadata.annotations && oldObject.metadata.annotations['{ANNOTATION_DELETE_IN_USE}'] != 'false')"),
-            "messageExpression": format!("'Compute ' + oldObject.metadata.name + ' is in use by ' + string(variables.users) + (variables.users == 1 ? ' pod' : ' pods') + variables.examples + '; remove them first, or allow it: kubectl annotate compute ' + oldObject.metadata.name + ' {ANNOTATION_DELETE_IN_USE}=true'"),
+            "expression": format!("variables.pods + variables.workloads == 0 || oldObject.spec.deletionPolicy == 'Detach' || (has(oldObject.metadata.annotations) && '{ANNOTATION_DELETE_IN_USE}' in oldObject.metadata.annotations && {escape})"),
+            "messageExpression": format!("'Compute ' + oldObject.metadata.name + ' is in use by ' + ({} + {}).join(' and ') + variables.examples + '; remove them first, or allow it: kubectl annotate compute ' + oldObject.metadata.name + ' {ANNOTATION_DELETE_IN_USE}=true'", counted("pods", "pod"), counted("workloads", "workload")),
             "reason": "Forbidden",
         }],
     })

@@ -3,24 +3,13 @@
 use serde_json::{Value, json};
 
 use crate::api::names::{API_VERSION, LABEL_COMPUTE, MARK_CLOSED, MARK_CONFLICT, MARK_PLACED_BY};
-use crate::decide::policies::matching::matching;
+use crate::decide::policies::matching::labelled_pods;
 
-/// Creates of pods that carry the label. Other pods pay nothing.
-fn labelled_pods() -> Value {
-    matching(
-        &json!([""]),
-        &json!(["v1"]),
-        &json!(["CREATE"]),
-        &json!(["pods"]),
-        &json!({"matchExpressions": [{"key": LABEL_COMPUTE, "operator": "Exists"}]}),
-    )
-}
-
-fn patch(expression: &str) -> Value {
+pub(super) fn patch(expression: &str) -> Value {
     json!({"patchType": "JSONPatch", "jsonPatch": {"expression": expression}})
 }
 
-fn add(path: &str, value: &str) -> String {
+pub(super) fn add(path: &str, value: &str) -> String {
     format!(r#"JSONPatch{{op: "add", path: {path}, value: {value}}}"#)
 }
 
@@ -28,12 +17,21 @@ fn annotation(key: &str) -> String {
     format!(r#""/metadata/annotations/" + jsonpatch.escapeKey("{key}")"#)
 }
 
-/// Places a pod as the Placement says, and marks it `<compute>/<revision>`.
-///
-/// It adds only absent keys and tolerations, so that running it twice changes nothing; keys on which pod and pool
-/// differ are marked, and [`placed`] refuses the pod for them. `nodeSelector` and `tolerations` are atomic to
-/// server-side apply, hence JSON Patch.
-pub(super) fn placement() -> Value {
+/// What the expressions of [`patches`] speak of.
+pub(super) fn variables() -> Vec<Value> {
+    vec![
+        json!({"name": "sel", "expression": "has(params.spec.nodeSelector) ? params.spec.nodeSelector : {}"}),
+        json!({"name": "tol", "expression": "has(params.spec.tolerations) ? params.spec.tolerations : []"}),
+        json!({"name": "own", "expression": "has(object.spec.nodeSelector) ? object.spec.nodeSelector : {}"}),
+        json!({
+            "name": "conflicts",
+            "expression": "variables.sel.filter(k, k in variables.own && variables.own[k] != variables.sel[k])",
+        }),
+    ]
+}
+
+/// Expressions that mark a pod `<compute>/<revision>`, add to its node selector, and add to its tolerations.
+pub(super) fn patches() -> [String; 3] {
     let empty_annotations = add(r#""/metadata/annotations""#, "{}");
     let mark =
         add(&annotation(MARK_PLACED_BY), r#"params.metadata.name + "/" + string(params.spec.revision)"#);
@@ -58,43 +56,48 @@ pub(super) fn placement() -> Value {
         add(r#""/spec/tolerations""#, "[]"),
         add(r#""/spec/tolerations/-""#, "t"),
     );
+    [marks, selector, tolerations]
+}
+
+/// Places a pod as the Placement says, and marks it `<compute>/<revision>`.
+///
+/// It adds only absent keys and tolerations, so that running it twice changes nothing; keys on which pod and pool
+/// differ are marked, and [`placed`] refuses the pod for them. `nodeSelector` and `tolerations` are atomic to
+/// server-side apply, hence JSON Patch.
+pub(super) fn placement() -> Value {
     json!({
         "paramKind": {"apiVersion": API_VERSION, "kind": "Placement"},
-        "matchConstraints": labelled_pods(),
+        "matchConstraints": labelled_pods("CREATE"),
         "failurePolicy": "Fail",
         "reinvocationPolicy": "IfNeeded",
-        "variables": [
-            {"name": "sel", "expression": "has(params.spec.nodeSelector) ? params.spec.nodeSelector : {}"},
-            {"name": "tol", "expression": "has(params.spec.tolerations) ? params.spec.tolerations : []"},
-            {"name": "own", "expression": "has(object.spec.nodeSelector) ? object.spec.nodeSelector : {}"},
-            {
-                "name": "conflicts",
-                "expression": "variables.sel.filter(k, k in variables.own && variables.own[k] != variables.sel[k])",
-            },
-        ],
-        "mutations": [patch(&marks), patch(&selector), patch(&tolerations)],
+        "variables": variables(),
+        "mutations": patches().map(|expression| patch(&expression)),
     })
+}
+
+/// An expression that removes the marks that a pod has.
+pub(super) fn stripped() -> String {
+    format!(
+        "!has(object.metadata.annotations) ? [] : [\"{MARK_PLACED_BY}\", \"{MARK_CONFLICT}\", \"{MARK_CLOSED}\"]\
+         .filter(k, k in object.metadata.annotations)\
+         .map(k, JSONPatch{{op: \"remove\", path: \"/metadata/annotations/\" + jsonpatch.escapeKey(k)}})"
+    )
 }
 
 /// Removes the marks from what a user sent, so that none can be copied or forged.
 pub(super) fn marks() -> Value {
-    let expression = format!(
-        "!has(object.metadata.annotations) ? [] : [\"{MARK_PLACED_BY}\", \"{MARK_CONFLICT}\", \"{MARK_CLOSED}\"]\
-         .filter(k, k in object.metadata.annotations)\
-         .map(k, JSONPatch{{op: \"remove\", path: \"/metadata/annotations/\" + jsonpatch.escapeKey(k)}})"
-    );
     json!({
-        "matchConstraints": labelled_pods(),
+        "matchConstraints": labelled_pods("CREATE"),
         "failurePolicy": "Fail",
         "reinvocationPolicy": "Never",
-        "mutations": [patch(&expression)],
+        "mutations": [patch(&stripped())],
     })
 }
 
 /// Refuses a pod without a fitting mark: its Compute is not in force. It needs no Poros to hold.
 pub(super) fn placed() -> Value {
     json!({
-        "matchConstraints": labelled_pods(),
+        "matchConstraints": labelled_pods("CREATE"),
         "failurePolicy": "Fail",
         "variables": [
             {"name": "name", "expression": format!("object.metadata.labels['{LABEL_COMPUTE}']")},
@@ -108,7 +111,7 @@ pub(super) fn placed() -> Value {
             },
             {
                 "expression": format!("!('{MARK_CLOSED}' in variables.ann)"),
-                "messageExpression": "'Compute ' + variables.name + ' is being deleted and takes no new pods'",
+                "messageExpression": "'Compute ' + variables.name + ' is being deleted and takes no new pods: name another Compute'",
                 "reason": "Forbidden",
             },
             {

@@ -76,14 +76,20 @@ impl Cluster {
 
     /// Installs the shared policies as a person would, and waits until they act.
     pub fn install_policies(&self) {
+        self.install_policies_with(&[]);
+    }
+
+    /// As `install_policies`, with what is installed only when asked for.
+    pub fn install_policies_with(&self, flags: &[&str]) {
         let printed = std::process::Command::new(env!("CARGO_BIN_EXE_poros"))
             .arg("policies")
+            .args(flags)
             .output()
             .expect("poros starts");
         let file = self.rig.dir().join("policies.yaml");
         std::fs::write(&file, printed.stdout).unwrap();
         self.kubectl(&["apply", "--server-side", "-f", file.to_str().unwrap()]);
-        self.await_served();
+        self.await_policies();
     }
 
     /// Right after a CRD is made, creating its kind may answer 404 or 503 for a while.
@@ -95,17 +101,26 @@ impl Cluster {
 
     /// Waits until Computes can be created: after their CRD is made, and after a policy on them is, that may take seconds.
     pub fn await_served(&self) {
+        self.await_made("Computes are not served", |_| true);
+    }
+
+    /// Waits until admission acts on Computes: it takes a policy up within about a second.
+    pub fn await_policies(&self) {
+        self.await_made("no policy acts on Computes", |made| made.contains("poros.dataos.io/cleanup"));
+    }
+
+    fn await_made(&self, otherwise: &str, holds: impl Fn(&str) -> bool) {
         let example = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/runnable-default.yaml");
         let start = std::time::Instant::now();
         loop {
             let mut kubectl = self.rig.kubectl();
-            let output =
-                kubectl.args(["create", "--dry-run=server", "-f", example]).output().expect("kubectl starts");
-            if output.status.success() {
+            kubectl.args(["create", "--dry-run=server", "-f", example, "-o", "json"]);
+            let output = kubectl.output().expect("kubectl starts");
+            if output.status.success() && holds(&String::from_utf8_lossy(&output.stdout)) {
                 return;
             }
             let seen = String::from_utf8_lossy(&output.stderr);
-            assert!(start.elapsed() < Duration::from_secs(30), "Computes are not served: {seen}");
+            assert!(start.elapsed() < Duration::from_secs(30), "{otherwise}: {seen}");
             std::thread::sleep(Duration::from_millis(100));
         }
     }

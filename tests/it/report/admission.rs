@@ -3,12 +3,13 @@
 use std::time::{Duration, Instant};
 
 use kube::Client;
+use kube::api::{Api, DynamicObject};
 use serde_json::{Value, json};
 use xtask::rig::Options;
 
 use super::tell;
 use crate::harness::cluster::Cluster;
-use crate::harness::objects::{dry_run, pod, pods};
+use crate::harness::objects::{dry_run, dynamic, pod, pods};
 use crate::harness::seed;
 
 const TRIES: usize = 200;
@@ -19,6 +20,7 @@ pub async fn of_admission() {
     let client = cluster.client().await;
     println!();
     tell("a pod's create, dry run, without Poros", creates(&client, &unlabelled()).await);
+    tell("    a Deployment's", deploys(&client, &deployment(None)).await);
     cluster.install_policies();
     let mut known = 0;
     for count in [1, 100, 1000] {
@@ -28,7 +30,49 @@ pub async fn of_admission() {
         tokio::time::sleep(Duration::from_secs(3)).await;
         tell(&format!("with {count} Computes: an unlabelled pod"), creates(&client, &unlabelled()).await);
         tell("    a labelled one", creates(&client, &pod("labelled", "add-0")).await);
+        if count <= 100 {
+            defaults(&cluster, &client).await;
+        }
     }
+    tell("    a Deployment without the label", deploys(&client, &deployment(None)).await);
+    tell("    a Deployment with the label", deploys(&client, &deployment(Some("add-0"))).await);
+}
+
+/// What the default of a namespace costs where it is installed: it is asked once for each Placement.
+async fn defaults(cluster: &Cluster, client: &Client) {
+    cluster.install_policies_with(&["--namespace-defaults"]);
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    let other = creates(client, &unlabelled()).await;
+    tell("    with namespace defaults installed, an unlabelled one elsewhere", other);
+    cluster.kubectl(&["label", "namespace", "default", "poros.dataos.io/default-compute=add-0"]);
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    let defaulted = creates(client, &unlabelled()).await;
+    tell("    an unlabelled one in a namespace that names its Compute", defaulted);
+    cluster.kubectl(&["label", "namespace", "default", "poros.dataos.io/default-compute-"]);
+    let kinds = "mutatingadmissionpolicybindings,mutatingadmissionpolicies";
+    cluster.kubectl(&["delete", kinds, "--field-selector=metadata.name=defaults.poros.dataos.io"]);
+}
+
+/// A Deployment that names this Compute on itself and in its pod template.
+fn deployment(compute: Option<&str>) -> Value {
+    let labels = match compute {
+        Some(compute) => json!({"app": "report", "poros.dataos.io/compute": compute}),
+        None => json!({"app": "report"}),
+    };
+    let containers = json!([{"name": "main", "image": "registry.k8s.io/pause:3.10"}]);
+    json!({
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": {"name": "report", "labels": labels},
+        "spec": {
+            "selector": {"matchLabels": {"app": "report"}},
+            "template": {"metadata": {"labels": labels}, "spec": {"containers": containers}},
+        },
+    })
+}
+
+async fn deploys(client: &Client, deployment: &Value) -> Vec<Duration> {
+    timed(&dynamic(client, "apps/v1", "Deployment", "deployments", Some("default")), deployment).await
 }
 
 fn unlabelled() -> Value {
@@ -38,10 +82,14 @@ fn unlabelled() -> Value {
 }
 
 async fn creates(client: &Client, pod: &Value) -> Vec<Duration> {
+    timed(&pods(client), pod).await
+}
+
+async fn timed(api: &Api<DynamicObject>, object: &Value) -> Vec<Duration> {
     let mut times = Vec::new();
     for index in 0..TRIES + 20 {
         let start = Instant::now();
-        dry_run(&pods(client), pod).await.unwrap();
+        dry_run(api, object).await.unwrap();
         // The first ones warm connections and caches up.
         if index >= 20 {
             times.push(start.elapsed());

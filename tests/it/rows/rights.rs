@@ -57,7 +57,7 @@ async fn placements_verbs(cluster: &Cluster, verbs: &[&str], may_create: bool) {
 
 async fn forbidden_names_verb_and_resource(cluster: &Cluster, client: &Client) {
     let name = "rights-forbidden";
-    placements_verbs(cluster, &["get", "list", "watch", "update", "delete"], false).await;
+    placements_verbs(cluster, &["get", "list", "watch", "update", "delete", "build"], false).await;
     apply(client, &poolless_manifest(name)).await;
     wait::says(client, name, "pending/building Forbidden").await;
     let failed = wait::says(client, name, "error/error Forbidden").await;
@@ -70,13 +70,13 @@ async fn forbidden_names_verb_and_resource(cluster: &Cluster, client: &Client) {
     wait::refused(client, name, &format!("Compute {name} is not in force")).await;
     // One that stood has lost its child: that fault comes after the build.
     let stood = "rights-stood";
-    placements_verbs(cluster, &["get", "list", "watch", "create", "update", "delete"], true).await;
+    placements_verbs(cluster, &["get", "list", "watch", "create", "update", "delete", "build"], true).await;
     wait::active(client, name).await;
     poolless(client, stood).await;
-    placements_verbs(cluster, &["get", "list", "watch", "update", "delete"], false).await;
+    placements_verbs(cluster, &["get", "list", "watch", "update", "delete", "build"], false).await;
     delete(&placements(client), stood).await.unwrap();
     wait::says(client, stood, "error/building Forbidden").await;
-    placements_verbs(cluster, &["get", "list", "watch", "create", "update", "delete"], true).await;
+    placements_verbs(cluster, &["get", "list", "watch", "create", "update", "delete", "build"], true).await;
     wait::active(client, stood).await;
     wait::placed(client, stood, 1).await;
     clear(client, stood).await;

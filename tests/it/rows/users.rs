@@ -2,17 +2,16 @@
 
 use std::time::Duration;
 
+use kube::Client;
 use kube::api::{Api, DynamicObject, Patch, PatchParams};
-use kube::config::{KubeConfigOptions, Kubeconfig};
-use kube::{Client, Config};
 use poros::api::status::Users;
 use serde_json::{Value, json};
 
 use super::{clear, edit, poolless, shared};
-use crate::harness::cluster::Cluster;
 use crate::harness::objects::{
     compute, computes, create, delete, dry_run, dynamic, patch, pod, pods, raw_computes, refusal, with,
 };
+use crate::harness::people::{as_user, grant};
 use crate::harness::until;
 use crate::harness::wait;
 use crate::trials;
@@ -201,33 +200,6 @@ async fn a_compute_that_detaches_its_pods_is_deleted_in_use() {
     delete(&pods(&client), "rows-detach-1").await.unwrap();
 }
 
-/// A client as somebody else.
-async fn as_user(cluster: &Cluster, user: &str) -> Client {
-    let kubeconfig = Kubeconfig::read_from(cluster.rig.kubeconfig()).unwrap();
-    let mut config = Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await.unwrap();
-    config.auth_info.impersonate = Some(user.into());
-    Client::try_from(config).unwrap()
-}
-
-/// Grants a user these verbs on Computes.
-async fn grant(client: &Client, user: &str, verbs: &[&str]) {
-    let group = "rbac.authorization.k8s.io";
-    let version = format!("{group}/v1");
-    let role = json!({
-        "apiVersion": version, "kind": "ClusterRole", "metadata": {"name": user},
-        "rules": [{"apiGroups": ["poros.dataos.io"], "resources": ["computes"], "verbs": verbs}],
-    });
-    let binding = json!({
-        "apiVersion": version, "kind": "ClusterRoleBinding", "metadata": {"name": user},
-        "roleRef": {"apiGroup": group, "kind": "ClusterRole", "name": user},
-        "subjects": [{"apiGroup": group, "kind": "User", "name": user}],
-    });
-    create(&dynamic(client, &version, "ClusterRole", "clusterroles", None), &role).await.unwrap();
-    create(&dynamic(client, &version, "ClusterRoleBinding", "clusterrolebindings", None), &binding)
-        .await
-        .unwrap();
-}
-
 fn owner(compute: &DynamicObject) -> &str {
     compute.data["spec"]["owner"].as_str().unwrap_or_default()
 }
@@ -236,9 +208,9 @@ async fn the_owner_is_who_made_it_and_stays_so() {
     let cluster = shared().await;
     let client = cluster.client().await;
     let verbs = ["create", "get", "patch", "update"];
-    grant(&client, "rows-alice", &verbs).await;
-    grant(&client, "rows-bob", &verbs).await;
-    grant(&client, "rows-gitops", &[&verbs[..], &["assign-owner"]].concat()).await;
+    grant(&client, "rows-alice", "computes", &verbs).await;
+    grant(&client, "rows-bob", "computes", &verbs).await;
+    grant(&client, "rows-gitops", "computes", &[&verbs[..], &["assign-owner"]].concat()).await;
     let alice = raw_computes(&as_user(cluster, "rows-alice").await);
     let bob = raw_computes(&as_user(cluster, "rows-bob").await);
     let gitops = raw_computes(&as_user(cluster, "rows-gitops").await);

@@ -76,7 +76,7 @@ impl Stage {
     pub fn poros(&self) -> Poros {
         let poros = self.launch(&[&["--manage-policies"], &SHORT[..]].concat());
         poros.await_ready(Duration::from_secs(30));
-        self.cluster().await_served();
+        self.cluster().await_policies();
         poros
     }
 
