@@ -4,6 +4,7 @@ pub mod apply;
 pub mod call;
 pub mod client;
 pub mod install;
+pub mod lease;
 pub mod probe;
 pub mod resources;
 pub mod status;

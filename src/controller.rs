@@ -1,24 +1,30 @@
 //! The drivers: watches feed the world, the world feeds the queue, workers make passes. No rule lives here.
 
 pub mod context;
+pub mod elect;
 pub mod guard;
+pub mod leadership;
 pub mod memory;
 pub mod pass;
 pub mod queue;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use backon::{BackoffBuilder, ExponentialBuilder};
 use kube::Client;
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
-use tracing::{error, info, warn};
+use tracing::{debug, error, info, warn};
 
 use crate::cluster::install;
+use crate::cluster::lease::Place;
 use crate::cluster::watch::{News, Watched};
 use crate::controller::context::{Context, Options};
+use crate::controller::elect::Election;
+use crate::controller::leadership::{Leadership, Term};
 use crate::controller::memory::Next;
 use crate::controller::pass::pass;
 use crate::controller::queue::Queue;
@@ -32,7 +38,11 @@ const WORKERS: usize = 16;
 /// The longest that a pass may take.
 const PASS_TIMEOUT: Duration = Duration::from_secs(60);
 /// How long passes under way are awaited when Poros stops.
-const DRAIN: Duration = Duration::from_secs(8);
+const DRAIN: Duration = Duration::from_secs(7);
+/// How long passes under way, which are cancelled, are awaited when Poros leads no more.
+const CANCEL: Duration = Duration::from_secs(2);
+/// How long the Lease of a Poros that stops may take to be released.
+const RESIGN: Duration = Duration::from_secs(2);
 
 /// A running controller.
 pub struct Controller {
@@ -40,12 +50,31 @@ pub struct Controller {
     queue: Queue,
     unsynced: watch::Sender<BTreeSet<Watched>>,
     policies_changed: Notify,
+    leadership: Arc<Leadership>,
+    election: Option<Arc<Election>>,
+    /// Whether what changes is queued: only a leader works on it.
+    working: AtomicBool,
 }
 
 impl Controller {
     /// A controller that has seen nothing yet.
     pub fn new(client: Client, options: Options, metrics: Metrics) -> Arc<Self> {
+        let leadership =
+            Arc::new(if options.election.is_some() { Leadership::standing_by() } else { Leadership::forced() });
+        let election = options.election.clone().map(|(identity, terms)| {
+            let place = Place {
+                client: client.clone(),
+                namespace: options.namespace.clone(),
+                limit: terms.call_limit(),
+            };
+            let make_namespace = options.manage_policies;
+            Election::new(place, identity, terms, make_namespace, leadership.clone(), metrics.clone())
+        });
+        metrics.leads(election.is_none());
         Arc::new(Self {
+            leadership,
+            election,
+            working: AtomicBool::new(false),
             context: Arc::new(Context::new(client, options, metrics)),
             queue: Queue::new(),
             unsynced: watch::Sender::new(Watched::ALL.into()),
@@ -53,12 +82,16 @@ impl Controller {
         })
     }
 
-    /// What is still to be listed before passes are made; ready when nothing is.
-    pub fn unsynced(&self) -> Vec<&'static str> {
-        self.unsynced.borrow().iter().map(|what| what.plural()).collect()
+    /// What is still missing before this process can lead, or stand by to lead at once; ready when nothing is.
+    pub fn unready(&self) -> Vec<String> {
+        let unsynced = self.unsynced.borrow();
+        if unsynced.is_empty() {
+            return self.election.iter().filter_map(|election| election.unready()).collect();
+        }
+        unsynced.iter().map(|what| format!("{} are not listed yet", what.plural())).collect()
     }
 
-    /// Runs until `stop` says so; passes under way are finished.
+    /// Runs until `stop` says so; passes under way are finished, and the Lease is given up after them.
     pub async fn run(self: Arc<Self>, mut stop: watch::Receiver<bool>) {
         let mut tasks = JoinSet::new();
         for what in Watched::ALL {
@@ -74,10 +107,10 @@ impl Controller {
             let controller = self.clone();
             tasks.spawn(async move { controller.keep_policies().await });
         }
-        let controller = self.clone();
-        let dispatch = controller.dispatch();
+        let (resign, resigned) = watch::channel(false);
+        let campaign = tokio::spawn(self.clone().campaign(resigned));
         tokio::select! {
-            () = dispatch => {}
+            () = self.clone().lead() => {}
             _ = stop.wait_for(|stop| *stop) => {}
         }
         info!("stopping: passes under way are finished");
@@ -93,6 +126,33 @@ impl Controller {
             );
         }
         tasks.shutdown().await;
+        let _ = resign.send(true);
+        if tokio::time::timeout(RESIGN, campaign).await.is_err() {
+            warn!("the election did not end in time");
+        }
+    }
+
+    /// Takes part in the election as soon as this process could lead: one that cannot list what it works on must not keep
+    /// another one from leading.
+    async fn campaign(self: Arc<Self>, mut stop: watch::Receiver<bool>) {
+        let prepared = async {
+            if self.context.options.manage_policies {
+                self.keep_namespace().await;
+            }
+            self.synced().await;
+        };
+        tokio::select! {
+            () = prepared => {}
+            _ = stop.wait_for(|stop| *stop) => return,
+        }
+        if let Some(election) = &self.election {
+            election.clone().run(stop).await;
+        }
+    }
+
+    async fn synced(&self) {
+        // An error is the end of this, too.
+        let _ = self.unsynced.subscribe().wait_for(BTreeSet::is_empty).await;
     }
 
     /// The names that are known of, of the resources that this process writes itself.
@@ -100,7 +160,11 @@ impl Controller {
         match what {
             Watched::Placements => self.context.world().names(Kind::Placement),
             Watched::Policies(SharedKind::MutatingBinding) => self.context.world().names(Kind::Binding),
-            Watched::Computes | Watched::Nodes | Watched::Pods | Watched::Policies(_) => Vec::new(),
+            Watched::Computes
+            | Watched::Nodes
+            | Watched::Pods
+            | Watched::Servers
+            | Watched::Policies(_) => Vec::new(),
         }
     }
 
@@ -110,7 +174,7 @@ impl Controller {
             Watched::Computes => Written::Compute,
             Watched::Placements => Written::Child(Kind::Placement),
             Watched::Policies(SharedKind::MutatingBinding) => Written::Child(Kind::Binding),
-            Watched::Nodes | Watched::Pods | Watched::Policies(_) => return,
+            Watched::Nodes | Watched::Pods | Watched::Servers | Watched::Policies(_) => return,
         };
         self.context.world().list_begins(written);
     }
@@ -119,8 +183,7 @@ impl Controller {
         match news {
             News::Listing => self.list_begins(what),
             News::Change(change) => {
-                let backlog = self.unsynced.borrow().contains(&what);
-                self.learn(change, backlog);
+                self.learn(change);
             }
             News::Synced => {
                 self.unsynced.send_if_modified(|unsynced| unsynced.remove(&what));
@@ -142,43 +205,88 @@ impl Controller {
         }
     }
 
-    /// Takes in a change and queues whom it concerns.
-    fn learn(&self, change: Change, backlog: bool) {
+    /// Takes in a change and, as a leader, queues whom it concerns.
+    fn learn(&self, change: Change) {
         let shared = matches!(change, Change::Shared(..));
         let names = self.context.world().apply(change);
         if shared {
             self.policies_changed.notify_one();
         }
+        if !self.working.load(Ordering::SeqCst) {
+            self.context.world().stand_by();
+            return;
+        }
         for name in names {
             // A changed policy concerns every Compute, and none of them more than what people do meanwhile.
-            self.queue.push(name, backlog || shared);
+            self.queue.push(name, shared);
         }
     }
 
-    async fn dispatch(self: Arc<Self>) {
-        let mut unsynced = self.unsynced.subscribe();
-        if unsynced.wait_for(BTreeSet::is_empty).await.is_err() {
-            return;
+    /// Makes passes whenever this process leads, and stands by when it does not.
+    async fn lead(self: Arc<Self>) {
+        self.synced().await;
+        info!("caches are complete");
+        loop {
+            let term = self.leadership.won().await;
+            self.begin();
+            let ended: Option<()> = self.leadership.during(term, self.clone().dispatch(term)).await;
+            debug_assert!(ended.is_none(), "dispatching has no end of its own");
+            self.stand_by().await;
         }
-        info!("caches are complete; passes begin");
+    }
+
+    /// A term begins: nothing is remembered that another leader may have made untrue, and everything is looked at.
+    fn begin(&self) {
+        self.queue.clear();
+        self.context.memories().forget();
+        self.working.store(true, Ordering::SeqCst);
+        let names = self.context.world().everything();
+        info!(names = names.len(), "passes begin");
+        for name in names {
+            self.queue.push(name, true);
+        }
+    }
+
+    /// A term has ended: its passes are cancelled, and nothing is queued until the next one.
+    async fn stand_by(&self) {
+        self.working.store(false, Ordering::SeqCst);
+        let cancelled = async {
+            while self.queue.running() > 0 {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        if tokio::time::timeout(CANCEL, cancelled).await.is_err() {
+            error!(running = self.queue.running(), "passes could not be cancelled");
+        }
+        self.queue.clear();
+        self.context.metrics.queued(0);
+    }
+
+    async fn dispatch(self: Arc<Self>, term: Term) {
         let slots = Arc::new(tokio::sync::Semaphore::new(WORKERS));
         loop {
             let Ok(slot) = slots.clone().acquire_owned().await else { return };
             let name = self.queue.next().await;
             let controller = self.clone();
             tokio::spawn(async move {
-                controller.work(name).await;
+                controller.work(name, term).await;
                 drop(slot);
             });
         }
     }
 
     /// Makes a pass over one name. A panic or a hang in it costs this name a retry, and nobody else anything.
-    async fn work(self: Arc<Self>, name: String) {
+    async fn work(self: Arc<Self>, name: String, term: Term) {
         let started = Instant::now();
-        let (context, of) = (self.context.clone(), name.clone());
-        let next = match guard::guarded(async move { pass(&context, &of).await }, PASS_TIMEOUT).await {
-            Ok(next) => next,
+        let (context, leadership, of) = (self.context.clone(), self.leadership.clone(), name.clone());
+        let pass = async move { leadership.during(term, pass(&context, &of)).await };
+        let next = match guard::guarded(pass, PASS_TIMEOUT).await {
+            Ok(Some(next)) => next,
+            Ok(None) => {
+                debug!(compute = name, "the pass was cancelled: this process leads no more");
+                self.queue.done(&name, None);
+                return;
+            }
             Err(failure) => {
                 self.context.metrics.panicked();
                 error!(compute = name, category = "Internal", "{failure}, trying again");
@@ -191,8 +299,8 @@ impl Controller {
         self.context.metrics.queued(self.queue.len());
     }
 
-    /// Installs the shared policies and puts back what others change of them.
-    async fn keep_policies(self: Arc<Self>) {
+    /// Makes the namespace of Poros, in which the Lease is, and the account of the probe.
+    async fn keep_namespace(&self) {
         let pause = Duration::from_secs(1);
         while let Err(error) = install::namespace(&self.context.client, &self.context.options.namespace).await
         {
@@ -203,12 +311,24 @@ impl Controller {
             );
             tokio::time::sleep(pause).await;
         }
+    }
+
+    /// Installs the shared policies and puts back what others change of them, while this process leads.
+    async fn keep_policies(self: Arc<Self>) {
         let mut unsynced = self.unsynced.subscribe();
         let policies_known =
             |unsynced: &BTreeSet<Watched>| !unsynced.iter().any(|what| matches!(what, Watched::Policies(_)));
         if unsynced.wait_for(policies_known).await.is_err() {
             return;
         }
+        loop {
+            let term = self.leadership.won().await;
+            self.leadership.during(term, self.repair_policies()).await;
+        }
+    }
+
+    async fn repair_policies(&self) {
+        let pause = Duration::from_secs(1);
         let patience = ExponentialBuilder::new()
             .with_min_delay(pause)
             .with_max_delay(Duration::from_secs(60))

@@ -7,6 +7,7 @@ pub mod applied;
 pub mod desired;
 pub mod fault;
 pub mod hash;
+pub mod lease;
 pub mod manifest;
 pub mod observed;
 pub mod outcome;

@@ -71,6 +71,8 @@ pub struct Metrics {
     probes: Family<Ended, Counter>,
     failures: Family<Of, Counter>,
     synced: Family<Of, Gauge>,
+    leader: Gauge,
+    lease_failures: Counter,
 }
 
 impl Default for Metrics {
@@ -103,6 +105,14 @@ impl Metrics {
         registry.register("watch_failures", "Failures of watches, by resource", failures.clone());
         let synced = Family::default();
         registry.register("watch_synced", "Whether a watch has listed its resource", synced.clone());
+        let leader = Gauge::default();
+        registry.register("leader", "Whether this process leads: 1, or stands by: 0", leader.clone());
+        let lease_failures = Counter::default();
+        registry.register(
+            "lease_failures",
+            "Calls about the Lease of the leader that failed",
+            lease_failures.clone(),
+        );
         Self {
             registry: Arc::new(registry),
             passes,
@@ -113,7 +123,19 @@ impl Metrics {
             probes,
             failures,
             synced,
+            leader,
+            lease_failures,
         }
+    }
+
+    /// This process leads, or stands by.
+    pub fn leads(&self, leads: bool) {
+        self.leader.set(i64::from(leads));
+    }
+
+    /// A call about the Lease failed.
+    pub fn lease_failed(&self) {
+        self.lease_failures.inc();
     }
 
     /// A pass ended.

@@ -4,9 +4,10 @@
 
 pub mod nodes;
 pub mod project;
+pub mod servers;
 pub mod users;
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use crate::api::names::compute_of_binding;
@@ -16,6 +17,7 @@ use crate::decide::policies::{SharedKind, Stored, compare};
 use crate::decide::pool::Node;
 use crate::decide::validate::normal;
 use crate::world::nodes::Nodes;
+use crate::world::servers::{Servers, Slice};
 use crate::world::users::{Pod, Pods};
 
 /// A change of one watched object: what it is now, or that it is gone.
@@ -35,6 +37,8 @@ pub enum Change {
     Pod(String, Option<Pod>),
     /// A shared policy or its binding.
     Shared((SharedKind, String), Option<Stored>),
+    /// An EndpointSlice of the API servers, by name.
+    Servers(String, Option<Slice>),
 }
 
 /// A kind of which this process writes objects itself.
@@ -65,6 +69,7 @@ pub struct World {
     pods: Pods,
     shared: BTreeMap<(SharedKind, String), Stored>,
     policies: Policies,
+    servers: Servers,
     /// By Compute: uids that went since it was last observed. A reply that is heard late must not bring them back.
     departed: HashMap<String, HashSet<String>>,
     /// What this process wrote since the list of its kind began that the watch goes on from: what that list or watch
@@ -100,6 +105,11 @@ impl World {
             Change::Node(name, node) => self.nodes.apply(name, node.map(|node| *node)),
             Change::Pod(name, pod) => self.pods.apply(name, pod),
             Change::Shared(key, stored) => self.shared(key, stored),
+            Change::Servers(name, slice) => {
+                // No Compute is looked at for it: what was proven stays so.
+                self.servers.apply(name, slice);
+                Vec::new()
+            }
         }
     }
 
@@ -222,6 +232,7 @@ impl World {
             pool: self.nodes.pool(name),
             users: self.pods.users(name, revision),
             policies: self.policies.clone(),
+            api_servers: self.servers.count(),
             recall: Recall::default(),
         }
     }
@@ -229,6 +240,17 @@ impl World {
     /// The shared policies, as a whole.
     pub fn policies(&self) -> &Policies {
         &self.policies
+    }
+
+    /// Every name that there is something to look at for.
+    pub fn everything(&self) -> BTreeSet<String> {
+        let bound = self.bindings.keys().filter_map(|binding| compute_of_binding(binding)).map(str::to_owned);
+        self.computes.keys().chain(self.placements.keys()).cloned().chain(bound).collect()
+    }
+
+    /// Forgets what only late replies to writes are judged by: this process has none under way.
+    pub fn stand_by(&mut self) {
+        self.departed.clear();
     }
 
     /// The names of the Placements, or of the bindings that bear the name of a Compute's, that are known of.

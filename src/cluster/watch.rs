@@ -45,17 +45,20 @@ pub enum Watched {
     Nodes,
     /// Pods that name a Compute.
     Pods,
+    /// The EndpointSlices in which the API servers name themselves.
+    Servers,
     /// Admission policies and their bindings, shared and per Compute.
     Policies(SharedKind),
 }
 
 impl Watched {
     /// All of them.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Computes,
         Self::Placements,
         Self::Nodes,
         Self::Pods,
+        Self::Servers,
         Self::Policies(SharedKind::Mutating),
         Self::Policies(SharedKind::MutatingBinding),
         Self::Policies(SharedKind::Validating),
@@ -69,6 +72,7 @@ impl Watched {
             Self::Placements => "placements",
             Self::Nodes => "nodes",
             Self::Pods => "pods",
+            Self::Servers => "endpointslices",
             Self::Policies(kind) => kind.plural(),
         }
     }
@@ -123,6 +127,13 @@ pub async fn run(
                 everything.labels(LABEL_COMPUTE).fields("status.phase!=Succeeded,status.phase!=Failed");
             supervise(resources::pods(&client), unfinished, held, tell, |name, object| {
                 Some(Change::Pod(name, object.map(|object| project::pod(&object)).flatten()))
+            })
+            .await;
+        }
+        Watched::Servers => {
+            let theirs = everything.labels("kubernetes.io/service-name=kubernetes");
+            supervise(resources::endpoint_slices(&client), theirs, held, tell, |name, object| {
+                Some(Change::Servers(name, object.map(project::slice)))
             })
             .await;
         }

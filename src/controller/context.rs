@@ -5,6 +5,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use kube::Client;
 
 use crate::controller::memory::Memories;
+use crate::decide::lease::Terms;
 use crate::decide::observed::Settings;
 use crate::telemetry::Metrics;
 use crate::world::{Change, World};
@@ -18,6 +19,8 @@ pub struct Options {
     pub manage_policies: bool,
     /// How long things may last.
     pub settings: Settings,
+    /// Who this process is to other replicas, and how they choose one that leads; none leads without asking them.
+    pub election: Option<(String, Terms)>,
 }
 
 /// What all passes share.

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 use crate::api::names::{
-    ANNOTATION_CONTENT_HASH, ANNOTATION_HASH_VERSION, ANNOTATION_OWNER_UID, API_VERSION, LABEL_COMPUTE,
-    LABEL_MANAGED_BY, MANAGED_BY, POLICY_PLACEMENT, binding_name,
+    ANNOTATION_CONTENT_HASH, ANNOTATION_GENERATION, ANNOTATION_HASH_VERSION, ANNOTATION_OWNER_UID,
+    API_VERSION, LABEL_COMPUTE, LABEL_MANAGED_BY, MANAGED_BY, POLICY_PLACEMENT, binding_name,
 };
 use crate::api::placement::PlacementSpec;
 use crate::decide::hash;
@@ -104,6 +104,7 @@ impl Manifest {
                 (ANNOTATION_OWNER_UID, &compute.uid),
                 (ANNOTATION_CONTENT_HASH, &hash::of(&spec)),
                 (ANNOTATION_HASH_VERSION, hash::HASH_VERSION),
+                (ANNOTATION_GENERATION, &compute.generation.to_string()),
             ]),
             owner: (compute.name.clone(), compute.uid.clone()),
             spec,
@@ -123,7 +124,8 @@ impl Manifest {
         // Hashes made another way say nothing about drift (an upgrade must not rewrite every child).
         let hashed_alike =
             stored.annotations.get(ANNOTATION_HASH_VERSION).is_none_or(|v| v == hash::HASH_VERSION);
-        for (key, value) in &self.annotations {
+        // The generation is told along with a write, and is no reason for one.
+        for (key, value) in self.annotations.iter().filter(|(key, _)| *key != ANNOTATION_GENERATION) {
             let judged = key == ANNOTATION_OWNER_UID || hashed_alike;
             if judged && stored.annotations.get(key) != Some(value) {
                 return Some(format!("metadata.annotations[{key}]"));

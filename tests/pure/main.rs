@@ -1,6 +1,7 @@
 //! The pure ring: every rule, without a cluster. Seconds, not minutes.
 #![allow(missing_docs, unreachable_pub, clippy::unwrap_used, clippy::panic)] // tests
 
+mod election;
 mod model;
 mod plans;
 mod sim;
