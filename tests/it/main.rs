@@ -16,6 +16,7 @@ mod harness;
 mod kills;
 mod kstatus;
 mod proofs;
+mod replicas;
 mod report;
 mod rows;
 mod schema;
@@ -33,6 +34,7 @@ fn main() {
         counts::trials(),
         faults::trials(),
         kills::trials(),
+        replicas::trials(),
         report::trials(),
     ]
     .into_iter()
