@@ -59,8 +59,11 @@ pub struct Controller {
 impl Controller {
     /// A controller that has seen nothing yet.
     pub fn new(client: Client, options: Options, metrics: Metrics) -> Arc<Self> {
-        let leadership =
-            Arc::new(if options.election.is_some() { Leadership::standing_by() } else { Leadership::forced() });
+        let leadership = Arc::new(if options.election.is_some() {
+            Leadership::standing_by()
+        } else {
+            Leadership::forced()
+        });
         let election = options.election.clone().map(|(identity, terms)| {
             let place = Place {
                 client: client.clone(),
@@ -160,11 +163,9 @@ impl Controller {
         match what {
             Watched::Placements => self.context.world().names(Kind::Placement),
             Watched::Policies(SharedKind::MutatingBinding) => self.context.world().names(Kind::Binding),
-            Watched::Computes
-            | Watched::Nodes
-            | Watched::Pods
-            | Watched::Servers
-            | Watched::Policies(_) => Vec::new(),
+            Watched::Computes | Watched::Nodes | Watched::Pods | Watched::Servers | Watched::Policies(_) => {
+                Vec::new()
+            }
         }
     }
 

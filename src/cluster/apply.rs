@@ -109,7 +109,9 @@ impl Work<'_> {
             Action::Keep => State::InPlace,
             Action::None => State::Absent,
             Action::Await => State::Pending("is being removed".into()),
-            Action::Linger(_) => State::Pending("stays until every API server has forgotten its binding".into()),
+            Action::Linger(_) => {
+                State::Pending("stays until every API server has forgotten its binding".into())
+            }
             Action::Postpone { field } => {
                 State::Pending(format!("differs at {field}; the repair waits for its turn"))
             }

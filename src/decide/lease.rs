@@ -412,7 +412,11 @@ mod tests {
             elector.read(Some(lease(spec.clone())), 15 * S);
             assert_eq!(elector.next(15 * S), Todo::Write { create: false });
             let written = elector.manifest(time(1));
-            assert!(written["spec"]["leaseTransitions"].as_i64().is_some_and(|n| (1..=2_147_483_647).contains(&n)));
+            assert!(
+                written["spec"]["leaseTransitions"]
+                    .as_i64()
+                    .is_some_and(|n| (1..=2_147_483_647).contains(&n))
+            );
             assert_eq!(written["spec"]["leaseDurationSeconds"], 15);
             assert!(written["spec"]["acquireTime"].is_string());
         }

@@ -30,7 +30,11 @@ struct Weather {
 
 fn weather() -> impl Strategy<Value = Weather> {
     let fate = prop_oneof![6 => Just(Fate::Done), 1 => Just(Fate::RequestLost), 1 => Just(Fate::ReplyLost)];
-    (prop::bool::weighted(0.25), fate, 0..2500u16).prop_map(|(paused, fate, delay)| Weather { paused, fate, delay })
+    (prop::bool::weighted(0.25), fate, 0..2500u16).prop_map(|(paused, fate, delay)| Weather {
+        paused,
+        fate,
+        delay,
+    })
 }
 
 /// The Lease in the API server.
@@ -43,7 +47,9 @@ struct Store {
 impl Store {
     fn write(&mut self, mut object: Value, create: bool) -> Result<Value, ()> {
         let current = self.object.as_ref().map(|object| object["metadata"]["resourceVersion"].clone());
-        if create != current.is_none() || current.is_some_and(|at| at != object["metadata"]["resourceVersion"]) {
+        if create != current.is_none()
+            || current.is_some_and(|at| at != object["metadata"]["resourceVersion"])
+        {
             return Err(());
         }
         self.version += 1;
@@ -85,7 +91,8 @@ impl Candidate {
 
     /// What the API server does with its call, whether it runs or not.
     fn serve(&mut self, store: &mut Store, now: Duration) {
-        let Some(call) = self.call.as_mut().filter(|call| call.answer.is_none() && now >= call.there_at) else {
+        let Some(call) = self.call.as_mut().filter(|call| call.answer.is_none() && now >= call.there_at)
+        else {
             return;
         };
         if call.fate == Fate::RequestLost {
@@ -108,7 +115,9 @@ impl Candidate {
             let call = self.call.take().unwrap();
             match (heard, call.answer, call.todo) {
                 (true, Some(Ok(found)), Todo::Read) => self.elector.read(found.map(Record::new), clock),
-                (true, Some(Ok(Some(stored))), _) => self.elector.wrote(call.sent, Record::new(stored), clock),
+                (true, Some(Ok(Some(stored))), _) => {
+                    self.elector.wrote(call.sent, Record::new(stored), clock)
+                }
                 (true, Some(Err(())), _) => self.elector.refused(clock),
                 _ => self.elector.failed(clock),
             }
@@ -125,7 +134,9 @@ impl Candidate {
         let delay = MS * u32::from(weather.delay);
         self.call = Some(Call {
             todo,
-            manifest: self.elector.manifest(Timestamp::from_millisecond(1_000_000 + i64::try_from(now.as_millis()).unwrap()).unwrap()),
+            manifest: self.elector.manifest(
+                Timestamp::from_millisecond(1_000_000 + i64::try_from(now.as_millis()).unwrap()).unwrap(),
+            ),
             sent: clock,
             fate: weather.fate,
             there_at: now + delay / 2,

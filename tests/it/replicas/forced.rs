@@ -33,7 +33,8 @@ async fn two_leaders_do_what_one_would_do() {
     println!("proofs of one leader: {}, of two: {}", alone.proofs, together.proofs);
     assert!(together.conflicts > 0, "they never met: nothing was tested");
     for replica in [&first, &second] {
-        let mine = replica.proxy.count(0, |seen| seen.write.is_some() && seen.done() && seen.name.contains("two-"));
+        let mine =
+            replica.proxy.count(0, |seen| seen.write.is_some() && seen.done() && seen.name.contains("two-"));
         assert!(mine > 0, "one of them did nothing: nothing was tested");
     }
     for (name, end) in &alone.ends {
@@ -63,7 +64,8 @@ async fn churn(stage: &Stage, prefix: &str) -> Churned {
     let names: Vec<String> = (0..COMPUTES).map(|index| format!("{prefix}-{index}")).collect();
     let ends = join_all(names.iter().map(|name| life(client, name))).await;
     let ends = names.iter().map(|name| plain(name, prefix)).zip(ends).collect();
-    let mine: Vec<Request> = audit.poros().into_iter().filter(|request| request.name.contains(prefix)).collect();
+    let mine: Vec<Request> =
+        audit.poros().into_iter().filter(|request| request.name.contains(prefix)).collect();
     let done = |request: &&Request| (200..300).contains(&request.code) && request.writes();
     let mut roads = BTreeMap::new();
     let children = ["placements", "mutatingadmissionpolicybindings"];
@@ -83,18 +85,19 @@ fn plain(name: &str, prefix: &str) -> String {
     name.replace(&format!("{prefix}-"), "NAME-")
 }
 
-/// The life of a Compute under two hands; gives back what stands at its end, for comparison.
+/// The life of a Compute under two hands, of which each wants to prove what it wrote itself; gives back what stands at its end, for comparison.
 async fn life(client: &Client, name: &str) -> Value {
     let api = raw_computes(client);
     pooled(client, name).await;
-    wait::active(client, name).await;
-    let edit = |key: &str| json!({"spec": {"nodePool": {"tolerations": [{"key": key, "operator": "Exists"}]}}});
+    wait::proven(client, name).await;
+    let edit =
+        |key: &str| json!({"spec": {"nodePool": {"tolerations": [{"key": key, "operator": "Exists"}]}}});
     patch(&api, name, &edit("a")).await;
-    wait::active(client, name).await;
+    wait::proven(client, name).await;
     // Before the proof of one edit has come, the next one comes.
     patch(&api, name, &edit("b")).await;
     wait::placed(client, name, 3).await;
-    wait::active(client, name).await;
+    wait::proven(client, name).await;
     // Repaired once, not twice.
     delete(&bindings(client), &format!("poros-{name}")).await.unwrap();
     there(client, name).await;
@@ -110,7 +113,7 @@ async fn life(client: &Client, name: &str) -> Value {
     delete(&api, name).await.unwrap();
     wait::gone(client, name).await;
     create(&api, &with(compute(name), "/spec/description", json!("the second one"))).await.unwrap();
-    let active = wait::active(client, name).await;
+    let active = wait::proven(client, name).await;
     gapless(&active);
     children(client, name).await;
     let status = computes(client).get(name).await.unwrap().status.unwrap();

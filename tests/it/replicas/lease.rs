@@ -230,4 +230,3 @@ async fn a_leader_that_cannot_renew_stops_and_stands_by() {
     wait::active(client, "unrenewed-new").await;
     wait::active(client, "unrenewed").await;
 }
-

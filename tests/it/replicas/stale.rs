@@ -57,7 +57,8 @@ async fn what_stands_for_a_newer_incarnation_is_not_torn_down() {
     let standing = children(client, name).await;
     it_asks(&deaf, mark, name).await;
     assert_eq!(children(client, name).await, standing);
-    let writes = deaf.proxy.count(mark, |seen| seen.writes(name) && seen.done() && seen.resource != "computes/status");
+    let writes =
+        deaf.proxy.count(mark, |seen| seen.writes(name) && seen.done() && seen.resource != "computes/status");
     assert_eq!(writes, 0, "{}", deaf.proxy.writes(mark));
     assert_eq!(wait::words(&active), "active/built Active");
 }
@@ -73,7 +74,12 @@ async fn what_stands_for_a_newer_generation_is_not_put_back() {
     let before = placements(client).get(name).await.unwrap();
     it_asks(&deaf, mark, name).await;
     let after = placements(client).get(name).await.unwrap();
-    assert_eq!(after.metadata.resource_version, before.metadata.resource_version, "{}", deaf.proxy.writes(mark));
+    assert_eq!(
+        after.metadata.resource_version,
+        before.metadata.resource_version,
+        "{}",
+        deaf.proxy.writes(mark)
+    );
     gapless(&wait::active(client, name).await);
 }
 

@@ -55,7 +55,8 @@ async fn story(flags: &[&str], pause: Duration) {
         let is = move |seen: &Seen| seen.is(verb, resource) && seen.name == name;
         zombie.proxy.on(Act::Late(pause.mul_f64(0.75)), 1, is);
     }
-    let edit = |value: &str| json!({"spec": {"nodePool": {"tolerations": [{"key": value, "operator": "Exists"}]}}});
+    let edit =
+        |value: &str| json!({"spec": {"nodePool": {"tolerations": [{"key": value, "operator": "Exists"}]}}});
     patch(&raw_computes(client), "zombie-edited", &edit("first")).await;
     delete(&raw_computes(client), "zombie-deleted").await.unwrap();
     pooled(client, "zombie-new").await;
@@ -103,7 +104,12 @@ async fn story(flags: &[&str], pause: Duration) {
     for seen in zombie.proxy.since(mark).iter().filter(|seen| is_late(seen)) {
         assert!(matches!(seen.answer, Some(404 | 409)), "{seen} was done");
     }
-    assert_eq!(zombie.proxy.count(woken, |seen| seen.write.is_some() && seen.done()), 0, "{}", zombie.proxy.writes(woken));
+    assert_eq!(
+        zombie.proxy.count(woken, |seen| seen.write.is_some() && seen.done()),
+        0,
+        "{}",
+        zombie.proxy.writes(woken)
+    );
     assert_eq!(holder(client).await, leader, "the Lease stays where it is");
     for (name, before) in names.into_iter().zip(standing) {
         assert_eq!(versions(client, name).await, before, "{name} was written to");
