@@ -38,7 +38,7 @@ const WORKERS: usize = 16;
 /// The longest that a pass may take.
 const PASS_TIMEOUT: Duration = Duration::from_secs(60);
 /// How long passes under way are awaited when Poros stops.
-const DRAIN: Duration = Duration::from_secs(7);
+const DRAIN: Duration = Duration::from_secs(6);
 /// How long passes under way, which are cancelled, are awaited when Poros leads no more.
 const CANCEL: Duration = Duration::from_secs(2);
 /// How long the Lease of a Poros that stops may take to be released.

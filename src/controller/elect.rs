@@ -1,5 +1,6 @@
 //! Drives the election: asks `decide::lease` what to do about the Lease, does it, and says who leads.
 
+use std::mem::{Discriminant, discriminant};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -38,8 +39,15 @@ struct Health {
     beat: Option<Instant>,
     /// Whether the Lease was ever read or written.
     reached: bool,
-    /// What fails now, and when that was said last.
-    failing: Option<(String, Instant)>,
+    /// What fails now.
+    failing: Option<Failing>,
+}
+
+/// A failure that goes on.
+struct Failing {
+    kind: Discriminant<CallError>,
+    text: String,
+    said: Instant,
 }
 
 impl Election {
@@ -65,8 +73,8 @@ impl Election {
             return Some(format!("the election of a leader has stood still for {} s", silent.as_secs()));
         }
         match &health.failing {
-            Some((why, _)) if !health.reached => {
-                Some(format!("the Lease {LEASE} could not be reached yet: {why}"))
+            Some(failing) if !health.reached => {
+                Some(format!("the Lease {LEASE} could not be used yet: {}", failing.text))
             }
             None if !health.reached => Some(format!("the Lease {LEASE} was not read yet")),
             _ => None,
@@ -75,8 +83,15 @@ impl Election {
 
     /// Takes part until `stop` says so; then the Lease is released, if it was held. A panic begins the candidacy anew.
     pub async fn run(self: Arc<Self>, stop: watch::Receiver<bool>) {
+        self.supervised(|| self.clone().stand(stop.clone())).await;
+    }
+
+    async fn supervised<F>(&self, begin: impl Fn() -> F)
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
         loop {
-            let candidacy = tokio::spawn(self.clone().stand(stop.clone()));
+            let candidacy = tokio::spawn(begin());
             let Err(death) = candidacy.await else { return };
             // Nobody renews: what this process does as a leader ends here, not when somebody notices.
             self.publish(None, "the election died");
@@ -207,9 +222,13 @@ impl Election {
         };
         self.metrics.lease_failed();
         let text = error.chain();
-        let said = health.failing.as_ref().is_some_and(|(said, at)| *said == text && at.elapsed() < REMIND);
-        if said {
+        let kind = discriminant(&error);
+        if let Some(failing) = &mut health.failing
+            && failing.kind == kind
+            && failing.said.elapsed() < REMIND
+        {
             debug!("the Lease {LEASE}: {text}");
+            failing.text = text;
             return;
         }
         let namespace = &self.place.namespace;
@@ -221,7 +240,7 @@ impl Election {
                 "the Lease {LEASE} in the namespace {namespace} could not be used, trying again: {text}"
             ),
         }
-        health.failing = Some((text, Instant::now()));
+        health.failing = Some(Failing { kind, text, said: Instant::now() });
     }
 }
 
@@ -236,4 +255,66 @@ fn share() -> f64 {
 pub fn identity(host: &str) -> String {
     use std::hash::{BuildHasher, RandomState};
     format!("{host}_{:016x}", RandomState::new().hash_one(host))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    use super::*;
+
+    fn election() -> Arc<Election> {
+        let second = Duration::from_secs(1);
+        let terms = Terms::new(15 * second, 10 * second, 2 * second).unwrap();
+        // Nobody listens there.
+        let config = kube::Config::new("http://127.0.0.1:9".parse().unwrap());
+        let client = kube::Client::try_from(config).unwrap();
+        let place = Place { client, namespace: "poros-system".into(), limit: second };
+        let leadership = Arc::new(Leadership::standing_by());
+        Election::new(place, identity("here"), terms, false, leadership, Metrics::new())
+    }
+
+    #[tokio::test]
+    async fn an_election_that_dies_ends_the_term_and_begins_anew() {
+        let election = election();
+        election.leadership.set(Some(Instant::now() + Duration::from_secs(60)));
+        let begun = Arc::new(AtomicU32::new(0));
+        let (counted, leadership) = (begun.clone(), election.leadership.clone());
+        let once = move || {
+            let (counted, leadership) = (counted.clone(), leadership.clone());
+            async move {
+                let first = counted.fetch_add(1, Ordering::SeqCst) == 0;
+                assert!(!first, "a bug");
+                assert_eq!(leadership.term(), None, "nobody renewed it");
+            }
+        };
+        election.supervised(once).await;
+        assert_eq!(begun.load(Ordering::SeqCst), 2);
+    }
+
+    #[tokio::test]
+    async fn an_election_that_never_reached_its_lease_or_stands_still_is_not_ready() {
+        let election = election();
+        assert_eq!(election.unready().unwrap(), "the Lease poros was not read yet");
+        let (stopper, stop) = watch::channel(false);
+        let running = tokio::spawn(election.clone().run(stop));
+        while !election.unready().unwrap().contains("could not be used yet") {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        assert_eq!(election.leadership.term(), None);
+        stopper.send(true).unwrap();
+        running.await.unwrap();
+
+        election.note(None);
+        assert_eq!(election.unready(), None);
+        let long_ago = Instant::now() - election.terms.stall() - Duration::from_secs(1);
+        election.health.lock().unwrap().beat = Some(long_ago);
+        assert!(election.unready().unwrap().contains("has stood still for"));
+    }
+
+    #[test]
+    fn identities_differ_also_on_one_host() {
+        assert_ne!(identity("here"), identity("here"));
+        assert!(identity("here").starts_with("here_"));
+    }
 }

@@ -4,5 +4,6 @@
 mod election;
 mod model;
 mod plans;
+mod replicas;
 mod sim;
 mod truth;

@@ -153,7 +153,7 @@ impl Sim {
         Ok(())
     }
 
-    fn observe(&self) -> Observed {
+    pub fn observe(&self) -> Observed {
         Observed {
             name: NAME.into(),
             compute: self.compute.clone().map(Arc::new),
