@@ -280,7 +280,7 @@ impl Controller {
     async fn work(self: Arc<Self>, name: String, term: Term) {
         let started = Instant::now();
         let (context, leadership, of) = (self.context.clone(), self.leadership.clone(), name.clone());
-        let pass = async move { leadership.during(term, pass(&context, &of)).await };
+        let pass = async move { leadership.during(term, Box::pin(pass(&context, &of))).await };
         let next = match guard::guarded(pass, PASS_TIMEOUT).await {
             Ok(Some(next)) => next,
             Ok(None) => {

@@ -37,7 +37,7 @@ pub enum Change {
     Pod(String, Option<Pod>),
     /// A shared policy or its binding.
     Shared((SharedKind, String), Option<Stored>),
-    /// An EndpointSlice of the API servers, by name.
+    /// An `EndpointSlice` of the API servers, by name.
     Servers(String, Option<Slice>),
 }
 

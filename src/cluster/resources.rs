@@ -57,7 +57,7 @@ pub fn leases(client: &Client, namespace: &str) -> Api<DynamicObject> {
     Api::namespaced_with(client.clone(), namespace, &ApiResource::erase::<Lease>(&()))
 }
 
-/// EndpointSlices of the namespace in which the API servers name themselves.
+/// `EndpointSlice`s of the namespace in which the API servers name themselves.
 pub fn endpoint_slices(client: &Client) -> Api<EndpointSlice> {
     Api::namespaced(client.clone(), "default")
 }

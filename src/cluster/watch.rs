@@ -45,7 +45,7 @@ pub enum Watched {
     Nodes,
     /// Pods that name a Compute.
     Pods,
-    /// The EndpointSlices in which the API servers name themselves.
+    /// The `EndpointSlice`s in which the API servers name themselves.
     Servers,
     /// Admission policies and their bindings, shared and per Compute.
     Policies(SharedKind),

@@ -232,13 +232,12 @@ impl Election {
             return;
         }
         let namespace = &self.place.namespace;
-        match &error {
-            CallError::Forbidden(_) => error!(
+        if let CallError::Forbidden(_) = error {
+            error!(
                 "nobody can lead without the Lease {LEASE} in the namespace {namespace}: {text}; Poros needs the verbs get, create and update on leases (coordination.k8s.io) there"
-            ),
-            _ => warn!(
-                "the Lease {LEASE} in the namespace {namespace} could not be used, trying again: {text}"
-            ),
+            );
+        } else {
+            warn!("the Lease {LEASE} in the namespace {namespace} could not be used, trying again: {text}");
         }
         health.failing = Some(Failing { kind, text, said: Instant::now() });
     }

@@ -143,7 +143,7 @@ pub fn shared(kind: SharedKind, mut object: DynamicObject) -> Stored {
     Stored { version: version.unwrap_or_default(), spec }
 }
 
-/// The projection of an EndpointSlice of the API servers.
+/// The projection of an `EndpointSlice` of the API servers.
 pub fn slice(object: k8s_openapi::api::discovery::v1::EndpointSlice) -> Slice {
     let ready = object.endpoints.unwrap_or_default().into_iter().filter(|endpoint| {
         endpoint.conditions.as_ref().and_then(|conditions| conditions.ready).unwrap_or(true)

@@ -1,4 +1,4 @@
-//! How many API servers stand side by side, by the EndpointSlices of `default/kubernetes` in which they name themselves.
+//! How many API servers stand side by side, by the `EndpointSlice`s of `default/kubernetes` in which they name themselves.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -116,7 +116,7 @@ impl Candidate {
             match (heard, call.answer, call.todo) {
                 (true, Some(Ok(found)), Todo::Read) => self.elector.read(found.map(Record::new), clock),
                 (true, Some(Ok(Some(stored))), _) => {
-                    self.elector.wrote(call.sent, Record::new(stored), clock)
+                    self.elector.wrote(call.sent, Record::new(stored), clock);
                 }
                 (true, Some(Err(())), _) => self.elector.refused(clock),
                 _ => self.elector.failed(clock),

@@ -31,7 +31,7 @@ fn until_active(sim: &mut Sim) -> Duration {
             panic!("there is a Compute, and nobody is killed")
         };
         if matches!(verdict.outcome, Outcome::Active { .. }) {
-            return sim.elapsed - begin;
+            return sim.elapsed.saturating_sub(begin);
         }
         sim.wait(wake.unwrap());
     }
@@ -94,7 +94,7 @@ fn a_placement_outlives_its_binding_by_the_refresh_of_the_others() {
             gone = gone.or(sim.placement.is_none().then_some(sim.elapsed));
             sim.wait(wake.unwrap_or_default());
         }
-        assert_eq!(gone.unwrap() - unbound.unwrap(), expect, "{servers} API servers");
+        assert_eq!(gone.unwrap().saturating_sub(unbound.unwrap()), expect, "{servers} API servers");
     }
 }
 

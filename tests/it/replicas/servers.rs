@@ -29,7 +29,7 @@ const LAGS: usize = 4;
 const LAG: Duration = Duration::from_millis(1500);
 
 async fn active_holds_on_every_api_server() {
-    let options = Options { second_apiserver: true, ..Options::api_only("it-servers") };
+    let options = Options { apiservers: 2, ..Options::api_only("it-servers") };
     let cluster = tokio::task::spawn_blocking(|| Cluster::start(options)).await.unwrap();
     let (client, second) = (cluster.client().await, second(&cluster).await);
     let _poros = Poros::start(&cluster, &[&["--manage-policies"], &SHORT[..]].concat());
@@ -99,14 +99,14 @@ async fn lagging(cluster: &Cluster, second: &Client, prefix: &str) -> usize {
 fn lingered(cluster: &Cluster, name: &str) -> f64 {
     let log = std::fs::read_to_string(cluster.rig.audit_log()).unwrap();
     let time = |resource: &str, name: &str, time: &str| {
-        let deletes =
+        let mut deletes =
             log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok()).filter(|line| {
                 line["verb"] == "delete"
                     && line["objectRef"]["resource"] == resource
                     && line["objectRef"]["name"] == name
                     && line["responseStatus"]["code"] == 200
             });
-        deletes.last().unwrap()[time].as_str().unwrap().parse::<Timestamp>().unwrap()
+        deletes.next_back().unwrap()[time].as_str().unwrap().parse::<Timestamp>().unwrap()
     };
     let binding = time("mutatingadmissionpolicybindings", &format!("poros-{name}"), "stageTimestamp");
     let placement = time("placements", name, "requestReceivedTimestamp");

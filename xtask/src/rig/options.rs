@@ -65,8 +65,8 @@ pub struct Options {
     pub name: String,
     /// Where to keep everything; by default `target/rig/<name>-<pid>-<n>`.
     pub dir: Option<PathBuf>,
-    /// Run two API servers on the one etcd.
-    pub second_apiserver: bool,
+    /// How many API servers to run on the one etcd: 1 or 2.
+    pub apiservers: u8,
     /// Run kube-controller-manager. Without it nothing collects garbage, empties namespaces, makes
     /// pods of Deployments or lifts the not-ready taint that every new node carries; the admission
     /// plugin that asks for the `default` service account is then off, so that pods can be made.
@@ -87,7 +87,7 @@ impl Options {
         Self {
             name: name.to_owned(),
             dir: None,
-            second_apiserver: false,
+            apiservers: 1,
             controller_manager: false,
             scheduler: false,
             kwok: false,
@@ -105,7 +105,7 @@ impl Options {
     pub fn components(&self) -> Vec<Component> {
         let asked = |component: &Component| match component {
             Component::Etcd | Component::Apiserver => true,
-            Component::SecondApiserver => self.second_apiserver,
+            Component::SecondApiserver => self.apiservers > 1,
             Component::ControllerManager => self.controller_manager,
             Component::Scheduler => self.scheduler,
             Component::Kwok => self.kwok,
