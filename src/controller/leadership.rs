@@ -54,10 +54,15 @@ impl Leadership {
 
     /// It leads until then, unless this is called again; or it leads no more. Gives back whether that is news.
     pub fn set(&self, until: Option<Instant>) -> bool {
-        *self.until.lock().unwrap_or_else(PoisonError::into_inner) = until.map_or(Until::Past, Until::At);
+        let mut known = self.until.lock().unwrap_or_else(PoisonError::into_inner);
+        // A term that the clock ended is over, though it be renewed a moment later: its work was dropped.
+        let lapsed = matches!(*known, Until::At(end) if end <= Instant::now());
+        *known = until.map_or(Until::Past, Until::At);
+        drop(known);
         let mut terms = self.terms.lock().unwrap_or_else(PoisonError::into_inner);
         self.term.send_if_modified(|term| match (until, *term) {
-            (Some(_), None) => {
+            (Some(_), Some(_)) if !lapsed => false,
+            (Some(_), _) => {
                 *terms += 1;
                 *term = Some(*terms);
                 true
@@ -66,7 +71,7 @@ impl Leadership {
                 *term = None;
                 true
             }
-            (Some(_), Some(_)) | (None, None) => false,
+            (None, None) => false,
         })
     }
 
@@ -74,7 +79,9 @@ impl Leadership {
     pub async fn won(&self) -> Term {
         let mut term = self.term.subscribe();
         loop {
-            if let Some(term) = *term.borrow_and_update() {
+            term.borrow_and_update();
+            // By the clock: a term that is over and not yet said to be is none to begin.
+            if let Some(term) = self.term() {
                 return term;
             }
             if term.changed().await.is_err() {
@@ -147,6 +154,19 @@ mod tests {
         };
         let ended: Option<()> = leadership.during(term, stopped).await;
         assert_eq!((ended, steps), (None, 1), "no step after the clock ran out");
+    }
+
+    #[tokio::test]
+    async fn a_term_that_lapsed_is_not_begun_and_its_late_renewal_is_another_one() {
+        let leadership = Arc::new(Leadership::standing_by());
+        leadership.set(Some(Instant::now()));
+        assert_eq!(leadership.term(), None);
+        let of = leadership.clone();
+        let won = tokio::spawn(async move { of.won().await });
+        tokio::task::yield_now().await;
+        assert!(!won.is_finished());
+        assert!(leadership.set(in_a_minute()), "news, though nobody said that the first one was over");
+        assert_eq!(won.await.unwrap(), 2);
     }
 
     #[tokio::test]

@@ -182,12 +182,6 @@ impl Elector {
         &self.why_lost
     }
 
-    /// Who else holds the Lease, as far as is known.
-    pub fn other_holder(&self) -> Option<&str> {
-        let (spec, _) = self.seen.as_ref()?;
-        spec["holderIdentity"].as_str().filter(|holder| !holder.is_empty() && *holder != self.identity)
-    }
-
     /// What to do now. A leader whose time is over leads no more from here on.
     pub fn next(&mut self, now: Duration) -> Todo {
         if self.renewed.is_some() && !self.leads(now) {
@@ -277,6 +271,8 @@ impl Elector {
             Some(holder) if holder == self.identity => {}
             Some(holder) => {
                 if self.renewed.is_some() {
+                    // As long as an identity may be, which anybody may write.
+                    let holder: String = holder.chars().take(100).collect();
                     self.lose(format!("{holder} holds the Lease"));
                 }
                 let silent_at = self.seen.as_ref().map_or(now, |(_, since)| *since) + self.terms.duration;
