@@ -24,7 +24,7 @@ async fn one_of_two_is_deaf(name: &str) -> (Stage, Replica, Replica) {
     let stage = Stage::new().await;
     let (first, deaf) = (Replica::start(&stage, &FORCED).await, Replica::start(&stage, &FORCED).await);
     pooled(&stage.client, name).await;
-    wait::active(&stage.client, name).await;
+    wait::proven(&stage.client, name).await;
     // It has heard of the last status, too: only news is to be missing.
     tokio::time::sleep(Duration::from_secs(1)).await;
     deaf.proxy.order(Order::Silence, Some("computes"));
@@ -50,10 +50,10 @@ async fn what_stands_for_a_newer_incarnation_is_not_torn_down() {
     let (stage, _first, deaf) = one_of_two_is_deaf(name).await;
     let client = &stage.client;
     let mark = deaf.proxy.mark();
-    patch(&raw_computes(client), name, &json!({"metadata": {"finalizers": null}})).await;
     delete(&raw_computes(client), name).await.unwrap();
+    wait::gone(client, name).await;
     create(&raw_computes(client), &compute(name)).await.unwrap();
-    let active = wait::active(client, name).await;
+    let active = wait::proven(client, name).await;
     let standing = children(client, name).await;
     it_asks(&deaf, mark, name).await;
     assert_eq!(children(client, name).await, standing);
@@ -80,7 +80,7 @@ async fn what_stands_for_a_newer_generation_is_not_put_back() {
         "{}",
         deaf.proxy.writes(mark)
     );
-    gapless(&wait::active(client, name).await);
+    gapless(&wait::proven(client, name).await);
 }
 
 async fn what_went_with_its_compute_is_not_built_anew() {
