@@ -5,6 +5,7 @@ pub mod call;
 pub mod client;
 pub mod events;
 pub mod install;
+pub mod lease;
 pub mod probe;
 pub mod resources;
 pub mod status;

@@ -1,33 +1,38 @@
 //! The drivers: watches feed the world, the world feeds the queue, workers make passes. No rule lives here.
 
 pub mod context;
+pub mod elect;
 pub mod events;
 pub mod guard;
 pub mod health;
+pub mod home;
+pub mod leadership;
 pub mod memory;
 pub mod pass;
 pub mod queue;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use backon::{BackoffBuilder, ExponentialBuilder};
 use kube::Client;
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
-use tracing::{error, info, warn};
+use tracing::{debug, error, info, warn};
 
-use crate::cluster::install;
+use crate::cluster::lease::Place;
 use crate::cluster::watch::{News, Watched};
 use crate::controller::context::{Context, Options};
+use crate::controller::elect::Election;
 use crate::controller::health::Health;
+use crate::controller::leadership::{Leadership, Term};
 use crate::controller::memory::Next;
 use crate::controller::pass::pass;
 use crate::controller::queue::Queue;
 use crate::decide::manifest::Kind;
 use crate::decide::observed::Compute;
-use crate::decide::policies::{self, Choice, SharedKind};
+use crate::decide::policies::SharedKind;
 use crate::telemetry::Metrics;
 use crate::world::{Change, Written};
 
@@ -36,9 +41,13 @@ const WORKERS: usize = 16;
 /// The longest that a pass may take.
 const PASS_TIMEOUT: Duration = Duration::from_secs(60);
 /// How long passes under way are awaited when Poros stops.
-const DRAIN: Duration = Duration::from_secs(8);
+const DRAIN: Duration = Duration::from_secs(6);
 /// How long events are awaited after them.
 const DRAIN_EVENTS: Duration = Duration::from_secs(1);
+/// How long passes under way, which are cancelled, are awaited when Poros leads no more.
+const CANCEL: Duration = Duration::from_secs(2);
+/// How long the Lease of a Poros that stops may take to be released.
+const RESIGN: Duration = Duration::from_secs(2);
 
 /// A running controller.
 pub struct Controller {
@@ -47,14 +56,36 @@ pub struct Controller {
     health: Health,
     unsynced: watch::Sender<BTreeSet<Watched>>,
     policies_changed: Notify,
+    leadership: Arc<Leadership>,
+    election: Option<Arc<Election>>,
+    /// Whether what changes is queued: only a leader works on it.
+    working: AtomicBool,
 }
 
 impl Controller {
     /// A controller that has seen nothing yet.
     pub fn new(client: Client, options: Options, metrics: Metrics) -> Arc<Self> {
         let watched = watched(&options);
+        let leadership = Arc::new(if options.election.is_some() {
+            Leadership::standing_by()
+        } else {
+            Leadership::forced()
+        });
+        let election = options.election.clone().map(|(identity, terms)| {
+            let place = Place {
+                client: client.clone(),
+                namespace: options.namespace.clone(),
+                limit: terms.call_limit(),
+            };
+            let make_namespace = options.manage_policies.is_some();
+            Election::new(place, identity, terms, make_namespace, leadership.clone(), metrics.clone())
+        });
+        metrics.leads(election.is_none());
         Arc::new(Self {
             health: Health::new(options.settings.watch_grace),
+            leadership,
+            election,
+            working: AtomicBool::new(false),
             context: Arc::new(Context::new(client, options, metrics)),
             queue: Queue::new(),
             unsynced: watch::Sender::new(watched.collect()),
@@ -62,7 +93,8 @@ impl Controller {
         })
     }
 
-    /// Why no passes are made, or why they are made without knowing what is: ready when nothing is said.
+    /// What is missing before this process can lead, or stand by to lead at once, or why it does so without knowing what
+    /// is: ready when nothing is said.
     pub fn unready(&self) -> Vec<String> {
         let unsynced = self.unsynced.borrow().clone();
         let failing = self.health.overdue(Instant::now()).into_iter();
@@ -72,7 +104,9 @@ impl Controller {
             Some(why) => format!("{} are not listed yet: {why}", what.plural()),
             None => format!("{} are not listed yet", what.plural()),
         });
-        unlisted.chain(overdue).collect()
+        let election =
+            self.election.iter().filter(|_| unsynced.is_empty()).filter_map(|election| election.unready());
+        unlisted.chain(overdue).chain(election).collect()
     }
 
     /// All Computes as they are known now.
@@ -80,7 +114,7 @@ impl Controller {
         self.context.world().computes()
     }
 
-    /// Runs until `stop` says so; passes under way are finished.
+    /// Runs until `stop` says so; passes under way are finished, and the Lease is given up after them.
     pub async fn run(self: Arc<Self>, mut stop: watch::Receiver<bool>) {
         let mut tasks = JoinSet::new();
         for what in watched(&self.context.options) {
@@ -98,13 +132,13 @@ impl Controller {
             context.events.run(&context.client, &context.options.instance).await;
         });
         if let Some(choice) = self.context.options.manage_policies.clone() {
-            let controller = self.clone();
-            tasks.spawn(async move { controller.keep_policies(&choice).await });
+            tasks.spawn(self.clone().keep_home());
+            tasks.spawn(self.clone().keep_policies(choice));
         }
-        let controller = self.clone();
-        let dispatch = controller.dispatch();
+        let (resign, resigned) = watch::channel(false);
+        let campaign = tokio::spawn(self.clone().campaign(resigned));
         tokio::select! {
-            () = dispatch => {}
+            () = self.clone().lead() => {}
             _ = stop.wait_for(|stop| *stop) => {}
         }
         info!("stopping: passes under way are finished");
@@ -126,6 +160,30 @@ impl Controller {
         };
         let _ = tokio::time::timeout(DRAIN_EVENTS, told).await;
         tasks.shutdown().await;
+        let _ = resign.send(true);
+        if tokio::time::timeout(RESIGN, campaign).await.is_err() {
+            warn!("the election did not end in time");
+        }
+    }
+
+    /// Takes part in the election as soon as this process could lead: one that cannot list what it works on must not keep
+    /// another one from leading.
+    async fn campaign(self: Arc<Self>, mut stop: watch::Receiver<bool>) {
+        let prepared = async {
+            self.synced().await;
+        };
+        tokio::select! {
+            () = prepared => {}
+            _ = stop.wait_for(|stop| *stop) => return,
+        }
+        if let Some(election) = &self.election {
+            election.clone().run(stop).await;
+        }
+    }
+
+    async fn synced(&self) {
+        // An error is the end of this, too.
+        let _ = self.unsynced.subscribe().wait_for(BTreeSet::is_empty).await;
     }
 
     /// The names that are known of, of the resources that this process writes itself.
@@ -138,6 +196,7 @@ impl Controller {
             | Watched::Pods
             | Watched::Workloads(_)
             | Watched::Scheduled
+            | Watched::Servers
             | Watched::Policies(_) => Vec::new(),
         }
     }
@@ -152,6 +211,7 @@ impl Controller {
             | Watched::Pods
             | Watched::Workloads(_)
             | Watched::Scheduled
+            | Watched::Servers
             | Watched::Policies(_) => return,
         };
         self.context.world().list_begins(written);
@@ -162,8 +222,7 @@ impl Controller {
             News::Listing => self.list_begins(what),
             News::Change(change) => {
                 self.health.heard(what);
-                let backlog = self.unsynced.borrow().contains(&what);
-                self.learn(change, backlog);
+                self.learn(change);
             }
             News::Synced => {
                 self.health.heard(what);
@@ -190,8 +249,8 @@ impl Controller {
         }
     }
 
-    /// Takes in a change and queues whom it concerns.
-    fn learn(&self, change: Change, backlog: bool) {
+    /// Takes in a change and, as a leader, queues whom it concerns.
+    fn learn(&self, change: Change) {
         let shared = matches!(change, Change::Shared(..));
         // Requests change with each pod of the cluster, and are counters that are written once an interval at most.
         let lazily = matches!(change, Change::Scheduled(..));
@@ -199,40 +258,85 @@ impl Controller {
         if shared {
             self.policies_changed.notify_one();
         }
+        if !self.working.load(Ordering::SeqCst) {
+            self.context.world().stand_by();
+            return;
+        }
         for name in names {
-            if lazily && !backlog {
+            if lazily {
                 self.queue.push_within(&name, self.context.options.settings.counter_interval);
             } else {
                 // A changed policy concerns every Compute, and none of them more than what people do meanwhile.
-                self.queue.push(name, backlog || shared);
+                self.queue.push(name, shared);
             }
         }
     }
 
-    async fn dispatch(self: Arc<Self>) {
-        let mut unsynced = self.unsynced.subscribe();
-        if unsynced.wait_for(BTreeSet::is_empty).await.is_err() {
-            return;
+    /// Makes passes whenever this process leads, and stands by when it does not.
+    async fn lead(self: Arc<Self>) {
+        self.synced().await;
+        info!("caches are complete");
+        loop {
+            let term = self.leadership.won().await;
+            self.begin();
+            let ended: Option<()> = self.leadership.during(term, self.clone().dispatch(term)).await;
+            debug_assert!(ended.is_none(), "dispatching has no end of its own");
+            self.stand_by().await;
         }
-        info!("caches are complete; passes begin");
+    }
+
+    /// A term begins: nothing is remembered that another leader may have made untrue, and everything is looked at.
+    fn begin(&self) {
+        self.queue.clear();
+        self.context.memories().forget();
+        self.working.store(true, Ordering::SeqCst);
+        let names = self.context.world().everything();
+        info!(names = names.len(), "passes begin");
+        for name in names {
+            self.queue.push(name, true);
+        }
+    }
+
+    /// A term has ended: its passes are cancelled, and nothing is queued until the next one.
+    async fn stand_by(&self) {
+        self.working.store(false, Ordering::SeqCst);
+        let cancelled = async {
+            while self.queue.running() > 0 {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        if tokio::time::timeout(CANCEL, cancelled).await.is_err() {
+            error!(running = self.queue.running(), "passes could not be cancelled");
+        }
+        self.queue.clear();
+        self.context.metrics.queued(0);
+    }
+
+    async fn dispatch(self: Arc<Self>, term: Term) {
         let slots = Arc::new(tokio::sync::Semaphore::new(WORKERS));
         loop {
             let Ok(slot) = slots.clone().acquire_owned().await else { return };
             let name = self.queue.next().await;
             let controller = self.clone();
             tokio::spawn(async move {
-                controller.work(name).await;
+                controller.work(name, term).await;
                 drop(slot);
             });
         }
     }
 
     /// Makes a pass over one name. A panic or a hang in it costs this name a retry, and nobody else anything.
-    async fn work(self: Arc<Self>, name: String) {
+    async fn work(self: Arc<Self>, name: String, term: Term) {
         let started = Instant::now();
-        let (context, of) = (self.context.clone(), name.clone());
-        let next = match guard::guarded(async move { pass(&context, &of).await }, PASS_TIMEOUT).await {
-            Ok(next) => next,
+        let (context, leadership, of) = (self.context.clone(), self.leadership.clone(), name.clone());
+        let pass = async move { leadership.during(term, Box::pin(pass(&context, &of))).await };
+        let next = match guard::guarded(pass, PASS_TIMEOUT).await {
+            Ok(Some(next)) => next,
+            Ok(None) => {
+                debug!(compute = name, "the pass was cancelled: this process leads no more");
+                self.queue.done(&name, None);
+                return;
+            }
             Err(failure) => {
                 self.context.metrics.panicked();
                 error!(compute = name, category = "Internal", "{failure}, trying again");
@@ -247,58 +351,6 @@ impl Controller {
             self.queue.push(other, false);
         }
         self.context.metrics.queued(self.queue.len());
-    }
-
-    /// Installs namespace, probe account and shared policies, and puts back what others change of them.
-    async fn keep_policies(self: Arc<Self>, choice: &Choice) {
-        let pause = Duration::from_secs(1);
-        let patience = ExponentialBuilder::new()
-            .with_min_delay(pause)
-            .with_max_delay(Duration::from_secs(60))
-            .without_max_times();
-        let mut unsynced = self.unsynced.subscribe();
-        let policies_known =
-            |unsynced: &BTreeSet<Watched>| !unsynced.iter().any(|what| matches!(what, Watched::Policies(_)));
-        let (mut pauses, mut at_home) = (patience.build(), false);
-        loop {
-            if !at_home {
-                at_home = self.make_home().await;
-            }
-            if unsynced.wait_for(policies_known).await.is_err() {
-                return;
-            }
-            let lacking = self.context.world().lacking(policies::chosen(choice));
-            if at_home && lacking.is_empty() {
-                pauses = patience.build();
-                tokio::select! {
-                    () = self.policies_changed.notified() => {}
-                    () = self.context.blocked.notified() => {
-                        at_home = false;
-                        // A quota blocks the probe of every Compute, and is not mended here.
-                        tokio::time::sleep(pause).await;
-                    }
-                }
-                continue;
-            }
-            for shared in lacking {
-                if let Err(error) = install::policy(&self.context.client, &shared).await {
-                    let (kind, name) = (shared.kind.kind(), shared.name);
-                    warn!("{kind} {name} could not be applied, trying again: {}", error.chain());
-                }
-            }
-            tokio::time::sleep(pauses.next().unwrap_or(pause)).await;
-        }
-    }
-
-    /// Makes the namespace of Poros and the account of the probe, if they are not there.
-    async fn make_home(&self) -> bool {
-        let namespace = &self.context.options.namespace;
-        let made = install::namespace(&self.context.client, namespace).await;
-        if let Err(error) = &made {
-            let why = error.chain();
-            warn!("the namespace {namespace} or its probe account could not be made, trying again: {why}");
-        }
-        made.is_ok()
     }
 }
 

@@ -9,6 +9,7 @@ pub mod difference;
 pub mod events;
 pub mod fault;
 pub mod hash;
+pub mod lease;
 pub mod manifest;
 pub mod observed;
 pub mod outcome;

@@ -83,6 +83,8 @@ pub struct Metrics {
     synced: Family<Of, Gauge>,
     repairs: Family<By, Counter>,
     events: Family<Ended, Counter>,
+    leader: Gauge,
+    lease_failures: Counter,
 }
 
 impl Default for Metrics {
@@ -125,6 +127,14 @@ impl Metrics {
         registry.register("events", "Events for people, by what became of them", events.clone());
         let build = Info::new([("version", env!("CARGO_PKG_VERSION"))]);
         registry.register("build", "The version of Poros", build);
+        let leader = Gauge::default();
+        registry.register("leader", "Whether this process leads: 1, or stands by: 0", leader.clone());
+        let lease_failures = Counter::default();
+        registry.register(
+            "lease_failures",
+            "Calls about the Lease of the leader that failed",
+            lease_failures.clone(),
+        );
         Self {
             registry: Arc::new(registry),
             passes,
@@ -137,7 +147,19 @@ impl Metrics {
             synced,
             repairs,
             events,
+            leader,
+            lease_failures,
         }
+    }
+
+    /// This process leads, or stands by.
+    pub fn leads(&self, leads: bool) {
+        self.leader.set(i64::from(leads));
+    }
+
+    /// A call about the Lease failed.
+    pub fn lease_failed(&self) {
+        self.lease_failures.inc();
     }
 
     /// A pass ended.

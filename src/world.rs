@@ -5,6 +5,7 @@
 pub mod nodes;
 mod pools;
 pub mod project;
+pub mod servers;
 pub mod usage;
 pub mod users;
 
@@ -18,6 +19,7 @@ use crate::decide::policies::{self, Shared, SharedKind, Stored, compare};
 use crate::decide::pool::Node;
 use crate::decide::validate::normal;
 use crate::world::nodes::Nodes;
+use crate::world::servers::{Servers, Slice};
 use crate::world::usage::{Scheduled, Usage};
 use crate::world::users::{Pod, Users, WorkloadKind};
 
@@ -42,6 +44,8 @@ pub enum Change {
     Scheduled(String, Option<Scheduled>),
     /// A shared policy or its binding.
     Shared((SharedKind, String), Option<Stored>),
+    /// An `EndpointSlice` of the API servers, by name.
+    Servers(String, Option<Slice>),
 }
 
 /// A kind of which this process writes objects itself.
@@ -73,6 +77,7 @@ pub struct World {
     usage: Usage,
     shared: BTreeMap<(SharedKind, String), Stored>,
     policies: Policies,
+    servers: Servers,
     /// By Compute: uids that went since it was last observed. A reply that is heard late must not bring them back.
     departed: HashMap<String, HashSet<String>>,
     /// What this process wrote since the list of its kind began that the watch goes on from: what that list or watch
@@ -112,6 +117,11 @@ impl World {
             Change::Workload(kind, name, compute) => self.users.workload(kind, name, compute),
             Change::Scheduled(name, pod) => self.scheduled(&name, pod),
             Change::Shared(key, stored) => self.shared(key, stored),
+            Change::Servers(name, slice) => {
+                // No Compute is looked at for it: what was proven stays so.
+                self.servers.apply(name, slice);
+                Vec::new()
+            }
         }
     }
 
@@ -270,6 +280,7 @@ impl World {
             pool: self.nodes.pool(name),
             users: self.users.of(name, revision),
             policies: self.policies.clone(),
+            api_servers: self.servers.count(),
             recall: Recall::default(),
         }
     }
@@ -287,6 +298,17 @@ impl World {
     /// What of these shared objects is absent or altered.
     pub fn lacking(&self, wanted: Vec<Shared>) -> Vec<Shared> {
         policies::lacking(wanted, &self.shared)
+    }
+
+    /// Every name that there is something to look at for.
+    pub fn everything(&self) -> BTreeSet<String> {
+        let bound = self.bindings.keys().filter_map(|binding| compute_of_binding(binding)).map(str::to_owned);
+        self.computes.keys().chain(self.placements.keys()).cloned().chain(bound).collect()
+    }
+
+    /// Forgets what only late replies to writes are judged by: this process has none under way.
+    pub fn stand_by(&mut self) {
+        self.departed.clear();
     }
 
     /// The names of the Placements, or of the bindings that bear the name of a Compute's, that are known of.

@@ -30,6 +30,8 @@ pub const ANNOTATION_OWNER_UID: &str = "poros.dataos.io/owner-uid";
 pub const ANNOTATION_CONTENT_HASH: &str = "poros.dataos.io/content-hash";
 /// On a child: the version of the way in which [`ANNOTATION_CONTENT_HASH`] is made.
 pub const ANNOTATION_HASH_VERSION: &str = "poros.dataos.io/hash-version";
+/// On a child: the generation of the Compute that it was written for. Who knows an older one only has old news.
+pub const ANNOTATION_GENERATION: &str = "poros.dataos.io/compute-generation";
 /// On a shared policy: the version of its text, so that a newer chart is told from an altered policy.
 pub const ANNOTATION_POLICY_VERSION: &str = "poros.dataos.io/policy-version";
 
@@ -50,6 +52,11 @@ pub const MANAGER_STATUS: &str = "poros-status";
 pub const REPORTING_CONTROLLER: &str = "poros.dataos.io/poros";
 /// Where events about a Compute are: the API server takes those about cluster-scoped objects here alone.
 pub const EVENT_NAMESPACE: &str = "default";
+/// Field manager of the Lease.
+pub const MANAGER_LEADER: &str = "poros-leader";
+
+/// The Lease, in the namespace of Poros, that its leader holds.
+pub const LEASE: &str = "poros";
 
 /// Shared policy that places pods; each Compute's binding refers to it.
 pub const POLICY_PLACEMENT: &str = "placement.poros.dataos.io";

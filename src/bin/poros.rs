@@ -13,6 +13,8 @@ use poros::cluster::call::chain;
 use poros::cluster::client::connect;
 use poros::controller::Controller;
 use poros::controller::context::Options;
+use poros::controller::elect::identity;
+use poros::decide::lease::{Terms, TermsError};
 use poros::decide::observed::Settings;
 use poros::decide::policies::Choice;
 use poros::decide::policies::guard::Levels;
@@ -118,6 +120,48 @@ struct Run {
     threads: usize,
     #[command(flatten)]
     patience: Patience,
+    #[command(flatten)]
+    election: Election,
+}
+
+/// How replicas choose the one that writes
+#[derive(Args)]
+#[command(next_help_heading = "How replicas choose the one that writes")]
+struct Election {
+    /// Hold the Lease `poros` before writing anything. Without it this Poros leads, whoever else does
+    #[arg(
+        long, env = "POROS_LEADER_ELECT", value_name = "BOOL", default_value_t = true,
+        num_args = 0..=1, require_equals = true, default_missing_value = "true", action = clap::ArgAction::Set
+    )]
+    leader_elect: bool,
+    /// Who this Poros is to the others; a random end is added. Default: the host, which is the pod in a cluster
+    #[arg(long, env = "POROS_POD_NAME", value_name = "NAME")]
+    pod_name: Option<String>,
+    /// Another replica takes over when the Lease was silent for this long
+    #[arg(long, env = "POROS_LEASE_DURATION", default_value = "15", value_name = "SECONDS", value_parser = seconds)]
+    lease_duration: Duration,
+    /// A leader that could not renew the Lease for this long stops
+    #[arg(long, env = "POROS_LEASE_RENEW_DEADLINE", default_value = "10", value_name = "SECONDS", value_parser = seconds)]
+    lease_renew_deadline: Duration,
+    /// Time between tries to get or to renew the Lease
+    #[arg(long, env = "POROS_LEASE_RETRY", default_value = "2", value_name = "SECONDS", value_parser = seconds)]
+    lease_retry: Duration,
+}
+
+impl Election {
+    /// Who this process is, and the terms; none where it is to lead without asking.
+    fn candidacy(&self) -> Result<Option<(String, Terms)>, TermsError> {
+        if !self.leader_elect {
+            return Ok(None);
+        }
+        let host = || {
+            let named = std::env::var("HOSTNAME").or_else(|_| std::fs::read_to_string("/etc/hostname"));
+            named.map(|host| host.trim().to_owned()).ok().filter(|host| !host.is_empty())
+        };
+        let host = self.pod_name.clone().or_else(host).unwrap_or_else(|| "poros".into());
+        let terms = Terms::new(self.lease_duration, self.lease_renew_deadline, self.lease_retry)?;
+        Ok(Some((identity(&host), terms)))
+    }
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -247,6 +291,7 @@ fn run(arguments: Run) -> Result<(), Failure> {
 
 async fn serve(arguments: Run) -> Result<(), Failure> {
     let patience = arguments.patience;
+    let election = arguments.election.candidacy()?;
     let settings = Settings {
         dataplane: arguments.dataplane,
         pool_grace: patience.pool_grace,
@@ -275,6 +320,7 @@ async fn serve(arguments: Run) -> Result<(), Failure> {
         events: arguments.events,
         instance: arguments.instance.unwrap_or_else(instance),
         settings,
+        election,
     };
     let metrics = Metrics::new();
     let controller = Controller::new(client, options, metrics.clone());

@@ -32,6 +32,11 @@ pub struct Carried {
 pub async fn apply(client: &Client, name: &str, compute: Option<&Compute>, plan: &Plan) -> Carried {
     let mut work =
         Work { client, name, changes: Vec::new(), conflict: false, wrote: None, repaired: false, held: None };
+    if let Some(compute) = compute.filter(|_| plan.confirm)
+        && let Err(state) = work.confirm(compute).await
+    {
+        return work.carried(state.clone(), state);
+    }
     if let Some(compute) = compute.filter(|_| plan.add_finalizer) {
         match status::hold(client, compute).await {
             Ok(compute) => {
@@ -83,11 +88,30 @@ impl Work<'_> {
         Carried { applied: Applied { placement, binding, wrote, repaired }, changes, conflict, held }
     }
 
+    /// Asks the API server itself whether a Compute is still the one that the plan was made for.
+    async fn confirm(&mut self, compute: &Compute) -> Result<(), State> {
+        let live = status::look(self.client, self.name).await.map_err(|error| self.failed(error))?;
+        let known = |live: &Compute| (live.uid.clone(), live.generation, live.deleting);
+        match live {
+            Some(live) if known(&live) == known(compute) => Ok(()),
+            live => {
+                self.conflict = true;
+                if let Some(live) = live.filter(|live| live.uid == compute.uid) {
+                    self.changes.push(Change::Compute(self.name.to_owned(), Some(Box::new(live))));
+                }
+                Err(State::Pending("waits for news of the Compute, which changed".into()))
+            }
+        }
+    }
+
     async fn one(&mut self, kind: Kind, action: &Action) -> State {
         match action {
             Action::Keep => State::InPlace,
             Action::None => State::Absent,
             Action::Await => State::Pending("is being removed".into()),
+            Action::Linger(_) => {
+                State::Pending("stays until every API server has forgotten its binding".into())
+            }
             Action::Postpone { drift } => {
                 State::Pending(format!("{}; the repair waits for its turn", drift.told))
             }
@@ -200,7 +224,7 @@ impl Work<'_> {
                 State::Pending(format!("changed in the meantime: {why}"))
             }
             CallError::Forbidden(why) => State::Failed(Fault::new(Category::Forbidden, why)),
-            CallError::Refused { .. } | CallError::Timeout | CallError::Unreachable(_) => {
+            CallError::Refused { .. } | CallError::Timeout(_) | CallError::Unreachable(_) => {
                 State::Failed(Fault::new(Category::ApplyFailed, error.chain()))
             }
         }

@@ -28,8 +28,8 @@ pub enum CallError {
         code: u16,
     },
     /// It did not answer in time.
-    #[error("no answer from the API server within {} s", CALL_TIMEOUT.as_secs())]
-    Timeout,
+    #[error("no answer from the API server within {} s", .0.as_secs_f64())]
+    Timeout(Duration),
     /// It could not be reached, or its answer could not be read.
     #[error("the API server could not be asked")]
     Unreachable(#[source] Box<kube::Error>),
@@ -81,8 +81,16 @@ fn without_user(message: &str) -> String {
 
 /// Makes a call, within [`CALL_TIMEOUT`].
 pub(super) async fn call<T>(request: impl Future<Output = Result<T, kube::Error>>) -> Result<T, CallError> {
-    match tokio::time::timeout(CALL_TIMEOUT, request).await {
+    call_within(CALL_TIMEOUT, request).await
+}
+
+/// Makes a call, within this time.
+pub(super) async fn call_within<T>(
+    limit: Duration,
+    request: impl Future<Output = Result<T, kube::Error>>,
+) -> Result<T, CallError> {
+    match tokio::time::timeout(limit, request).await {
         Ok(result) => result.map_err(CallError::of),
-        Err(_) => Err(CallError::Timeout),
+        Err(_) => Err(CallError::Timeout(limit)),
     }
 }

@@ -1,7 +1,9 @@
 //! The resources that Poros reads and writes, as the dynamic client names them.
 
 use k8s_openapi::api::batch::v1::Job;
+use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::api::core::v1::{Node, Pod};
+use k8s_openapi::api::discovery::v1::EndpointSlice;
 use kube::Client;
 use kube::api::{Api, ApiResource, DynamicObject};
 use kube::core::{GroupVersionKind, PartialObjectMeta};
@@ -66,6 +68,16 @@ pub fn workloads(client: &Client, kind: WorkloadKind) -> Api<PartialObjectMeta<D
 /// Pods of a namespace, undecoded.
 pub fn pods_in(client: &Client, namespace: &str) -> Api<DynamicObject> {
     Api::namespaced_with(client.clone(), namespace, &ApiResource::erase::<Pod>(&()))
+}
+
+/// Leases of a namespace, undecoded: what somebody wrote into ours is to harm nobody.
+pub fn leases(client: &Client, namespace: &str) -> Api<DynamicObject> {
+    Api::namespaced_with(client.clone(), namespace, &ApiResource::erase::<Lease>(&()))
+}
+
+/// `EndpointSlice`s of the namespace in which the API servers name themselves.
+pub fn endpoint_slices(client: &Client) -> Api<EndpointSlice> {
+    Api::namespaced(client.clone(), "default")
 }
 
 /// Any kind of the core group.

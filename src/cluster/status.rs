@@ -60,3 +60,8 @@ async fn patch_finalizers(
 pub async fn exists(client: &Client, name: &str) -> Result<bool, CallError> {
     call(resources::computes(client).get_metadata_opt(name)).await.map(|found| found.is_some())
 }
+
+/// The Compute of this name, asked of the API server itself.
+pub async fn look(client: &Client, name: &str) -> Result<Option<Compute>, CallError> {
+    call(resources::computes(client).get_opt(name)).await.map(|found| found.map(project::compute))
+}

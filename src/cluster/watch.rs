@@ -51,13 +51,15 @@ pub enum Watched {
     Workloads(WorkloadKind),
     /// All scheduled, unfinished pods: only where what they request is counted.
     Scheduled,
+    /// The `EndpointSlice`s in which the API servers name themselves.
+    Servers,
     /// Admission policies and their bindings, shared and per Compute.
     Policies(SharedKind),
 }
 
 impl Watched {
     /// All of them that are always watched.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::Computes,
         Self::Placements,
         Self::Nodes,
@@ -66,6 +68,7 @@ impl Watched {
         Self::Workloads(WorkloadKind::StatefulSet),
         Self::Workloads(WorkloadKind::CronJob),
         Self::Workloads(WorkloadKind::Job),
+        Self::Servers,
         Self::Policies(SharedKind::Mutating),
         Self::Policies(SharedKind::MutatingBinding),
         Self::Policies(SharedKind::Validating),
@@ -81,6 +84,7 @@ impl Watched {
             Self::Pods => "pods",
             Self::Workloads(kind) => kind.plural(),
             Self::Scheduled => "scheduled pods",
+            Self::Servers => "endpointslices",
             Self::Policies(kind) => kind.plural(),
         }
     }
@@ -164,6 +168,13 @@ pub async fn run(
             let scheduled = everything.fields("spec.nodeName!=,status.phase!=Succeeded,status.phase!=Failed");
             supervise(resources::scheduled(&client), scheduled, held, tell, |name, object| {
                 Some(Change::Scheduled(name, object.map(project::scheduled)))
+            })
+            .await;
+        }
+        Watched::Servers => {
+            let theirs = everything.labels("kubernetes.io/service-name=kubernetes");
+            supervise(resources::endpoint_slices(&client), theirs, held, tell, |name, object| {
+                Some(Change::Servers(name, object.map(project::slice)))
             })
             .await;
         }

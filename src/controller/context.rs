@@ -7,6 +7,7 @@ use tokio::sync::Notify;
 
 use crate::controller::events::Events;
 use crate::controller::memory::Memories;
+use crate::decide::lease::Terms;
 use crate::decide::observed::Settings;
 use crate::decide::policies::Choice;
 use crate::telemetry::Metrics;
@@ -27,6 +28,8 @@ pub struct Options {
     pub instance: String,
     /// How long things may last.
     pub settings: Settings,
+    /// Who this process is to other replicas, and how they choose one that leads; none leads without asking them.
+    pub election: Option<(String, Terms)>,
 }
 
 /// What all passes share.

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
 
 use crate::api::status::ComputeStatus;
-use crate::decide::applied::{Applied, Pace};
+use crate::decide::applied::{Applied, Pace, State};
 use crate::decide::fault::{Category, Fault};
 use crate::decide::observed::{Change, Observed, Proof, Recall, Rejected, Settings, Target};
 use crate::decide::pool;
@@ -67,6 +67,7 @@ struct Memory {
     rejected: Option<(Rejected, Instant)>,
     policies_missing_since: Option<Instant>,
     trouble_since: Option<Instant>,
+    unbound_since: Option<Instant>,
     status_written: Option<Instant>,
     released: Option<Instant>,
 }
@@ -89,6 +90,7 @@ impl Memory {
             rejected: None,
             policies_missing_since: None,
             trouble_since: None,
+            unbound_since: None,
             status_written: None,
             released: None,
         }
@@ -106,6 +108,12 @@ impl Memories {
     /// No memory of anything.
     pub fn new(settings: Settings) -> Self {
         Self { settings, by_name: HashMap::new(), failing: HashMap::new() }
+    }
+
+    /// Forgets everything: what was remembered holds for the leader that saw it.
+    pub fn forget(&mut self) {
+        self.by_name.clear();
+        self.failing.clear();
     }
 
     /// What is remembered of a Compute as it is observed now.
@@ -155,6 +163,7 @@ impl Memories {
             rejected: memory.rejected.clone().map(|(rejected, at)| Rejected { ago: now - at, ..rejected }),
             policies_missing_for: ago(memory.policies_missing_since).unwrap_or_default(),
             trouble_for: ago(memory.trouble_since).unwrap_or_default(),
+            unbound_for: ago(memory.unbound_since),
             status_written_ago: ago(memory.status_written),
             released_ago: ago(memory.released),
         }
@@ -176,6 +185,8 @@ impl Memories {
                 .fault()
                 .is_some_and(|fault| matches!(fault.category, Category::ApplyFailed | Category::Forbidden));
         memory.trouble_since = if trouble { memory.trouble_since.or(Some(now)) } else { None };
+        let unbound = applied.binding == State::Absent;
+        memory.unbound_since = if unbound { memory.unbound_since.or(Some(now)) } else { None };
     }
 
     /// Notes what came of a proof.

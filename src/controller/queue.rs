@@ -70,6 +70,13 @@ impl Queue {
         self.changed.notify_one();
     }
 
+    /// Forgets all that waits; what is worked on is worked on.
+    pub fn clear(&self) {
+        let mut state = self.state();
+        let running = std::mem::take(&mut state.running);
+        *state = State { running, ..State::default() };
+    }
+
     /// Names that wait to be worked on.
     pub fn len(&self) -> usize {
         self.state().queued.len()

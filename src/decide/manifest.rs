@@ -6,8 +6,8 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use serde_json::{Value, json};
 
 use crate::api::names::{
-    ANNOTATION_CONTENT_HASH, ANNOTATION_HASH_VERSION, ANNOTATION_OWNER_UID, API_VERSION, LABEL_COMPUTE,
-    LABEL_MANAGED_BY, MANAGED_BY, POLICY_PLACEMENT, binding_name,
+    ANNOTATION_CONTENT_HASH, ANNOTATION_GENERATION, ANNOTATION_HASH_VERSION, ANNOTATION_OWNER_UID,
+    API_VERSION, LABEL_COMPUTE, LABEL_MANAGED_BY, MANAGED_BY, POLICY_PLACEMENT, binding_name,
 };
 use crate::api::placement::PlacementSpec;
 use crate::decide::difference::{self, Difference, Step};
@@ -106,6 +106,7 @@ impl Manifest {
                 (ANNOTATION_OWNER_UID, &compute.uid),
                 (ANNOTATION_CONTENT_HASH, &hash::of(&spec)),
                 (ANNOTATION_HASH_VERSION, hash::HASH_VERSION),
+                (ANNOTATION_GENERATION, &compute.generation.to_string()),
             ]),
             owner: (compute.name.clone(), compute.uid.clone()),
             spec,
@@ -130,7 +131,9 @@ impl Manifest {
         let noted = |key: &str| stored.annotations.get(key);
         let hashed_alike = noted(ANNOTATION_HASH_VERSION).is_none_or(|version| version == hash::HASH_VERSION)
             || noted(ANNOTATION_CONTENT_HASH) == self.annotations.get(ANNOTATION_CONTENT_HASH);
-        let judged = |key: &String| key == ANNOTATION_OWNER_UID || hashed_alike;
+        // The generation is told along with a write, and is no reason for one.
+        let judged =
+            |key: &String| key != ANNOTATION_GENERATION && (key == ANNOTATION_OWNER_UID || hashed_alike);
         let annotation = |(key, value)| differs("annotations", key, value, &stored.annotations);
         if let Some(difference) = self.annotations.iter().filter(|(key, _)| judged(key)).find_map(annotation)
         {

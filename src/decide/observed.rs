@@ -9,8 +9,8 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 
 use crate::api::compute::{ComputeSpec, TaintEffect};
 use crate::api::names::{
-    ANNOTATION_CONTENT_HASH, ANNOTATION_HASH_VERSION, ANNOTATION_OWNER_UID, GROUP, LABEL_COMPUTE,
-    LABEL_MANAGED_BY, MANAGED_BY,
+    ANNOTATION_CONTENT_HASH, ANNOTATION_GENERATION, ANNOTATION_HASH_VERSION, ANNOTATION_OWNER_UID, GROUP,
+    LABEL_COMPUTE, LABEL_MANAGED_BY, MANAGED_BY,
 };
 use crate::api::placement::PlacementSpec;
 use crate::api::status::{ComputeStatus, NodeCounts, Users};
@@ -77,8 +77,21 @@ pub struct Observed {
     pub users: Users,
     /// The shared policies.
     pub policies: Policies,
+    /// How many API servers stand side by side, as far as they tell; 0 if none does.
+    pub api_servers: usize,
     /// What earlier passes of this process left.
     pub recall: Recall,
+}
+
+/// How much more time the API servers get that are not asked, where several stand side by side: each reads policies and
+/// bindings anew once a second.
+const REFRESH: Duration = Duration::from_secs(2);
+
+impl Observed {
+    /// How long other API servers than the one that answers may take to act on what was written.
+    pub fn others_refresh(&self) -> Duration {
+        if self.api_servers > 1 { REFRESH } else { Duration::ZERO }
+    }
 }
 
 /// A Compute as stored.
@@ -186,6 +199,12 @@ impl Child {
             || annotated(ANNOTATION_CONTENT_HASH) == Some(hash::of(&self.spec).as_str())
     }
 
+    /// The generation of the Compute that it was written for; 0 where that is not told.
+    pub fn generation(&self) -> i64 {
+        let told = self.annotations.get(ANNOTATION_GENERATION);
+        told.and_then(|generation| generation.parse().ok()).unwrap_or_default()
+    }
+
     /// The spec of a Placement; none if it does not read as one.
     pub fn placement_spec(&self) -> Option<PlacementSpec> {
         serde_json::from_value(self.spec.clone()).ok()
@@ -283,6 +302,8 @@ pub struct Recall {
     pub policies_missing_for: Duration,
     /// How long the API server has not done what it was asked, without a break.
     pub trouble_for: Duration,
+    /// How long the binding has not been there; none while it is, or while that was not seen.
+    pub unbound_for: Option<Duration>,
     /// How long ago the last status was written.
     pub status_written_ago: Option<Duration>,
     /// How long ago the last status was written that told that nobody uses the Compute any more.

@@ -8,7 +8,7 @@ use crate::decide::desired::{Desired, Wanted, held_by_users, ready_reason};
 use crate::decide::fault::{Category, Fault};
 use crate::decide::manifest::Kind;
 use crate::decide::observed::Proof;
-use crate::decide::plan::REPAIRS_UNTIL_CONTENDED;
+use crate::decide::plan::{Action, REPAIRS_UNTIL_CONTENDED};
 use crate::decide::pool;
 use crate::decide::prove;
 use crate::decide::truth::Outcome;
@@ -28,7 +28,12 @@ pub fn outcome(facts: &Facts<'_>) -> Verdict {
     let drifted = drifted(facts, &verified);
     let pool = pool_fault(facts, &mut wakes);
     let outcome = match facts.desired {
-        Desired::Nothing | Desired::Closed(_) => deleting(facts),
+        Desired::Nothing | Desired::Closed(_) => {
+            if let Action::Linger(left) = facts.plan.placement {
+                wakes.at(left);
+            }
+            deleting(facts)
+        }
         Desired::LastProven(standing, fault) => {
             retry_wake(facts, fault, &mut wakes);
             let text = format!("{}; {}", fault.text, instead(facts, standing.as_ref()));

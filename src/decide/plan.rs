@@ -1,6 +1,7 @@
 //! From what should stand and what does to the writes in between. Same facts, same plan; nothing to change, no write.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::api::names::FINALIZER;
 use crate::api::status::{CloudKernelResource, ResourceStatus};
@@ -25,6 +26,9 @@ pub struct Plan {
     pub binding: Action,
     /// Building goes Placement, binding; teardown the other way.
     pub teardown: bool,
+    /// What stands seems to know more than is known of the Compute: before anything is written, the API server itself is
+    /// to say that the Compute is still this one, in this generation.
+    pub confirm: bool,
 }
 
 /// What to do about one of the two objects.
@@ -66,6 +70,8 @@ pub enum Action {
     },
     /// It is on its way out; wait until it is gone.
     Await,
+    /// It is ours and not wanted, but outlives its binding by this long, until every API server has forgotten that.
+    Linger(Duration),
     /// It needs a repair, but a rival undid the last ones; later.
     Postpone {
         /// What the rival did last.
@@ -80,7 +86,12 @@ impl Action {
     pub fn writes(&self) -> bool {
         match self {
             Self::Create { .. } | Self::Update { .. } | Self::Replace { .. } | Self::Remove { .. } => true,
-            Self::Keep | Self::None | Self::Await | Self::Postpone { .. } | Self::Refuse(_) => false,
+            Self::Keep
+            | Self::None
+            | Self::Await
+            | Self::Linger(_)
+            | Self::Postpone { .. }
+            | Self::Refuse(_) => false,
         }
     }
 
@@ -107,7 +118,8 @@ impl Action {
 impl Plan {
     /// A plan that writes nothing.
     pub fn nothing() -> Self {
-        Self { add_finalizer: false, placement: Action::Keep, binding: Action::Keep, teardown: false }
+        let (placement, binding) = (Action::Keep, Action::Keep);
+        Self { add_finalizer: false, placement, binding, teardown: false, confirm: false }
     }
 
     /// Whether carrying it out writes something.
@@ -138,14 +150,30 @@ impl Plan {
 /// Plans the writes.
 pub fn plan(observed: &Observed, desired: &Desired, settings: &Settings) -> Plan {
     let Some(compute) = &observed.compute else { return sweep(observed) };
-    match desired {
+    let plan = match desired {
         Desired::AsItIs => Plan::nothing(),
         Desired::Nothing => remove(observed, compute),
         Desired::LastProven(None, _) => withdraw(observed, compute),
         Desired::Spec(wanted) | Desired::LastProven(Some(wanted), _) | Desired::Closed(wanted) => {
             build(observed, compute, wanted, contended(observed, settings))
         }
-    }
+    };
+    Plan { confirm: doubtful(observed, compute, &plan), ..plan }
+}
+
+/// Whether the plan may come from old news of the Compute: it would undo what was built for another incarnation or a newer
+/// generation of it, or build anew what somebody removed. Another replica may have done that, and rightly.
+fn doubtful(observed: &Observed, compute: &Compute, plan: &Plan) -> bool {
+    let of = |action: &Action, stored: Option<&Arc<Child>>| match (action, stored) {
+        (Action::Create { repair, .. }, _) => *repair,
+        (action, Some(child)) => {
+            action.writes()
+                && (child.standing(&compute.uid) == Standing::DeadIncarnation
+                    || child.generation() > compute.generation)
+        }
+        (_, None) => false,
+    };
+    of(&plan.placement, observed.placement.as_ref()) || of(&plan.binding, observed.binding.as_ref())
 }
 
 /// Whether a rival undid so many repairs that the next one waits.
@@ -170,7 +198,7 @@ fn build(observed: &Observed, compute: &Compute, wanted: &Wanted, hold_repairs: 
         unwanted(observed.binding.as_ref(), compute)
     };
     let add_finalizer = !compute.deleting && !compute.finalizers.iter().any(|held| held == FINALIZER);
-    Plan { add_finalizer, placement, binding, teardown: false }
+    Plan { add_finalizer, placement, binding, teardown: false, confirm: false }
 }
 
 /// Whether the status says that the object stood for this revision already, so that it was not an edit that took it away.
@@ -234,12 +262,16 @@ fn unwanted(stored: Option<&Arc<Child>>, compute: &Compute) -> Action {
 }
 
 fn remove(observed: &Observed, compute: &Compute) -> Plan {
-    Plan {
-        add_finalizer: false,
-        placement: unwanted(observed.placement.as_ref(), compute),
-        binding: unwanted(observed.binding.as_ref(), compute),
-        teardown: true,
-    }
+    let binding = unwanted(observed.binding.as_ref(), compute);
+    let placement = match unwanted(observed.placement.as_ref(), compute) {
+        Action::Remove { uid } => {
+            let unbound_for = observed.recall.unbound_for.unwrap_or_default();
+            let left = observed.others_refresh().saturating_sub(unbound_for);
+            if left > Duration::ZERO { Action::Linger(left) } else { Action::Remove { uid } }
+        }
+        action => action,
+    };
+    Plan { add_finalizer: false, placement, binding, teardown: true, confirm: false }
 }
 
 /// Nothing can be in force: the binding goes, and what a dead incarnation left, so that nobody is placed by it.
@@ -253,6 +285,7 @@ fn withdraw(observed: &Observed, compute: &Compute) -> Plan {
         placement: dead(observed.placement.as_ref()),
         binding: unwanted(observed.binding.as_ref(), compute),
         teardown: true,
+        confirm: false,
     }
 }
 
@@ -270,5 +303,6 @@ fn sweep(observed: &Observed) -> Plan {
         placement: orphan(observed.placement.as_ref()),
         binding: orphan(observed.binding.as_ref()),
         teardown: true,
+        confirm: false,
     }
 }

@@ -101,8 +101,9 @@ fn when(
     if matches!(desired, Desired::LastProven(..)) && is_proven(compute, target) {
         return When::Not;
     }
+    let others = observed.others_refresh();
     if let Some(pace) = just_wrote {
-        return When::In(delays(pace)[0]);
+        return When::In(delays(pace)[0] + others);
     }
     let recall = &observed.recall;
     // A repair is proven again although the status still says it is: what stood in between is unknown.
@@ -110,6 +111,10 @@ fn when(
         return When::Not;
     }
     let Some(change) = recall.changed_ago else {
+        // Before this process knew the Compute, another one may have written just now.
+        if recall.known_for < others {
+            return When::In(others.saturating_sub(recall.known_for));
+        }
         return spaced(recall.probed_ago, Duration::from_secs(1));
     };
     match &recall.proof {
@@ -122,7 +127,7 @@ fn when(
         _ => {}
     }
     match delays(change.pace).get(recall.probes as usize) {
-        Some(due) if change.ago < *due => When::In(due.saturating_sub(change.ago)),
+        Some(due) if change.ago < *due + others => When::In((*due + others).saturating_sub(change.ago)),
         Some(_) => When::Now,
         None => spaced(recall.probed_ago, backoff(recall.probes - 2)),
     }
@@ -289,6 +294,7 @@ mod tests {
             pool: crate::decide::observed::Pool::default(),
             users: crate::api::status::Users::default(),
             policies: crate::decide::observed::Policies::default(),
+            api_servers: 1,
             recall: Recall { changed_ago: Some(change), ..Recall::default() },
         }
     }

@@ -25,6 +25,7 @@ use crate::decide::policies::{SharedKind, Stored};
 use crate::decide::pool::{Node, Taint};
 use crate::decide::quantity::Sum;
 use crate::decide::requests::{InitContainer, Needs, Resources, requests};
+use crate::world::servers::Slice;
 use crate::world::usage::Scheduled;
 use crate::world::users::Pod;
 
@@ -196,6 +197,14 @@ pub fn shared(kind: SharedKind, mut object: DynamicObject) -> Stored {
         SharedKind::ValidatingBinding => known::<ValidatingAdmissionPolicyBindingSpec>(spec),
     };
     Stored { version: version.unwrap_or_default(), spec }
+}
+
+/// The projection of an `EndpointSlice` of the API servers.
+pub fn slice(object: k8s_openapi::api::discovery::v1::EndpointSlice) -> Slice {
+    let ready = object.endpoints.unwrap_or_default().into_iter().filter(|endpoint| {
+        endpoint.conditions.as_ref().and_then(|conditions| conditions.ready).unwrap_or(true)
+    });
+    Slice { family: object.address_type, addresses: ready.flat_map(|endpoint| endpoint.addresses).collect() }
 }
 
 /// The projection of a node.

@@ -23,6 +23,8 @@ pub fn trials() -> Vec<libtest_mimic::Trial> {
 const NODES: usize = COMPUTES + 2;
 const COMPUTES: usize = 50;
 const IDLE: Duration = Duration::from_secs(60);
+/// As in a cluster: it leads by its Lease.
+const FLAGS: [&str; 2] = ["--manage-policies", "--leader-elect=true"];
 
 /// One story on one cluster: each part begins where the last one ended.
 async fn a_compute_costs_no_more_than_it_must() {
@@ -36,7 +38,7 @@ async fn a_compute_costs_no_more_than_it_must() {
     let cluster = cluster.await.unwrap();
     let client = cluster.client().await;
     heartbeating_nodes(&cluster);
-    let poros = Poros::start(&cluster, &["--manage-policies"]);
+    let poros = Poros::start(&cluster, &FLAGS);
     policies_stand(&client, &cluster).await;
 
     a_new_compute(&cluster, &client).await;
@@ -89,13 +91,14 @@ async fn a_new_compute(cluster: &Cluster, client: &Client) {
         ("create placements".to_owned(), 1),
         ("update computes/status".to_owned(), 2),
     ];
-    assert_eq!(audit.writes(), expect, "a new Compute costs two children and two statuses");
+    assert_eq!(writes(&audit), expect, "a new Compute costs two children and two statuses");
     let probes = audit.probes();
     assert!((1..=3).contains(&probes), "a new Compute was proven with {probes} dry runs; 1 to 3 are allowed");
     let reads: Vec<_> = audit
         .poros()
         .into_iter()
         .filter(|request| ["get", "list"].contains(&request.verb.as_str()))
+        .filter(|request| request.resource != "leases")
         .collect();
     assert_eq!(reads, [], "nothing is read that the watches tell");
 }
@@ -105,7 +108,7 @@ async fn edits(cluster: &Cluster, client: &Client) {
     patch(&raw_computes(client), "counts-new", &json!({"spec": {"description": "new words"}})).await;
     wait::active(client, "counts-new").await;
     assert_eq!(
-        audit.writes(),
+        writes(&audit),
         [("update computes/status".to_owned(), 1)],
         "an edit of a description is one write"
     );
@@ -116,7 +119,7 @@ async fn edits(cluster: &Cluster, client: &Client) {
     patch(&raw_computes(client), "counts-new", &json!({"spec": {"nodePool": {"tolerations": tolerations}}}))
         .await;
     wait::active(client, "counts-new").await;
-    let writes = audit.writes();
+    let writes = writes(&audit);
     assert_eq!(writes[0], ("update computes/status".to_owned(), 2), "{writes:?}");
     assert_eq!(writes[1..], [("update placements".to_owned(), 1)], "an edit of the pool is one child");
     assert!((1..=3).contains(&audit.probes()));
@@ -126,7 +129,7 @@ async fn a_restart(cluster: &Cluster, client: &Client, poros: Poros) -> Poros {
     let (took, well) = poros.stop();
     assert!(well && took < Duration::from_secs(10), "a stop took {took:?}");
     let audit = Audit::from_now(cluster);
-    let poros = Poros::start(cluster, &["--manage-policies"]);
+    let poros = Poros::start(cluster, &FLAGS);
     // Passes over all of them were made when the counter says so.
     until("a pass over each Compute", Duration::from_secs(20), || async {
         let (_, metrics) = poros.get("/metrics").map_err(|error| error.to_string())?;
@@ -138,7 +141,7 @@ async fn a_restart(cluster: &Cluster, client: &Client, poros: Poros) -> Poros {
     // What a restart must not do might come late: proofs are due within 2 s.
     tokio::time::sleep(Duration::from_secs(3)).await;
     let managed = |what: &str| what.contains("namespaces") || what.contains("serviceaccounts");
-    let writes: Vec<_> = audit.writes().into_iter().filter(|(what, _)| !managed(what)).collect();
+    let writes: Vec<_> = writes(&audit).into_iter().filter(|(what, _)| !managed(what)).collect();
     assert_eq!(
         writes,
         [],
@@ -152,12 +155,24 @@ async fn a_restart(cluster: &Cluster, client: &Client, poros: Poros) -> Poros {
 async fn idleness(cluster: &Cluster, client: &Client) {
     let audit = Audit::from_now(cluster);
     tokio::time::sleep(IDLE).await;
-    let others: Vec<_> = audit.poros().into_iter().filter(|request| request.verb != "watch").collect();
+    let (lease, others): (Vec<_>, Vec<_>) = audit
+        .poros()
+        .into_iter()
+        .filter(|request| request.verb != "watch")
+        .partition(|request| request.resource == "leases");
     assert_eq!(others, [], "idle, Poros asks for nothing but watches");
+    let renewals = lease.iter().filter(|request| request.verb == "update" && request.code == 200).count();
+    // Three times in its deadline of 10 s.
+    assert!((15..=19).contains(&renewals) && renewals == lease.len(), "in {IDLE:?}: {lease:?}");
     let beats =
         audit.all().iter().filter(|request| request.resource == "nodes/status" && request.writes()).count();
     assert!(beats >= 2 * NODES, "only {beats} heartbeats of {NODES} nodes came: the idleness proves nothing");
     seen_at_once(client, "after a minute of idleness").await;
+}
+
+/// All writes but those of the Lease, which are a matter of time.
+fn writes(audit: &Audit) -> Vec<(String, usize)> {
+    audit.writes().into_iter().filter(|(what, _)| !what.ends_with(" leases")).collect()
 }
 
 /// An edit is seen within a second: a dead watch cannot pass for a quiet one.

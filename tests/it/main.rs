@@ -17,6 +17,7 @@ mod harness;
 mod kills;
 mod kstatus;
 mod proofs;
+mod replicas;
 mod report;
 mod rows;
 mod schema;
@@ -35,6 +36,7 @@ fn main() {
         faults::trials(),
         guards::trials(),
         kills::trials(),
+        replicas::trials(),
         report::trials(),
     ]
     .into_iter()

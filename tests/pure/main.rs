@@ -2,10 +2,12 @@
 #![allow(missing_docs, unreachable_pub, clippy::unwrap_used, clippy::panic)] // tests
 
 mod churn;
+mod election;
 mod events;
 mod metrics;
 mod model;
 mod plans;
+mod replicas;
 mod sim;
 mod start;
 mod truth;

@@ -17,6 +17,7 @@ enum Event {
     Describe(u8),
     Elsewhere,
     Undecodable,
+    Servers(usize),
     Paused(bool),
     Nodes(u32),
     Pods(u32),
@@ -44,6 +45,7 @@ fn event() -> impl Strategy<Value = Event> {
         1 => (0..2u8).prop_map(Event::Describe),
         1 => Just(Event::Elsewhere),
         1 => Just(Event::Undecodable),
+        1 => (0..4usize).prop_map(Event::Servers),
         1 => any::<bool>().prop_map(Event::Paused),
         2 => (0..3u32).prop_map(Event::Nodes),
         1 => (0..2u32).prop_map(Event::Pods),
@@ -84,6 +86,7 @@ fn happen(sim: &mut Sim, event: &Event) {
             }
         }),
         Event::Undecodable => sim.edit(|compute| compute.spec = Err("spec: it is not one".into())),
+        Event::Servers(servers) => sim.api_servers = *servers,
         Event::Paused(paused) => sim.edit(|compute| compute.paused = *paused),
         Event::Nodes(nodes) => sim.nodes(*nodes),
         Event::Pods(pods) => sim.users.pods = *pods,

@@ -36,6 +36,7 @@ pub struct Sim {
     pub pool: Pool,
     pub users: Users,
     pub policies: Policies,
+    pub api_servers: usize,
     /// What admission makes of a probe that is placed as the Placement says.
     pub admission: Proof,
     pub settings: Settings,
@@ -87,6 +88,7 @@ impl Sim {
             pool: Pool::default(),
             users: Users::default(),
             policies: Policies { missing: None, fingerprint: "policies-1".into() },
+            api_servers: 1,
             admission: Proof::Proven,
             memories: Memories::new(settings.clone()),
             settings,
@@ -156,7 +158,7 @@ impl Sim {
         Ok(())
     }
 
-    fn observe(&self) -> Observed {
+    pub fn observe(&self) -> Observed {
         Observed {
             name: NAME.into(),
             compute: self.compute.clone().map(Arc::new),
@@ -165,6 +167,7 @@ impl Sim {
             pool: self.pool.clone(),
             users: self.users.clone(),
             policies: self.policies.clone(),
+            api_servers: self.api_servers,
             recall: Recall::default(),
         }
     }
@@ -321,7 +324,7 @@ impl Sim {
         match action {
             Action::Keep => Ok(State::InPlace),
             Action::None => Ok(State::Absent),
-            Action::Await | Action::Postpone { .. } => Ok(State::Pending("later".into())),
+            Action::Await | Action::Linger(_) | Action::Postpone { .. } => Ok(State::Pending("later".into())),
             Action::Refuse(fault) => Ok(State::Failed(fault.clone())),
             Action::Create { manifest, repair } => put(self, manifest, None, *repair),
             Action::Update { manifest, over, repair, .. } => put(self, manifest, Some(over), *repair),

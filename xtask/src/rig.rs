@@ -113,7 +113,13 @@ impl Rig {
 
     /// The API server's address.
     pub fn url(&self) -> String {
-        format!("https://127.0.0.1:{}", self.port(Component::Apiserver))
+        self.url_of(Component::Apiserver)
+    }
+
+    /// The address of one of several API servers. One certificate authority and one set of users serve all of them, so in
+    /// a kubeconfig of the first only the address is to be replaced.
+    pub fn url_of(&self, apiserver: Component) -> String {
+        format!("https://127.0.0.1:{}", self.port(apiserver))
     }
 
     /// The port of a component, if it is part of this rig.
@@ -143,8 +149,13 @@ impl Rig {
 
     /// The API server's audit log: a JSON object a line, level `Metadata`, one line for each request
     /// as it ends (and one as a watch begins). Written before the client has its answer.
-    pub fn audit_log(&self) -> &Path {
-        &self.layout.audit_log
+    pub fn audit_log(&self) -> PathBuf {
+        self.audit_log_of(Component::Apiserver)
+    }
+
+    /// As [`Rig::audit_log`], of one of several API servers.
+    pub fn audit_log_of(&self, apiserver: Component) -> PathBuf {
+        self.layout.audit_log(apiserver)
     }
 
     /// The log of a component.

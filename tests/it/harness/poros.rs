@@ -58,6 +58,8 @@ impl Poros {
             .args(["--listen", &address])
             .args(flags)
             .env("POROS_KUBECONFIG", kubeconfig)
+            // A test of one Poros has no use for an election, and after a kill would wait for the Lease of the dead.
+            .env("POROS_LEADER_ELECT", "false")
             .env("NO_COLOR", "1")
             .env("POROS_LOG", "poros=debug,info")
             .stdin(Stdio::null())
@@ -114,6 +116,24 @@ impl Poros {
     pub fn kill(mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
+    }
+
+    /// Sends it a signal: `STOP` lets it stand still, `CONT` lets it go on.
+    pub fn signal(&self, signal: &str) {
+        let id = self.child.id().to_string();
+        assert!(Command::new("kill").args([&format!("-{signal}"), &id]).status().unwrap().success());
+    }
+
+    /// The value of one of its metrics.
+    pub fn metric(&self, name: &str) -> Option<f64> {
+        let (_, text) = self.get("/metrics").ok()?;
+        let line = text.lines().find(|line| line.split(' ').next() == Some(name))?;
+        line.rsplit(' ').next()?.parse().ok()
+    }
+
+    /// Whether it says that it leads.
+    pub fn leads(&self) -> bool {
+        self.metric("poros_leader") == Some(1.0)
     }
 
     /// Its process id.

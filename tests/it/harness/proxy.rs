@@ -48,6 +48,8 @@ pub enum Act {
     LoseReply,
     /// It is forwarded after this long.
     Hold(Duration),
+    /// It is forwarded after this long, whatever became of who sent it, who never hears the reply.
+    Late(Duration),
     /// It is forwarded, and its reply passed on after this long.
     HoldReply(Duration),
 }

@@ -22,7 +22,9 @@ pub(super) fn of(
     let own = port(component);
     match component {
         Component::Etcd => etcd(layout, own),
-        Component::Apiserver => apiserver(layout, program, own, port(Component::Etcd), options),
+        Component::Apiserver | Component::SecondApiserver => {
+            apiserver(layout, component, program, own, port(Component::Etcd), options)
+        }
         Component::ControllerManager => {
             let mut arguments = client(layout, component, own);
             arguments.extend([
@@ -64,7 +66,14 @@ fn etcd(layout: &Layout, port: u16) -> Vec<String> {
     ]
 }
 
-fn apiserver(layout: &Layout, program: &Path, port: u16, etcd: u16, options: &Options) -> Vec<String> {
+fn apiserver(
+    layout: &Layout,
+    component: Component,
+    program: &Path,
+    port: u16,
+    etcd: u16,
+    options: &Options,
+) -> Vec<String> {
     let mut arguments = vec![
         format!("--etcd-servers=https://127.0.0.1:{etcd}"),
         flag("etcd-cafile", &layout.ca),
@@ -84,7 +93,7 @@ fn apiserver(layout: &Layout, program: &Path, port: u16, etcd: u16, options: &Op
         "--service-account-issuer=https://kubernetes.default.svc".to_owned(),
         flag("service-account-key-file", &layout.pki("service-accounts.pub")),
         flag("service-account-signing-key-file", &layout.pki("service-accounts.key")),
-        flag("audit-log-path", &layout.audit_log),
+        flag("audit-log-path", &layout.audit_log(component)),
         flag("audit-policy-file", &layout.audit_policy),
         // A request is in the log before its client has the answer, so a reader need not wait.
         "--audit-log-mode=blocking".to_owned(),

@@ -31,7 +31,6 @@ pub(super) struct Layout {
     pub(super) dir: PathBuf,
     pub(super) ca: PathBuf,
     pub(super) admin: PathBuf,
-    pub(super) audit_log: PathBuf,
     pub(super) audit_policy: PathBuf,
     pub(super) stages: PathBuf,
     pub(super) etcd: PathBuf,
@@ -49,7 +48,6 @@ impl Layout {
         let layout = Self {
             ca: dir.join("pki").join("ca.crt"),
             admin: dir.join("admin.kubeconfig"),
-            audit_log: dir.join("audit.log"),
             audit_policy: dir.join("audit-policy.yaml"),
             stages: dir.join("stages.yaml"),
             etcd: dir.join("etcd"),
@@ -68,6 +66,14 @@ impl Layout {
 
     pub(super) fn log(&self, component: Component) -> PathBuf {
         self.dir.join("logs").join(component.name()).with_extension("log")
+    }
+
+    /// The audit log of an API server.
+    pub(super) fn audit_log(&self, component: Component) -> PathBuf {
+        self.dir.join(match component {
+            Component::SecondApiserver => "kube-apiserver-2.audit.log",
+            _ => "audit.log",
+        })
     }
 
     pub(super) fn pki(&self, name: &str) -> PathBuf {

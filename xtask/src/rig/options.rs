@@ -12,6 +12,8 @@ pub enum Component {
     Etcd,
     /// kube-apiserver.
     Apiserver,
+    /// Another kube-apiserver on the same etcd.
+    SecondApiserver,
     /// kube-controller-manager.
     ControllerManager,
     /// kube-scheduler.
@@ -22,9 +24,10 @@ pub enum Component {
 
 impl Component {
     /// Every component, in the order in which they start.
-    pub const ALL: [Component; 5] = [
+    pub const ALL: [Component; 6] = [
         Component::Etcd,
         Component::Apiserver,
+        Component::SecondApiserver,
         Component::ControllerManager,
         Component::Scheduler,
         Component::Kwok,
@@ -34,16 +37,19 @@ impl Component {
     pub fn tool(self) -> Tool {
         match self {
             Component::Etcd => Tool::Etcd,
-            Component::Apiserver => Tool::Apiserver,
+            Component::Apiserver | Component::SecondApiserver => Tool::Apiserver,
             Component::ControllerManager => Tool::ControllerManager,
             Component::Scheduler => Tool::Scheduler,
             Component::Kwok => Tool::Kwok,
         }
     }
 
-    /// The name of its binary, its log and its pid file.
+    /// The name of its log and its pid file: that of its binary, but for the second of a kind.
     pub fn name(self) -> &'static str {
-        self.tool().file()
+        match self {
+            Component::SecondApiserver => "kube-apiserver-2",
+            component => component.tool().file(),
+        }
     }
 
     /// The component of this name.
@@ -71,6 +77,8 @@ pub struct Options {
     pub kubernetes: Option<String>,
     /// Where to keep everything; by default `target/rig/<name>-<pid>-<n>`.
     pub dir: Option<PathBuf>,
+    /// How many API servers to run on the one etcd: 1 or 2.
+    pub apiservers: u8,
     /// Run kube-controller-manager. Without it nothing collects garbage, empties namespaces, makes
     /// pods of Deployments or lifts the not-ready taint that every new node carries; the admission
     /// plugin that asks for the `default` service account is then off, so that pods can be made.
@@ -94,6 +102,7 @@ impl Options {
             name: name.to_owned(),
             kubernetes: None,
             dir: None,
+            apiservers: 1,
             controller_manager: false,
             scheduler: false,
             kwok: false,
@@ -112,6 +121,7 @@ impl Options {
     pub fn components(&self) -> Vec<Component> {
         let asked = |component: &Component| match component {
             Component::Etcd | Component::Apiserver => true,
+            Component::SecondApiserver => self.apiservers > 1,
             Component::ControllerManager => self.controller_manager,
             Component::Scheduler => self.scheduler,
             Component::Kwok => self.kwok,

@@ -106,7 +106,7 @@ impl Probe {
 
 fn address(component: Component, port: u16) -> String {
     let (scheme, path) = match component {
-        Component::Etcd | Component::Apiserver => ("https", "readyz"),
+        Component::Etcd | Component::Apiserver | Component::SecondApiserver => ("https", "readyz"),
         Component::ControllerManager | Component::Scheduler => ("https", "healthz"),
         Component::Kwok => ("http", "readyz"),
     };

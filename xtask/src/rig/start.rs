@@ -63,8 +63,10 @@ fn attempt_start(rig: &mut Rig, components: &[Component]) -> Result<(), RigError
     rig.ports = components.iter().copied().zip(free_ports(components.len())?).collect();
     rig.layout.write_kubeconfigs(&rig.url())?;
     rig.layout.write_settings(rig.options.heartbeat)?;
-    let (servers, clients): (Vec<Component>, Vec<Component>) =
-        components.iter().copied().partition(|c| matches!(c, Component::Etcd | Component::Apiserver));
+    let (servers, clients): (Vec<Component>, Vec<Component>) = components
+        .iter()
+        .copied()
+        .partition(|c| matches!(c, Component::Etcd | Component::Apiserver | Component::SecondApiserver));
     // The API server waits for etcd by itself, so both start at once; the others would give up.
     for group in [servers, clients] {
         for component in &group {

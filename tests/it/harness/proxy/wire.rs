@@ -102,6 +102,17 @@ async fn answer(
         Some(Act::Answer(code)) => return Ok(refusal(code)),
         Some(Act::LoseRequest) => return Err("the request is lost".into()),
         Some(Act::Hold(time)) => tokio::time::sleep(time).await,
+        Some(Act::Late(time)) => {
+            let (upstream, shared) = (upstream.clone(), shared.clone());
+            tokio::spawn(async move {
+                tokio::time::sleep(time).await;
+                let request = Request::from_parts(head, Full::new(body));
+                if let Ok(reply) = upstream.forward(request).await {
+                    shared.answered(at, reply.status().as_u16());
+                }
+            });
+            return never().await;
+        }
         _ => {}
     }
     // Before the request goes out, so that no order is missed by a watch that has begun.

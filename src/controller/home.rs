@@ -1,0 +1,82 @@
+//! What a chart would install, kept in place by Poros itself: for trying it without one (`--manage-policies`).
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use backon::{BackoffBuilder, ExponentialBuilder};
+use tracing::warn;
+
+use crate::cluster::install;
+use crate::cluster::watch::Watched;
+use crate::controller::Controller;
+use crate::decide::policies::{self, Choice};
+
+/// The first pause between tries.
+const PAUSE: Duration = Duration::from_secs(1);
+
+fn patience() -> ExponentialBuilder {
+    ExponentialBuilder::new()
+        .with_min_delay(PAUSE)
+        .with_max_delay(Duration::from_secs(60))
+        .without_max_times()
+}
+
+impl Controller {
+    /// Makes the namespace of Poros, which the Lease is in, and the account of the probe; and makes them anew when
+    /// something refuses the probes. Each replica does.
+    pub(super) async fn keep_home(self: Arc<Self>) {
+        let mut pauses = patience().build();
+        loop {
+            if self.make_home().await {
+                pauses = patience().build();
+                self.context.blocked.notified().await;
+            }
+            // A quota blocks the probe of every Compute, and is not mended here.
+            tokio::time::sleep(pauses.next().unwrap_or(PAUSE)).await;
+        }
+    }
+
+    async fn make_home(&self) -> bool {
+        let namespace = &self.context.options.namespace;
+        let made = install::namespace(&self.context.client, namespace).await;
+        if let Err(error) = &made {
+            let why = error.chain();
+            warn!("the namespace {namespace} or its probe account could not be made, trying again: {why}");
+        }
+        made.is_ok()
+    }
+
+    /// Installs the shared policies and puts back what others change of them, while this process leads.
+    pub(super) async fn keep_policies(self: Arc<Self>, choice: Choice) {
+        let mut unsynced = self.unsynced.subscribe();
+        let policies_known =
+            |unsynced: &BTreeSet<Watched>| !unsynced.iter().any(|what| matches!(what, Watched::Policies(_)));
+        if unsynced.wait_for(policies_known).await.is_err() {
+            return;
+        }
+        loop {
+            let term = self.leadership.won().await;
+            self.leadership.during(term, self.repair_policies(&choice)).await;
+        }
+    }
+
+    async fn repair_policies(&self, choice: &Choice) {
+        let mut pauses = patience().build();
+        loop {
+            let lacking = self.context.world().lacking(policies::chosen(choice));
+            if lacking.is_empty() {
+                pauses = patience().build();
+                self.policies_changed.notified().await;
+                continue;
+            }
+            for shared in lacking {
+                if let Err(error) = install::policy(&self.context.client, &shared).await {
+                    let (kind, name) = (shared.kind.kind(), shared.name);
+                    warn!("{kind} {name} could not be applied, trying again: {}", error.chain());
+                }
+            }
+            tokio::time::sleep(pauses.next().unwrap_or(PAUSE)).await;
+        }
+    }
+}
