@@ -5,6 +5,7 @@ pub mod call;
 pub mod client;
 pub mod install;
 pub mod probe;
+pub mod read;
 pub mod resources;
 pub mod status;
 pub mod watch;

@@ -6,6 +6,7 @@
 pub mod applied;
 pub mod desired;
 pub mod fault;
+pub mod fit;
 pub mod hash;
 pub mod manifest;
 pub mod observed;
@@ -16,6 +17,7 @@ pub mod policies;
 pub mod pool;
 pub mod prove;
 pub mod quantity;
+pub mod schema;
 pub mod status;
 pub mod truth;
 pub mod validate;

@@ -8,6 +8,27 @@ pub struct Sum {
 }
 
 impl Sum {
+    /// One quantity; nothing for one that cannot be read.
+    pub fn of(quantity: &str) -> Self {
+        let mut sum = Self::default();
+        sum.add(quantity);
+        sum
+    }
+
+    /// Both together.
+    #[must_use]
+    pub fn plus(&self, other: &Self) -> Self {
+        Self {
+            thousandths: self.thousandths.saturating_add(other.thousandths),
+            binary: self.binary | other.binary,
+        }
+    }
+
+    /// Whether it is more.
+    pub fn exceeds(&self, other: &Self) -> bool {
+        self.thousandths > other.thousandths
+    }
+
     /// Adds a quantity; one that cannot be read counts as nothing, as a node that offers none of it.
     pub fn add(&mut self, quantity: &str) {
         if let Some((thousandths, binary)) = parse(quantity) {

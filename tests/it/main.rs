@@ -11,6 +11,7 @@
 )] // tests
 
 mod counts;
+mod explain;
 mod faults;
 mod harness;
 mod kills;
@@ -31,6 +32,7 @@ fn main() {
         rows::trials(),
         proofs::trials(),
         counts::trials(),
+        explain::trials(),
         faults::trials(),
         kills::trials(),
         report::trials(),
