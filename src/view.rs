@@ -11,3 +11,12 @@ pub mod names;
 pub mod nodes;
 pub mod page;
 pub mod pod;
+pub mod users;
+
+/// What was seen; or a sentence that says why it was not, and what is unknown for it.
+pub type Seen<T> = Result<T, String>;
+
+/// Why something was not seen, if it was not.
+pub fn why_unseen<T>(seen: &Seen<T>) -> Option<String> {
+    seen.as_ref().err().cloned()
+}

@@ -197,7 +197,10 @@ async fn stored_pod(arguments: &PodArguments, client: &Client) -> Result<pod::Po
     let Some(found) = found else {
         let there = read::pod_names(client, namespace).await;
         let absent = match there {
-            Ok(there) => absent(&format!("pod of the namespace {namespace} is"), name, &there),
+            Ok(there) => {
+                let there: Vec<String> = there.iter().map(|name| format!("{namespace}/{name}")).collect();
+                absent("pod", &format!("{namespace}/{name}"), &there)
+            }
             Err(_) => format!("no {what} exists"),
         };
         return Err(ExplainError::Absent(format!(

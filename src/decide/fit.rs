@@ -132,7 +132,7 @@ pub fn untaken(node: &Node, tolerations: &[Toleration]) -> Vec<Against> {
     found.extend(
         untolerated(node, tolerations)
             .filter(|taint| !(known && SAID_ALREADY.contains(&taint.key.as_str())))
-            .map(|taint| Against::Tainted(taint.to_string())),
+            .map(|taint| Against::Tainted(written(taint))),
     );
     found
 }
@@ -190,15 +190,10 @@ impl std::fmt::Display for Expression {
     }
 }
 
-impl std::fmt::Display for Taint {
-    /// As `kubectl taint` takes it.
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&self.key)?;
-        if !self.value.is_empty() {
-            write!(f, "={}", self.value)?;
-        }
-        write!(f, ":{}", self.effect.word())
-    }
+/// A taint as `kubectl taint` takes it.
+pub fn written(taint: &Taint) -> String {
+    let equals = if taint.value.is_empty() { "" } else { "=" };
+    format!("{}{equals}{}:{}", taint.key, taint.value, taint.effect.word())
 }
 
 #[cfg(test)]

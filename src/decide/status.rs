@@ -11,6 +11,7 @@ use crate::api::status::{
 };
 use crate::decide::applied::{Applied, State};
 use crate::decide::desired::{Desired, ready_reason, said_mismatch};
+use crate::decide::fault::Category;
 use crate::decide::manifest::Kind;
 use crate::decide::truth::{Outcome, Truth, Words, words};
 use crate::decide::verdict::{Facts, Verdict, Verified};
@@ -307,7 +308,7 @@ fn placement_verified(facts: &Facts<'_>, verdict: &Verdict) -> (Truth, &'static 
             "a dry-run pod that names this Compute came back placed as it says".into(),
         ),
         // While a failed proof is tried again, it is a failed proof.
-        Verified::Pending(_) if matches!(verdict.outcome, Outcome::FailedInBuild(_)) => {
+        Verified::Pending(_) if matches!(&verdict.outcome, Outcome::FailedInBuild(fault) if fault.category == Category::ProofMismatch) => {
             (Truth::False, "ProofMismatch", said_mismatch(facts.compute).into())
         }
         Verified::Pending(why) => (Truth::Unknown, "ProofPending", why.clone()),

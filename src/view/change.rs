@@ -2,7 +2,7 @@
 
 mod told;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use serde::Serialize;
@@ -10,16 +10,18 @@ use serde_json::Value;
 
 use crate::api::compute::ComputeSpec;
 use crate::api::names::API_VERSION;
-use crate::api::status::{ComputeStatus, Users};
+use crate::api::status::{ComputeStatus, NodeCounts, Users};
 use crate::decide::desired::{Desired, desired};
-use crate::decide::fit::{Asks, untolerated};
+use crate::decide::fit::{self, Asks, untolerated};
 use crate::decide::observed::{Child, Compute, Observed, Policies, Pool, Recall, Settings};
 use crate::decide::pool::{self, Node};
 use crate::decide::schema::{Problem, Step, check_compute, written};
 use crate::decide::validate::{Valid, validate};
-use crate::view::compute::{Overlap, Seen, UserPod, overlaps};
+use crate::view::Seen;
+use crate::view::compute::{Overlap, overlaps};
 use crate::view::manifest::Document;
 use crate::view::nodes::{Fit, Nodes};
+use crate::view::users::UserPod;
 
 /// How many node names a change lists.
 const NAMES: usize = 10;
@@ -59,6 +61,8 @@ pub struct Change {
     pub new: bool,
     /// What is wrong with it; anything here and it would not be taken, or not be built.
     pub problems: Vec<Misfit>,
+    /// The fields of the spec that it edits, each with what is stored and what would be.
+    pub edits: Vec<String>,
     /// The revision that stands now.
     pub revision_now: Option<u64>,
     /// The revision that it would lead to; none where that cannot be told.
@@ -136,6 +140,7 @@ pub fn explain(facts: &ChangeFacts) -> Change {
         Ok(candidate) => candidate,
         Err(problems) => return Change { problems, ..change },
     };
+    change.edits = edits(facts.current.as_ref(), &candidate);
     let settings = settings(facts);
     let valid = validate(&candidate, &settings);
     let content = match &valid {
@@ -217,6 +222,35 @@ fn candidate(facts: &ChangeFacts, manifest: &Value) -> Result<Compute, Vec<Misfi
             status: ComputeStatus { observed_generation: -1, ..ComputeStatus::default() },
         },
     })
+}
+
+/// The fields of the spec that differ, defaults filled in. An owner that is left out is kept by admission, and no edit.
+fn edits(current: Option<&Compute>, candidate: &Compute) -> Vec<String> {
+    let Some(Ok(stored)) = current.map(|current| current.spec.as_ref()) else { return Vec::new() };
+    let Ok(wanted) = &candidate.spec else { return Vec::new() };
+    let wanted =
+        ComputeSpec { owner: wanted.owner.clone().or_else(|| stored.owner.clone()), ..wanted.clone() };
+    let json = |spec: &ComputeSpec| serde_json::to_value(spec).unwrap_or_default();
+    let mut found = Vec::new();
+    differences(&mut vec![Step::Key("spec".into())], &json(stored), &json(&wanted), &mut found);
+    found
+}
+
+fn differences(path: &mut Vec<Step>, stored: &Value, wanted: &Value, found: &mut Vec<String>) {
+    if stored == wanted {
+        return;
+    }
+    if let (Some(before), Some(after)) = (stored.as_object(), wanted.as_object()) {
+        let keys: BTreeSet<&String> = before.keys().chain(after.keys()).collect();
+        for key in keys {
+            path.push(Step::Key(key.clone()));
+            differences(path, &stored[key.as_str()], &wanted[key.as_str()], found);
+            path.pop();
+        }
+        return;
+    }
+    let shown = |value: &Value| if value.is_null() { "absent".to_owned() } else { value.to_string() };
+    found.push(format!("{}: {} becomes {}", written(path), shown(stored), shown(wanted)));
 }
 
 /// The settings of the Poros that would build it, as far as they show: what it calls this cluster.
@@ -319,7 +353,7 @@ fn on_nodes(change: &mut Change, facts: &ChangeFacts, nodes: &Nodes, then: &Asks
         let kept = untolerated(node, &then.tolerations)
             .filter(|taint| !taint.key.starts_with("node.kubernetes.io/"));
         for taint in kept {
-            taints.entry(taint.to_string()).or_default().push(name.clone());
+            taints.entry(fit::written(taint)).or_default().push(name.clone());
         }
     }
     change.untolerated = taints
@@ -330,7 +364,14 @@ fn on_nodes(change: &mut Change, facts: &ChangeFacts, nodes: &Nodes, then: &Asks
     if let Ok(computes) = &facts.computes {
         change.overlaps = overlaps(&candidate.name, then, nodes, computes);
     }
-    let counted = pool::count(nodes.values().filter(|node| is(node)), &then.tolerations);
+    let members = || nodes.values().filter(|node| is(node));
+    let number = |nodes: usize| u32::try_from(nodes).unwrap_or(u32::MAX);
+    let counts = NodeCounts {
+        matched: number(members().count()),
+        ready: number(members().filter(|node| node.ready).count()),
+        ..NodeCounts::default()
+    };
+    let counted = Pool { counts, ..Pool::default() };
     let least = candidate.spec.as_ref().map_or(0, |spec| spec.node_pool.min_ready_nodes);
     change.pool_fault =
         pool::judge(&counted, least).map(|fault| (fault.category.word().to_owned(), fault.text));

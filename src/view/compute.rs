@@ -1,29 +1,25 @@
 //! What a Compute does, who uses it, and what is wrong with it.
 
+mod told;
+
 use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use crate::api::compute::DeletionPolicy;
-use crate::api::names::ANNOTATION_DELETE_IN_USE;
 use crate::api::status::{AggregateStatus, ResourceStatus};
 use crate::decide::desired::ready_reason;
 use crate::decide::fault::Category;
-use crate::decide::fit::Asks;
+use crate::decide::fit::{Asks, untolerated};
 use crate::decide::observed::{Child, Compute};
-use crate::decide::validate::{deletion_policy, normal};
-use crate::view::names::{count, listed, pairs};
+use crate::decide::pool::Node;
+use crate::decide::quantity::Sum;
+use crate::decide::validate::normal;
+use crate::view::names::pairs;
 use crate::view::nodes::{Fit, Nodes, pool};
-use crate::view::page::{Line, Page, Tone};
+use crate::view::page::Tone;
 use crate::view::pod::facts::tolerates;
-
-/// What was seen; or a sentence that says why it was not, and what is unknown for it.
-pub type Seen<T> = Result<T, String>;
-
-/// How many names a fact lists.
-const LISTED: usize = 5;
-/// How many namespaces of users are told.
-const NAMESPACES: usize = 10;
+use crate::view::users::{Deletion, UserPod, UsersTold, deletion, users};
+use crate::view::{Seen, why_unseen};
 
 /// All that an explanation of a Compute is drawn from.
 #[derive(Clone, Debug)]
@@ -46,17 +42,6 @@ pub struct ComputeFacts {
     pub all_nodes: bool,
 }
 
-/// An unfinished pod that carries the label.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct UserPod {
-    /// Its namespace.
-    pub namespace: String,
-    /// Its name.
-    pub name: String,
-    /// The revision in its mark; none if this Compute did not place it.
-    pub revision: Option<u64>,
-}
-
 /// What a Compute does, who uses it, and what is wrong with it.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -70,11 +55,17 @@ pub struct ComputeExplanation {
     /// Conditions that say something out of the ordinary, each with its words.
     pub notices: Vec<String>,
     /// What is in force.
-    pub in_force: String,
+    pub in_force: Vec<String>,
     /// The built objects.
     pub built: Vec<String>,
     /// Its pool; none where nodes cannot be seen, or the spec cannot be read.
     pub pool: Option<Fit>,
+    /// How many nodes its selector matches.
+    pub matched: Option<usize>,
+    /// How many of these no taint keeps for it: pods that name no Compute may land there.
+    pub open: Option<usize>,
+    /// What the nodes that take its pods offer together, by resource.
+    pub offers: BTreeMap<String, String>,
     /// Other Computes whose pools share nodes with it.
     pub overlaps: Vec<Overlap>,
     /// Who uses it; none where pods cannot be seen.
@@ -85,8 +76,9 @@ pub struct ComputeExplanation {
     pub history: Vec<String>,
     /// What could not be seen, and why.
     pub unseen: Vec<String>,
+    /// How good its state is.
     #[serde(skip)]
-    tone: Tone,
+    pub tone: Tone,
 }
 
 /// A fault, by its row in the table.
@@ -121,36 +113,6 @@ pub struct Overlap {
     pub names: Vec<String>,
 }
 
-/// Who uses a Compute.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct UsersTold {
-    /// Unfinished pods that it placed.
-    pub pods: usize,
-    /// Of these, pods that another revision placed than the one in force.
-    pub outdated: usize,
-    /// The first of the outdated ones, as `namespace/name`.
-    pub outdated_examples: Vec<String>,
-    /// Pods by namespace.
-    pub namespaces: BTreeMap<String, usize>,
-    /// Pods that carry the label and were not placed by it: no users.
-    pub unplaced: Vec<String>,
-    /// Workloads that carry the label themselves.
-    pub workloads: Vec<String>,
-}
-
-/// Whether a Compute can be deleted.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Deletion {
-    /// Whether its users stand against it.
-    pub blocked: bool,
-    /// The same in a sentence.
-    pub text: String,
-    /// The command that allows it all the same.
-    pub command: Option<String>,
-}
-
 /// The state of a Compute in a sentence, and how good that is.
 pub fn state(compute: &Compute) -> (String, Tone) {
     let status = &compute.status;
@@ -181,7 +143,11 @@ pub fn state(compute: &Compute) -> (String, Tone) {
 
 /// The fault that the status speaks of, by the table; of a Compute that waits, what it waits for.
 pub fn fault(compute: &Compute) -> Option<FaultTold> {
-    let category = Category::of_word(ready_reason(compute)?)?;
+    // A Compute that awaits its pool says so, and in PoolReady what is wrong with it.
+    let pool = compute.status.condition("PoolReady").filter(|condition| condition.status == "False");
+    let pool = pool.filter(|_| compute.status.aggregate_status == AggregateStatus::Pending);
+    let category = Category::of_word(ready_reason(compute)?)
+        .or_else(|| pool.and_then(|condition| Category::of_word(&condition.reason)))?;
     let row = category.row();
     let named = |text: &str| text.replace("NAME", &compute.name);
     Some(FaultTold {
@@ -230,23 +196,20 @@ pub fn overlaps(name: &str, asks: &Asks, nodes: &Nodes, computes: &[Compute]) ->
 pub fn explain(facts: &ComputeFacts) -> ComputeExplanation {
     let compute = &facts.compute;
     let mut unseen = Vec::new();
-    let mut note = |why: &Result<(), String>| {
-        if let Err(why) = why {
-            unseen.push(why.clone());
-        }
-    };
-    note(&facts.placement.as_ref().map(|_| ()).map_err(Clone::clone));
-    note(&facts.binding.as_ref().map(|_| ()).map_err(Clone::clone));
-    note(&facts.nodes.as_ref().map(|_| ()).map_err(Clone::clone));
-    note(&facts.computes.as_ref().map(|_| ()).map_err(Clone::clone));
-    note(&facts.pods.as_ref().map(|_| ()).map_err(Clone::clone));
-    for workloads in &facts.workloads {
-        note(&workloads.as_ref().map(|_| ()).map_err(Clone::clone));
-    }
+    unseen.extend(why_unseen(&facts.placement));
+    unseen.extend(why_unseen(&facts.binding));
+    unseen.extend(why_unseen(&facts.nodes));
+    unseen.extend(why_unseen(&facts.computes));
+    unseen.extend(why_unseen(&facts.pods));
+    unseen.extend(facts.workloads.iter().filter_map(why_unseen));
     let asks = asks(compute);
     let (state, tone) = state(compute);
-    let users = users(facts);
+    let placement = facts.placement.as_ref().ok().and_then(|child| child.as_ref()?.placement_spec());
+    let in_force_now = placement.map(|placement| placement.revision);
+    let users = facts.pods.as_ref().ok().map(|pods| users(pods, &facts.workloads, in_force_now));
     let nodes = facts.nodes.as_ref().ok().zip(asks.as_ref());
+    let members: Option<Vec<&Node>> =
+        nodes.map(|(nodes, asks)| nodes.values().filter(|node| node.matches(&asks.selector)).collect());
     ComputeExplanation {
         name: compute.name.clone(),
         state,
@@ -255,6 +218,9 @@ pub fn explain(facts: &ComputeFacts) -> ComputeExplanation {
         in_force: in_force(facts),
         built: built(compute),
         pool: nodes.map(|(nodes, asks)| pool(nodes, asks, facts.all_nodes)),
+        matched: members.as_ref().map(Vec::len),
+        open: members.as_ref().map(|members| members.iter().filter(|node| is_open(node)).count()),
+        offers: members.zip(asks.as_ref()).map(|(members, asks)| offers(&members, asks)).unwrap_or_default(),
         overlaps: nodes
             .zip(facts.computes.as_ref().ok())
             .map(|((nodes, asks), computes)| overlaps(&compute.name, asks, nodes, computes))
@@ -265,6 +231,25 @@ pub fn explain(facts: &ComputeFacts) -> ComputeExplanation {
         unseen,
         tone,
     }
+}
+
+/// Whether no taint keeps pods away that name no Compute, but for those that come and go with the state of the node.
+fn is_open(node: &Node) -> bool {
+    untolerated(node, &[]).all(|taint| taint.key.starts_with("node.kubernetes.io/"))
+}
+
+/// What nodes that take pods offer together: of the resources that everyone asks for.
+fn offers(members: &[&Node], asks: &Asks) -> BTreeMap<String, String> {
+    let mut sums: BTreeMap<&str, Sum> = BTreeMap::new();
+    for node in members.iter().filter(|node| node.takes(&asks.tolerations)) {
+        for (resource, quantity) in &node.allocatable {
+            sums.entry(resource).or_default().add(quantity);
+        }
+    }
+    sums.into_iter()
+        .filter(|(name, _)| ["cpu", "memory", "pods"].contains(name) || name.contains('/'))
+        .map(|(name, sum)| (name.to_owned(), sum.to_string()))
+        .collect()
 }
 
 fn notices(compute: &Compute) -> Vec<String> {
@@ -278,37 +263,35 @@ fn notices(compute: &Compute) -> Vec<String> {
     unproven.into_iter().chain(present).collect()
 }
 
-fn in_force(facts: &ComputeFacts) -> String {
+fn in_force(facts: &ComputeFacts) -> Vec<String> {
+    let nothing = |why: &str| vec![format!("nothing: {why}, so pods that name it are refused")];
     let placement = match &facts.placement {
         Ok(Some(child)) => child.placement_spec(),
         Ok(None) => None,
-        Err(_) => return "cannot be seen".into(),
+        Err(_) => return vec!["cannot be seen".into()],
     };
-    let Some(placement) = placement else {
-        return "nothing: there is no Placement, so pods that name it are refused".into();
-    };
-    match &facts.binding {
-        Ok(Some(_)) => {}
-        Ok(None) => return "nothing: there is no binding, so pods that name it are refused".into(),
-        Err(_) => return format!("revision {}, if its binding stands", placement.revision),
-    }
-    let tolerations: Vec<String> = placement.tolerations.iter().map(tolerates).collect();
-    let mut text =
-        format!("revision {}: nodeSelector {}", placement.revision, pairs(&placement.node_selector));
-    if !tolerations.is_empty() {
-        text.push_str(&format!("; tolerations {}", tolerations.join(", ")));
-    }
+    let Some(placement) = placement else { return nothing("there is no Placement") };
+    let number = format!("revision {}", placement.revision);
     let status = facts.compute.status.placement.as_ref();
-    match status.and_then(|status| Some((status, status.proven_at.as_ref()?))) {
-        Some((status, at)) if status.proven_revision == Some(placement.revision) => {
-            text.push_str(&format!("; proven at {} (mode {:?})", at.0, status.mode));
-        }
-        _ => text.push_str("; not proven"),
+    let proven = status.filter(|status| status.proven_revision == Some(placement.revision));
+    let proof = match proven.and_then(|status| Some((status.proven_at.as_ref()?, status.mode))) {
+        Some((at, mode)) => format!("proven at {} (mode {mode:?})", at.0),
+        None => "not proven".into(),
+    };
+    let mut told = match &facts.binding {
+        Ok(Some(_)) => vec![format!("{number}, {proof}")],
+        Ok(None) => return nothing("there is no binding"),
+        Err(_) => vec![format!("{number}, {proof}, if its binding stands")],
+    };
+    told.push(format!("nodeSelector {}", pairs(&placement.node_selector)));
+    let tolerations: Vec<String> = placement.tolerations.iter().map(tolerates).collect();
+    if !tolerations.is_empty() {
+        told.push(format!("tolerations {}", tolerations.join(", ")));
     }
     if placement.closed {
-        text.push_str("; closed: it takes no new pods");
+        told.push("closed: it takes no new pods".into());
     }
-    text
+    told
 }
 
 fn built(compute: &Compute) -> Vec<String> {
@@ -327,55 +310,6 @@ fn built(compute: &Compute) -> Vec<String> {
         .collect()
 }
 
-fn users(facts: &ComputeFacts) -> Option<UsersTold> {
-    let pods = facts.pods.as_ref().ok()?;
-    let placement = facts.placement.as_ref().ok().and_then(|child| child.as_ref()?.placement_spec());
-    let now = placement.map(|placement| placement.revision);
-    let full = |pod: &UserPod| format!("{}/{}", pod.namespace, pod.name);
-    let mut told = UsersTold::default();
-    for pod in pods {
-        let Some(revision) = pod.revision else {
-            told.unplaced.push(full(pod));
-            continue;
-        };
-        told.pods += 1;
-        *told.namespaces.entry(pod.namespace.clone()).or_default() += 1;
-        if now.is_some_and(|now| now != revision) {
-            told.outdated += 1;
-            if told.outdated_examples.len() < LISTED {
-                told.outdated_examples.push(full(pod));
-            }
-        }
-    }
-    told.workloads = facts.workloads.iter().flatten().flatten().cloned().collect();
-    Some(told)
-}
-
-/// As the shared policy judges it: by the users in the status, which are at most some seconds behind.
-fn deletion(compute: &Compute, users: Option<&UsersTold>) -> Deletion {
-    let counted = compute.status.users.as_ref().map_or(0, |users| users.pods) as usize;
-    let pods = users.map_or(counted, |users| users.pods.max(counted));
-    let name = &compute.name;
-    let allowed = compute.delete_in_use || deletion_policy(compute) == DeletionPolicy::Detach;
-    let verb = if compute.deleting { "it is being deleted" } else { "possible" };
-    let free = |text: String| Deletion { blocked: false, text, command: None };
-    if pods == 0 {
-        return free(format!("{verb}: no pods use it"));
-    }
-    let used = count(pods, "pod");
-    if allowed {
-        return free(format!("{verb}, though {used} still use it: they run on where they are"));
-    }
-    let examples = compute.status.users.as_ref().map(|users| users.examples.as_slice()).unwrap_or_default();
-    let named = if examples.is_empty() { String::new() } else { format!(" ({})", listed(examples, LISTED)) };
-    let verb = if compute.deleting { "it is being deleted, and held" } else { "refused" };
-    Deletion {
-        blocked: true,
-        text: format!("{verb}: in use by {used}{named}; remove them first, or allow it"),
-        command: Some(format!("kubectl annotate compute {name} {ANNOTATION_DELETE_IN_USE}=true")),
-    }
-}
-
 fn history(compute: &Compute) -> Vec<String> {
     let transitions = compute.status.history.iter().rev();
     transitions
@@ -384,104 +318,4 @@ fn history(compute: &Compute) -> Vec<String> {
             format!("{}  {words}  {}: {}", transition.time.0, transition.reason, transition.message)
         })
         .collect()
-}
-
-impl ComputeExplanation {
-    /// As a page.
-    pub fn page(&self) -> Page {
-        let mut page = Page::new(format!("Compute {}", self.name), Tone::Plain);
-        page.say("State", Line::new(&self.state).tone(self.tone));
-        if let Some(fault) = &self.fault {
-            fault.tell(&mut page);
-        }
-        for notice in &self.notices {
-            page.say("Notice", Line::new(notice).tone(Tone::Odd));
-        }
-        page.say("In force", self.in_force.as_str());
-        for built in &self.built {
-            page.say("Built", built.as_str());
-        }
-        if let Some(pool) = &self.pool {
-            pool.tell(&mut page, "Pool", "take its pods");
-        }
-        for overlap in &self.overlaps {
-            let (nodes, names) = (count(overlap.nodes, "node"), overlap.names.join(", "));
-            let more = if overlap.nodes > overlap.names.len() { ", …" } else { "" };
-            page.say(
-                "Overlaps",
-                format!("Compute {}: {nodes} are in both pools: {names}{more}", overlap.compute),
-            );
-        }
-        if let Some(users) = &self.users {
-            users.tell(&mut page);
-        }
-        let tone = if self.deletion.blocked { Tone::Odd } else { Tone::Plain };
-        page.say("Deletion", Line::new(&self.deletion.text).tone(tone));
-        if let Some(command) = &self.deletion.command {
-            page.say("Deletion", Line::command(command));
-        }
-        for transition in &self.history {
-            page.say("History", transition.as_str());
-        }
-        for why in &self.unseen {
-            page.say("Not seen", Line::new(why).tone(Tone::Odd));
-        }
-        page
-    }
-}
-
-impl FaultTold {
-    fn tell(&self, page: &mut Page) {
-        page.say(
-            "Fault",
-            Line::new(format!("{}, found in the step {}", self.category, self.step)).tone(Tone::Bad),
-        );
-        page.say("Fault", self.what);
-        page.say("Fault", format!("pods that name it: {}", self.pods));
-        page.say("Fault", format!("healed by: {}", self.healed_by));
-        for (what, command) in &self.to_do {
-            page.say("What to do", format!("{what}:"));
-            page.say("What to do", Line::command(command));
-        }
-    }
-}
-
-impl UsersTold {
-    fn tell(&self, page: &mut Page) {
-        match self.pods {
-            0 => page.say("Users", "no pods"),
-            pods => {
-                let (pods, spaces) = (count(pods, "pod"), count(self.namespaces.len(), "namespace"));
-                page.say("Users", format!("{pods} in {spaces}"));
-            }
-        }
-        let mut by_count: Vec<_> = self.namespaces.iter().collect();
-        by_count.sort_by(|(a, most), (b, other)| other.cmp(most).then(a.cmp(b)));
-        for (namespace, pods) in by_count.iter().take(NAMESPACES) {
-            page.say("Users", Line::counted(**pods, format!("in namespace {namespace}")));
-        }
-        if by_count.len() > NAMESPACES {
-            page.say("Users", format!("and in {}", count(by_count.len() - NAMESPACES, "more namespace")));
-        }
-        if self.outdated > 0 {
-            let names = listed(&self.outdated_examples, LISTED);
-            let more = if self.outdated > self.outdated_examples.len() { ", …" } else { "" };
-            let text = format!(
-                "{} of them run with an older revision until they are made anew: {names}{more}",
-                self.outdated
-            );
-            page.say("Users", Line::new(text).tone(Tone::Odd));
-        }
-        if !self.unplaced.is_empty() {
-            let text = format!(
-                "{} more carry the label, but were not placed by it (poros explain pod tells why): {}",
-                self.unplaced.len(),
-                listed(&self.unplaced, LISTED)
-            );
-            page.say("Users", Line::new(text).tone(Tone::Odd));
-        }
-        if !self.workloads.is_empty() {
-            page.say("Users", format!("workloads that carry the label: {}", listed(&self.workloads, LISTED)));
-        }
-    }
 }

@@ -20,8 +20,8 @@ the revision that the spec asks for is not proven, and the latter once it is.
 | in the build | `error` / `error` | False | absent | True | False |
 | after the build | `error` / `building` | False | True | absent | True |
 
-While a Compute is still `pending`, a fault that may pass by itself (the API server does not answer, no node is ready yet) is told as
-what it waits for, with the same word as reason, and becomes an error when `spec.progressDeadlineSeconds` are over.
+A fault that may pass by itself has some time before it is an error: its own grace (`poros run --help`), or, while the Compute is
+`pending`, `spec.progressDeadlineSeconds`. Until then the reason says what is waited for: the same word, or `AwaitingPool` for the pool.
 
 ";
 

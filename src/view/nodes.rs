@@ -157,7 +157,7 @@ fn worded(nodes: &[Vec<Against>]) -> String {
 }
 
 impl Fit {
-    /// Tells it on a page.
+    /// Tells it on a page; the verb is what fitting nodes do, in the plural.
     pub fn tell(&self, page: &mut Page, fact: &'static str, verb: &str) {
         let tone = if self.fitting == 0 { Tone::Bad } else { Tone::Good };
         if self.nodes == 0 {
@@ -165,12 +165,13 @@ impl Fit {
         }
         let whole = count(self.nodes, "node");
         let text = match self.fitting {
-            0 => format!("none of {whole} {verb}"),
-            fitting => format!("{fitting} of {whole} {verb}: {}", self.more(&self.names, fitting)),
+            0 => format!("none of {whole} {verb}s"),
+            1 => format!("1 of {whole} {verb}s: {}", more(&self.names, 1)),
+            fitting => format!("{fitting} of {whole} {verb}: {}", more(&self.names, fitting)),
         };
         page.say(fact, Line::new(text).tone(tone));
         for group in self.others.iter().take(REASONS) {
-            let names = self.more(&group.names, group.nodes);
+            let names = more(&group.names, group.nodes);
             page.say(fact, Line::counted(group.nodes, format!("{}: {names}", group.reason)));
         }
         if self.others.len() > REASONS {
@@ -180,14 +181,15 @@ impl Fit {
             );
         }
     }
+}
 
-    fn more(&self, names: &[String], of: usize) -> String {
-        let mut text = names.join(", ");
-        if of > names.len() {
-            text.push_str(if names.is_empty() { "…" } else { ", …" });
-        }
-        text
+/// Names, and that there are more of them.
+pub fn more(names: &[String], of: usize) -> String {
+    let mut text = names.join(", ");
+    if of > names.len() {
+        text.push_str(if names.is_empty() { "…" } else { ", …" });
     }
+    text
 }
 
 #[cfg(test)]

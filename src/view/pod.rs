@@ -1,6 +1,7 @@
 //! Why a pod is where it is, or is not: which Compute placed it, with what, and which nodes take it.
 
 pub mod facts;
+mod told;
 
 use std::collections::BTreeMap;
 
@@ -9,10 +10,11 @@ use serde::Serialize;
 use crate::api::names::{LABEL_COMPUTE, MARK_PLACED_BY};
 use crate::api::placement::PlacementSpec;
 use crate::decide::observed::{Child, Compute};
-use crate::view::compute::{Seen, state};
-use crate::view::names::{absent, pairs};
+use crate::view::Seen;
+use crate::view::compute::state;
+use crate::view::names::absent;
 use crate::view::nodes::{Fit, Nodes, fit};
-use crate::view::page::{Line, Page, Tone};
+use crate::view::page::Tone;
 use crate::view::pod::facts::{Pod, tolerates};
 
 /// All that an explanation of a pod is drawn from.
@@ -85,8 +87,9 @@ pub struct Named {
     pub exists: Option<bool>,
     /// Its state, in a sentence.
     pub state: String,
+    /// How good that is.
     #[serde(skip)]
-    tone: Tone,
+    pub tone: Tone,
 }
 
 /// What placed a pod.
@@ -101,8 +104,9 @@ pub struct Placed {
     pub outdated: bool,
     /// The same in sentences.
     pub text: Vec<String>,
+    /// How good that is.
     #[serde(skip)]
-    tone: Tone,
+    pub tone: Tone,
 }
 
 /// Demands on nodes.
@@ -149,15 +153,18 @@ pub fn explain(facts: &PodFacts) -> PodExplanation {
     let content = content(&settled, placement.as_ref(), stored);
     let (injected, own) = apart(&settled, content.as_ref());
     let pool = content.map(|(selector, _)| selector).unwrap_or_default();
-    let nodes =
-        seen(&facts.nodes, &mut unseen).map(|nodes| fit(nodes, &settled.asks, &pool, facts.all_nodes));
+    // What never comes to be needs no node.
+    let refused = matches!(facts.trial, Some(Trial::Refused(_)));
+    let nodes = seen(&facts.nodes, &mut unseen)
+        .filter(|_| !refused)
+        .map(|nodes| fit(nodes, &settled.asks, &pool, facts.all_nodes));
     PodExplanation {
         kind: pod.kind.clone(),
         namespace: pod.namespace.clone(),
         name: pod.name.clone(),
         placed: placed(facts, &settled, placement.as_ref(), bound),
         compute,
-        injected,
+        injected: injected.filter(|_| !refused),
         own,
         admission: facts.trial.as_ref().map(admission),
         nodes,
@@ -363,81 +370,5 @@ fn whereabouts(pod: &Pod) -> Option<String> {
             Some(format!("nowhere ({phase}); its scheduler {scheduler:?} has not said anything yet"))
         }
         (None, None) => Some(format!("nowhere ({phase}); the scheduler has not looked at it yet")),
-    }
-}
-
-impl PodExplanation {
-    /// As a page.
-    pub fn page(&self) -> Page {
-        let title = match &self.namespace {
-            Some(namespace) => format!("{} {namespace}/{}", self.kind, self.name),
-            None => format!("{} {}", self.kind, self.name),
-        };
-        let mut page = match &self.compute {
-            Some(compute) => Page::new(format!("{title} names Compute {}", compute.name), Tone::Plain),
-            None => Page::new(format!("{title} names no Compute"), Tone::Odd),
-        };
-        if let Some(compute) = &self.compute {
-            page.say("Compute", Line::new(&compute.state).tone(compute.tone));
-        }
-        for (index, text) in self.placed.text.iter().enumerate() {
-            let tone = if index == 0 { self.placed.tone } else { Tone::Plain };
-            page.say("Placed", Line::new(text).tone(tone));
-        }
-        if let Some(admission) = &self.admission {
-            let (text, tone) = match admission.taken {
-                Some(true) => (admission.words.clone(), Tone::Good),
-                Some(false) => (format!("the API server would refuse it: {}", admission.words), Tone::Bad),
-                None => (format!("the API server could not be asked: {}", admission.words), Tone::Odd),
-            };
-            page.say("Admission", Line::new(text).tone(tone));
-        }
-        match &self.injected {
-            Some(injected) => injected.tell(&mut page, "Injected"),
-            None if self.placed.outdated => {
-                page.say(
-                    "Injected",
-                    "the content of that revision is not kept, so it is not told from the pod's own",
-                );
-            }
-            None => {}
-        }
-        self.own.tell(&mut page, "Its own");
-        if let Some(nodes) = &self.nodes {
-            nodes.tell(&mut page, "Nodes", "take it");
-            page.say("Nodes", "by labels, taints, state and size; what other pods occupy is not counted");
-        }
-        if let Some(text) = &self.whereabouts {
-            page.say("Runs", text.as_str());
-        }
-        for why in &self.unseen {
-            page.say("Not seen", Line::new(why).tone(Tone::Odd));
-        }
-        page
-    }
-}
-
-impl Demands {
-    fn tell(&self, page: &mut Page, fact: &'static str) {
-        let mut said = false;
-        let mut say = |what: &str, text: String| {
-            page.say(fact, format!("{what} {text}"));
-            said = true;
-        };
-        if !self.node_selector.is_empty() {
-            say("nodeSelector", pairs(&self.node_selector));
-        }
-        if self.node_affinity {
-            say("nodeAffinity", "(required)".into());
-        }
-        if !self.tolerations.is_empty() {
-            say("tolerations", self.tolerations.join(", "));
-        }
-        if !self.requests.is_empty() {
-            say("requests", pairs(&self.requests));
-        }
-        if !said {
-            page.say(fact, "nothing");
-        }
     }
 }

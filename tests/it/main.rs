@@ -18,7 +18,7 @@ mod kills;
 mod kstatus;
 mod proofs;
 mod report;
-mod rows;
+pub mod rows;
 mod schema;
 
 use libtest_mimic::{Arguments, Trial};

@@ -9,11 +9,13 @@ use crate::cluster::call::CallError;
 use crate::cluster::read::{self, WORKLOADS};
 use crate::decide::manifest::Kind;
 use crate::decide::observed::{Child, Compute};
+use crate::view::Seen;
 use crate::view::change::ChangeFacts;
-use crate::view::compute::{ComputeFacts, Seen, UserPod};
+use crate::view::compute::ComputeFacts;
 use crate::view::manifest::Document;
 use crate::view::pod::facts::{self, Pod};
 use crate::view::pod::{PodFacts, Trial};
+use crate::view::users::UserPod;
 
 /// What was seen; or why not, and what that leaves open.
 fn seen<T>(found: Result<T, CallError>, what: &str, so: &str) -> Seen<T> {

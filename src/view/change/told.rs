@@ -1,7 +1,8 @@
 //! How a change is told on a page.
 
 use crate::view::change::{Change, PoolChange};
-use crate::view::names::{count, listed};
+use crate::view::names::count;
+use crate::view::nodes::more;
 use crate::view::page::{Line, Page, Tone};
 
 impl Change {
@@ -22,12 +23,18 @@ impl Change {
         }
         let headline = if self.new { "would make a new Compute" } else { "would change Compute" };
         let mut page = Page::new(format!("{file} {headline} {name}"), Tone::Plain);
+        if !self.new && self.edits.is_empty() {
+            page.say("Edits", "nothing in the spec");
+        }
+        for edit in &self.edits {
+            page.say("Edits", edit.as_str());
+        }
         page.say("Revision", self.revision.as_str());
         if let Some(pool) = &self.pool {
             pool.tell(&mut page, self.new);
         }
         if let Some(fit) = &self.fit {
-            fit.tell(&mut page, "Nodes then", "would take its pods");
+            fit.tell(&mut page, "Nodes then", "fit");
         }
         for taint in &self.untolerated {
             let (nodes, names) = (count(taint.nodes, "node"), more(&taint.names, taint.nodes));
@@ -37,7 +44,7 @@ impl Change {
         for overlap in &self.overlaps {
             let nodes = count(overlap.nodes, "node");
             let text = format!(
-                "Compute {}: {nodes} would be in both pools: {}",
+                "with Compute {} in {nodes}: {}",
                 overlap.compute,
                 more(&overlap.names, overlap.nodes)
             );
@@ -75,13 +82,4 @@ impl PoolChange {
             }
         }
     }
-}
-
-/// Names, and that there are more.
-fn more(names: &[String], of: usize) -> String {
-    let mut text = listed(names, usize::MAX);
-    if of > names.len() {
-        text.push_str(", …");
-    }
-    text
 }
