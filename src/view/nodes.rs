@@ -148,7 +148,7 @@ fn worded(nodes: &[Vec<Against>]) -> String {
                     });
                     let most = offers.reduce(|most, next| if next.exceeds(&most) { next } else { most });
                     let most = most.unwrap_or_default();
-                    format!("too small: {resource} {asks} is requested, at most {most} is offered")
+                    format!("too small: {resource} {asks} is requested, {most} offered")
                 }
             }
         })
@@ -234,7 +234,7 @@ mod tests {
 x
   Nodes      3 of 13 nodes fit: q0, q1, q2
                  5  label pool is \"gpu\", \"old\", not \"query\": g0, g1, g2, …
-                 2  too small: cpu 4 is requested, at most 2 is offered: s1, s2
+                 2  too small: cpu 4 is requested, 2 offered: s1, s2
                  1  cordoned: q4
                  1  no label pool (query is wanted): x
                  1  not ready: q3

@@ -261,12 +261,11 @@ Deployment data/etl names Compute query
              tolerations dedicated=query:NoSchedule
   Its own    requests cpu=8
   Nodes      none of 6 nodes fits
-                 2  too small: cpu 8 is requested, at most 4 is offered: q1, q2
-                 1  cordoned; too small: cpu 8 is requested, at most 4 is offered: q3
+                 2  too small: cpu 8 is requested, 4 offered: q1, q2
+                 1  cordoned; too small: cpu 8 is requested, 4 offered: q3
                  1  label pool is \"gpu\", not \"query\": g1
-                 1  not ready; too small: cpu 8 is requested, at most 4 is offered: q5
-                 1  taint gpu:NoSchedule is not tolerated; too small: cpu 8 is requested, at most 4
-                    is offered: q4
+                 1  not ready; too small: cpu 8 is requested, 4 offered: q5
+                 1  taint gpu:NoSchedule is not tolerated; too small: cpu 8 is requested, 4 offered: q4
              by labels, taints, state and size; what other pods occupy is not counted
 ";
     assert_eq!(told, expect);
