@@ -158,8 +158,8 @@ pub enum ExplainError {
 /// Explains; gives back what to print.
 pub async fn explain(arguments: &Explain, coloured: bool) -> Result<String, ExplainError> {
     match &arguments.what {
-        What::Pod(arguments) => explain_pod(arguments, coloured).await,
-        What::Compute(arguments) => explain_compute(arguments, coloured).await,
+        What::Pod(arguments) => Box::pin(explain_pod(arguments, coloured)).await,
+        What::Compute(arguments) => Box::pin(explain_compute(arguments, coloured)).await,
     }
 }
 
@@ -171,8 +171,8 @@ async fn explain_pod(arguments: &PodArguments, coloured: bool) -> Result<String,
     };
     let client = client(common).await?;
     let told = match given {
-        Some((name, text)) => pod_of_file(arguments, &client, &name, &text).await?,
-        None => stored_pod(arguments, &client).await?,
+        Some((name, text)) => Box::pin(pod_of_file(arguments, &client, &name, &text)).await?,
+        None => Box::pin(stored_pod(arguments, &client)).await?,
     };
     render(common.output, coloured, &told, &told.page())
 }
@@ -273,7 +273,7 @@ async fn explain_compute(arguments: &ComputeArguments, coloured: bool) -> Result
         }
     };
     if let Some((file, document)) = given {
-        let facts = gather::change(&client, file, document, found, common.all_nodes).await;
+        let facts = Box::pin(gather::change(&client, file, document, found, common.all_nodes)).await;
         let told = change::explain(&facts);
         return render(common.output, coloured, &told, &told.page());
     }
@@ -282,7 +282,7 @@ async fn explain_compute(arguments: &ComputeArguments, coloured: bool) -> Result
         let names: Vec<String> = there.into_iter().flatten().map(|compute| compute.name).collect();
         return Err(ExplainError::Absent(absent("Compute", &name, &names)));
     };
-    let told = compute::explain(&gather::compute(&client, found, common.all_nodes).await);
+    let told = compute::explain(&Box::pin(gather::compute(&client, found, common.all_nodes)).await);
     render(common.output, coloured, &told, &told.page())
 }
 

@@ -131,9 +131,9 @@ pub struct Row {
     pub blame: Blame,
     /// What is wrong, in a sentence.
     pub what: &'static str,
-    /// What the condition PlacementVerified says meanwhile; none where it is judged for itself.
+    /// What the condition `PlacementVerified` says meanwhile; none where it is judged for itself.
     pub verified: Option<&'static str>,
-    /// What the condition PoolReady says meanwhile; none where it is judged for itself.
+    /// What the condition `PoolReady` says meanwhile; none where it is judged for itself.
     pub pool_ready: Option<&'static str>,
     /// What happens to pods that name the Compute.
     pub pods: &'static str,

@@ -2,6 +2,8 @@
 //!
 //! The API server says the same, one apply later. Only what the schemas of Poros use is read; a test holds that to be all.
 
+use std::fmt::Write as _;
+
 use serde_json::Value;
 
 use crate::api::crd;
@@ -34,9 +36,11 @@ pub fn written(path: &[Step]) -> String {
     let mut text = String::new();
     for step in path {
         match step {
-            Step::Index(index) => text.push_str(&format!("[{index}]")),
+            Step::Index(index) => {
+                let _ = write!(text, "[{index}]");
+            }
             Step::Key(key) if key.contains(['.', '/', ' ']) || key.is_empty() => {
-                text.push_str(&format!("[{key:?}]"));
+                let _ = write!(text, "[{key:?}]");
             }
             Step::Key(key) => {
                 if !text.is_empty() {

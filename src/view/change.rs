@@ -320,10 +320,10 @@ fn number(
             change.revision = "nothing is built while the Compute is paused".into();
         }
         Desired::LastProven(..) => {
-            change.revision = "it would not be tried again yet: its proof failed just now".into()
+            change.revision = "it would not be tried again yet: its proof failed just now".into();
         }
         Desired::Closed(_) | Desired::Nothing => {
-            change.revision = "none: the Compute is being deleted".into()
+            change.revision = "none: the Compute is being deleted".into();
         }
     }
 }

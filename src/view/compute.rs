@@ -2,6 +2,8 @@
 
 mod told;
 
+use std::fmt::Write as _;
+
 use std::collections::BTreeMap;
 
 use serde::Serialize;
@@ -125,13 +127,14 @@ pub fn state(compute: &Compute) -> (String, Tone) {
     }
     let mut text = format!("{}/{}", status.aggregate_status.word(), status.builder_state.stage.word());
     if !status.builder_state.info.is_empty() {
-        text.push_str(&format!(": {}", status.builder_state.info));
+        let _ = write!(text, ": {}", status.builder_state.info);
     }
     if status.observed_generation < compute.generation && !compute.paused {
-        text.push_str(&format!(
+        let _ = write!(
+            text,
             "; that is about generation {}, and Poros has not acted on generation {} yet",
             status.observed_generation, compute.generation
-        ));
+        );
     }
     let tone = match status.aggregate_status {
         AggregateStatus::Active => Tone::Good,

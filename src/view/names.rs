@@ -1,5 +1,7 @@
 //! Names that people meant.
 
+use std::fmt::Write as _;
+
 use std::collections::BTreeMap;
 
 /// How many names a sentence lists.
@@ -26,17 +28,17 @@ pub fn absent(kind: &str, name: &str, there: &[String]) -> String {
 pub fn listed(names: &[impl AsRef<str>], most: usize) -> String {
     let mut text = names.iter().take(most).map(AsRef::as_ref).collect::<Vec<_>>().join(", ");
     if names.len() > most {
-        text.push_str(&format!(" and {} more", names.len() - most));
+        let _ = write!(text, " and {} more", names.len() - most);
     }
     text
 }
 
 /// `key=value` pairs, as `kubectl -l` takes them; `none` for none.
 pub fn pairs(pairs: &BTreeMap<String, String>) -> String {
-    match pairs.is_empty() {
-        true => "none".into(),
-        false => pairs.iter().map(|(key, value)| format!("{key}={value}")).collect::<Vec<_>>().join(", "),
+    if pairs.is_empty() {
+        return "none".into();
     }
+    pairs.iter().map(|(key, value)| format!("{key}={value}")).collect::<Vec<_>>().join(", ")
 }
 
 /// `1 node`, `2 nodes`.

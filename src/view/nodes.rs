@@ -65,7 +65,7 @@ pub fn pool(nodes: &Nodes, asks: &Asks, all: bool) -> Fit {
 fn judge(nodes: &Nodes, all: bool, against: impl Fn(&str, &Node) -> Vec<Against>) -> Fit {
     let most = if all { usize::MAX } else { NAMES };
     let mut told = Fit { nodes: nodes.len(), ..Fit::default() };
-    let mut groups: BTreeMap<Vec<Kind>, (Vec<&str>, Vec<Vec<Against>>)> = BTreeMap::new();
+    let mut groups: BTreeMap<Vec<Kind>, Members<'_>> = BTreeMap::new();
     for (name, node) in nodes {
         let found = against(name, node);
         if found.is_empty() {
@@ -90,6 +90,9 @@ fn judge(nodes: &Nodes, all: bool, against: impl Fn(&str, &Node) -> Vec<Against>
     told.others.sort_by(|a, b| b.nodes.cmp(&a.nodes).then_with(|| a.reason.cmp(&b.reason)));
     told
 }
+
+/// The nodes of one group, by name, and what speaks against each.
+type Members<'a> = (Vec<&'a str>, Vec<Vec<Against>>);
 
 /// What nodes of one group have in common.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]

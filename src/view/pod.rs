@@ -168,7 +168,7 @@ pub fn explain(facts: &PodFacts) -> PodExplanation {
         own,
         admission: facts.trial.as_ref().map(admission),
         nodes,
-        whereabouts: if stored { whereabouts(pod) } else { None },
+        whereabouts: stored.then(|| whereabouts(pod)),
         unseen,
     }
 }
@@ -354,21 +354,21 @@ fn placed(facts: &PodFacts, pod: &Pod, placement: Option<&PlacementSpec>, bound:
     placed
 }
 
-fn whereabouts(pod: &Pod) -> Option<String> {
+fn whereabouts(pod: &Pod) -> String {
     let phase = pod.phase.as_deref().unwrap_or("Unknown");
     if let Some(node) = &pod.node {
-        return Some(format!("on node {node} ({phase})"));
+        return format!("on node {node} ({phase})");
     }
     if !pod.gates.is_empty() {
-        return Some(format!("nowhere: its scheduling gates hold it back: {}", pod.gates.join(", ")));
+        return format!("nowhere: its scheduling gates hold it back: {}", pod.gates.join(", "));
     }
     match (&pod.unscheduled, &pod.scheduler) {
         (Some((reason, message)), _) => {
-            Some(format!("nowhere ({phase}); its scheduler says {reason}: {message:?}"))
+            format!("nowhere ({phase}); its scheduler says {reason}: {message:?}")
         }
         (None, Some(scheduler)) => {
-            Some(format!("nowhere ({phase}); its scheduler {scheduler:?} has not said anything yet"))
+            format!("nowhere ({phase}); its scheduler {scheduler:?} has not said anything yet")
         }
-        (None, None) => Some(format!("nowhere ({phase}); the scheduler has not looked at it yet")),
+        (None, None) => format!("nowhere ({phase}); the scheduler has not looked at it yet"),
     }
 }

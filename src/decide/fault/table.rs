@@ -4,6 +4,7 @@ use crate::decide::fault::{Blame, Category, Row, Step};
 
 impl Category {
     /// The row of the table.
+    #[allow(clippy::too_many_lines)] // a table
     pub fn row(self) -> Row {
         use Blame::{AfterBuild, AsBefore, ByRule, InBuild};
         const STAYS: &str = "placed as before; refused while no revision was ever proven";

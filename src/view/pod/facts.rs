@@ -38,7 +38,7 @@ pub struct Pod {
     pub node: Option<String>,
     /// `status.phase`.
     pub phase: Option<String>,
-    /// The condition PodScheduled where it is not True: reason and message.
+    /// The condition `PodScheduled` where it is not True: reason and message.
     pub unscheduled: Option<(String, String)>,
     /// `spec.schedulingGates`.
     pub gates: Vec<String>,
