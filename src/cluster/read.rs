@@ -43,7 +43,7 @@ pub async fn computes(client: &Client) -> Result<Vec<Compute>, CallError> {
 /// The Placement or binding of a Compute; none if there is none.
 pub async fn child(client: &Client, kind: Kind, compute: &str) -> Result<Option<Child>, CallError> {
     let found = call(resources::children(client, kind).get_opt(&kind.name_for(compute))).await?;
-    Ok(found.map(project::child))
+    Ok(found.map(|object| project::child(kind, object)))
 }
 
 /// All nodes, by name.

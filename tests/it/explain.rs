@@ -75,11 +75,11 @@ fn ask_as(kubeconfig: &Path, arguments: &[&str], stdin: &str) -> Told {
 }
 
 fn ask(cluster: &Cluster, arguments: &[&str]) -> Told {
-    ask_as(&cluster.rig.kubeconfig(), arguments, "")
+    ask_as(cluster.rig.kubeconfig(), arguments, "")
 }
 
 fn ask_about(cluster: &Cluster, arguments: &[&str], manifest: &Value) -> Told {
-    ask_as(&cluster.rig.kubeconfig(), &[arguments, &["-f", "-"]].concat(), &manifest.to_string())
+    ask_as(cluster.rig.kubeconfig(), &[arguments, &["-f", "-"]].concat(), &manifest.to_string())
 }
 
 /// An active Compute over three nodes: one is well, one is cordoned, one is not ready.
@@ -305,14 +305,14 @@ async fn a_changed_manifest_is_told_by_what_it_would_do() {
     ask_about(cluster, &["compute"], &described).holds(&["  Revision   stays 1: "]);
     let text = "apiVersion: poros.dataos.io/v1beta1\nkind: Compute\nmetadata: {name: explain-edit}\nspec:\n  \
                 purpose: query\n  nodepool: {}\n";
-    let told = ask_as(&cluster.rig.kubeconfig(), &["compute", "-f", "-"], text);
+    let told = ask_as(cluster.rig.kubeconfig(), &["compute", "-f", "-"], text);
     told.holds(&[
         "standard input cannot be built: 2 errors\n",
         "standard input:6:3: spec.nodepool is no field; there are: dataplane",
         "standard input:4:1: spec lacks nodePool, which is required\n",
         "  Until then what is in force stays so\n",
     ]);
-    let told = ask_as(&cluster.rig.kubeconfig(), &["compute", "-f", "-"], "kind: Compute\n  spec: [\n");
+    let told = ask_as(cluster.rig.kubeconfig(), &["compute", "-f", "-"], "kind: Compute\n  spec: [\n");
     told.fails(&["standard input is no YAML: ", "line "]);
     ask_about(cluster, &["compute", "another"], &changed)
         .fails(&["has no Compute named another; it has: Compute explain-edit"]);

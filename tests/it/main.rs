@@ -18,7 +18,7 @@ mod kills;
 mod kstatus;
 mod proofs;
 mod report;
-pub mod rows;
+mod rows;
 mod schema;
 
 use libtest_mimic::{Arguments, Trial};

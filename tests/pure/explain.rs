@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use kube::api::DynamicObject;
+use poros::decide::manifest::Kind;
 use poros::decide::observed::{Child, Compute};
 use poros::view::change::{self, ChangeFacts};
 use poros::view::compute::{self, ComputeFacts};
@@ -56,23 +57,29 @@ fn compute_of(manifest: &Value) -> Compute {
 }
 
 fn placement(name: &str, revision: u64) -> Child {
-    project::child(object(&json!({
-        "metadata": {
-            "name": name, "uid": "uid-2",
-            "labels": {"app.kubernetes.io/managed-by": "poros"},
-            "annotations": {"poros.dataos.io/owner-uid": "uid-1"},
-        },
-        "spec": {
-            "revision": revision, "lastRevision": revision, "closed": false,
-            "nodeSelector": {"pool": name},
-            "tolerations": [{"key": "dedicated", "operator": "Equal", "value": name, "effect": "NoSchedule"}],
-            "previous": {"revision": revision - 1, "nodeSelector": {"pool": "old"}, "tolerations": []},
-        },
-    })))
+    project::child(
+        Kind::Placement,
+        object(&json!({
+            "metadata": {
+                "name": name, "uid": "uid-2",
+                "labels": {"app.kubernetes.io/managed-by": "poros"},
+                "annotations": {"poros.dataos.io/owner-uid": "uid-1"},
+            },
+            "spec": {
+                "revision": revision, "lastRevision": revision, "closed": false,
+                "nodeSelector": {"pool": name},
+                "tolerations": [{"key": "dedicated", "operator": "Equal", "value": name, "effect": "NoSchedule"}],
+                "previous": {"revision": revision - 1, "nodeSelector": {"pool": "old"}, "tolerations": []},
+            },
+        })),
+    )
 }
 
 fn binding(name: &str) -> Child {
-    project::child(object(&json!({"metadata": {"name": format!("poros-{name}"), "uid": "uid-3"}})))
+    project::child(
+        Kind::Binding,
+        object(&json!({"metadata": {"name": format!("poros-{name}"), "uid": "uid-3"}})),
+    )
 }
 
 fn nodes() -> Nodes {
@@ -265,7 +272,8 @@ Deployment data/etl names Compute query
                  1  cordoned; too small: cpu 8 is requested, 4 offered: q3
                  1  label pool is \"gpu\", not \"query\": g1
                  1  not ready; too small: cpu 8 is requested, 4 offered: q5
-                 1  taint gpu:NoSchedule is not tolerated; too small: cpu 8 is requested, 4 offered: q4
+                 1  taint gpu:NoSchedule is not tolerated; too small: cpu 8 is requested, 4 offered:
+                    q4
              by labels, taints, state and size; what other pods occupy is not counted
 ";
     assert_eq!(told, expect);
