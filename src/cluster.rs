@@ -7,6 +7,7 @@ pub mod events;
 pub mod install;
 pub mod lease;
 pub mod probe;
+pub mod read;
 pub mod resources;
 pub mod status;
 pub mod watch;

@@ -17,7 +17,9 @@
 pub mod api;
 pub mod cluster;
 pub mod controller;
+pub mod ctl;
 pub mod decide;
 pub mod telemetry;
+pub mod view;
 pub mod web;
 pub mod world;

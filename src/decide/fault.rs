@@ -1,5 +1,7 @@
 //! The table of faults: what can be wrong with a Compute, in which step, whose fault it is, and what heals it.
 
+mod table;
+
 /// What is wrong with a Compute.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fault {
@@ -47,6 +49,21 @@ pub enum Step {
     Repair,
     /// Any of them.
     Any,
+}
+
+impl Step {
+    /// As it is written in tables.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Observe => "observe",
+            Self::Validate => "validate",
+            Self::Apply => "apply",
+            Self::Prove => "prove",
+            Self::Pool => "pool",
+            Self::Repair => "repair",
+            Self::Any => "any",
+        }
+    }
 }
 
 /// Which of the two errors a fault becomes.
@@ -112,10 +129,18 @@ pub struct Row {
     pub step: Step,
     /// Which error it becomes.
     pub blame: Blame,
+    /// What is wrong, in a sentence.
+    pub what: &'static str,
+    /// What the condition `PlacementVerified` says meanwhile; none where it is judged for itself.
+    pub verified: Option<&'static str>,
+    /// What the condition `PoolReady` says meanwhile; none where it is judged for itself.
+    pub pool_ready: Option<&'static str>,
     /// What happens to pods that name the Compute.
     pub pods: &'static str,
     /// What makes it go away.
     pub healed_by: &'static str,
+    /// What to do, in order: what for, and the command, in which `NAME` stands for the Compute.
+    pub to_do: &'static [(&'static str, &'static str)],
 }
 
 impl Category {
@@ -158,59 +183,6 @@ impl Category {
     /// The category of a stable word, as it is stored in a status.
     pub fn of_word(word: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|category| category.word() == word)
-    }
-
-    /// The row of the table.
-    pub fn row(self) -> Row {
-        use Blame::{AfterBuild, AsBefore, ByRule, InBuild};
-        const STAYS: &str = "placed as before; refused while no revision was ever proven";
-        let (step, blame, pods, healed_by) = match self {
-            Self::Undecodable => {
-                (Step::Observe, InBuild, STAYS, "an edit, or a Poros that knows the stored fields")
-            }
-            Self::InvalidSpec | Self::UnknownDataplane => (Step::Validate, InBuild, STAYS, "an edit"),
-            Self::NameTaken => (
-                Step::Apply,
-                ByRule,
-                "placed while the binding of Poros stands",
-                "removing or renaming the other object",
-            ),
-            Self::Forbidden => (Step::Apply, ByRule, STAYS, "granting the verb that the text names"),
-            Self::ApplyFailed => {
-                (Step::Apply, ByRule, STAYS, "an API server that answers; retried with backoff")
-            }
-            Self::PolicyMissing => (
-                Step::Prove,
-                ByRule,
-                "as the API server's remaining policies say",
-                "applying the shared policies again",
-            ),
-            Self::ProofMismatch => (
-                Step::Prove,
-                InBuild,
-                "placed by the last proven revision, which is put back; refused when there is none",
-                "an edit, or mending the policy or webhook that changes the pod; retried with backoff",
-            ),
-            Self::ProofBlocked => (
-                Step::Prove,
-                AsBefore,
-                "placed",
-                "mending the quota, webhook or account that the text names; retried with backoff",
-            ),
-            Self::Contended => {
-                (Step::Repair, AfterBuild, "placed while the repair holds", "stopping the other writer")
-            }
-            Self::NoNodesMatch | Self::NoReadyNodes => (
-                Step::Pool,
-                AfterBuild,
-                "placed; they wait as Pending until a node fits",
-                "a node of the pool that is ready",
-            ),
-            Self::Internal => {
-                (Step::Any, AsBefore, "as before", "a fixed Poros; please report it. Retried with backoff")
-            }
-        };
-        Row { step, blame, pods, healed_by }
     }
 
     /// Whether a fault of this category is an error *in* the build, given whether the desired revision is proven.

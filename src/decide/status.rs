@@ -13,6 +13,7 @@ use crate::api::status::{
 };
 use crate::decide::applied::{Applied, State};
 use crate::decide::desired::{Desired, ready_reason, said_mismatch};
+use crate::decide::fault::Category;
 use crate::decide::manifest::Kind;
 use crate::decide::observed::Pool;
 use crate::decide::pool::words;
@@ -323,7 +324,7 @@ fn placement_verified(facts: &Facts<'_>, verdict: &Verdict) -> (Truth, &'static 
             "a dry-run pod that names this Compute came back placed as it says".into(),
         ),
         // While a failed proof is tried again, it is a failed proof.
-        Verified::Pending(_) if matches!(verdict.outcome, Outcome::FailedInBuild(_)) => {
+        Verified::Pending(_) if matches!(&verdict.outcome, Outcome::FailedInBuild(fault) if fault.category == Category::ProofMismatch) => {
             (Truth::False, "ProofMismatch", said_mismatch(facts.compute).into())
         }
         Verified::Pending(why) => (Truth::Unknown, "ProofPending", why.clone()),

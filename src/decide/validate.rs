@@ -144,6 +144,16 @@ fn dns_label(label: &str) -> bool {
     bytes.iter().all(|b| inner(*b)) && outer(bytes.first()) && outer(bytes.last())
 }
 
+/// Whether this can be the name of a Compute, its length aside.
+pub fn is_name(name: &str) -> bool {
+    dns_label(name)
+}
+
+/// Whether this can be the value of a label, its length aside.
+pub fn is_label_value(value: &str) -> bool {
+    value.len() > 63 || label_value(value).is_ok()
+}
+
 fn label_value(value: &str) -> Result<(), &'static str> {
     let bytes = value.as_bytes();
     let inner = |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.');

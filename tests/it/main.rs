@@ -11,6 +11,7 @@
 )] // tests
 
 mod counts;
+mod explain;
 mod faults;
 mod guards;
 mod harness;
@@ -33,6 +34,7 @@ fn main() {
         rows::trials(),
         proofs::trials(),
         counts::trials(),
+        explain::trials(),
         faults::trials(),
         guards::trials(),
         kills::trials(),

@@ -4,6 +4,8 @@
 mod churn;
 mod election;
 mod events;
+mod explain;
+mod faults;
 mod metrics;
 mod model;
 mod plans;

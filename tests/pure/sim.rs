@@ -14,6 +14,7 @@ use poros::api::status::{ComputeStatus, NodeCounts, Users};
 use poros::controller::memory::{Memories, Next};
 use poros::decide::applied::{Applied, Pace, State};
 use poros::decide::desired::desired;
+use poros::decide::fault::Fault;
 use poros::decide::manifest::{Kind, Manifest};
 use poros::decide::observed::{Child, Compute, Observed, Policies, Pool, Proof, Recall, Settings};
 use poros::decide::outcome::outcome;
@@ -45,6 +46,8 @@ pub struct Sim {
     pub written: Vec<(Compute, ComputeStatus)>,
     /// Every content that a status gave a number to.
     pub contents: Vec<(u64, Value)>,
+    /// What the API server answers to each write of a built object, if it refuses them.
+    pub refusal: Option<Fault>,
     /// Writes left until Poros is killed.
     pub kill_after: Option<u32>,
     pub writes: u32,
@@ -94,6 +97,7 @@ impl Sim {
             settings,
             written: Vec::new(),
             contents: Vec::new(),
+            refusal: None,
             kill_after: None,
             writes: 0,
             version: 1,
@@ -306,6 +310,9 @@ impl Sim {
 
     fn one(&mut self, kind: Kind, action: &Action, applied: &mut Applied) -> Result<State, Killed> {
         let mut put = |sim: &mut Self, manifest: &Manifest, over: Option<&Child>, repair: bool| {
+            if let Some(fault) = &sim.refusal {
+                return Ok(State::Failed(fault.clone()));
+            }
             sim.write()?;
             let version = sim.next_version();
             let uid = over.map_or_else(|| format!("child-{version}"), |child| child.uid.clone());

@@ -1,0 +1,157 @@
+//! Reads for explanations: by whoever asks, with that person's rights, and never a write.
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::api::core::v1::Pod;
+use kube::Client;
+use kube::api::{Api, ApiResource, DynamicObject, ListParams, PostParams};
+use kube::core::{GroupVersionKind, ObjectList, PartialObjectMeta};
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use crate::api::names::LABEL_COMPUTE;
+use crate::cluster::call::{CallError, call};
+use crate::cluster::resources;
+use crate::decide::manifest::Kind;
+use crate::decide::observed::{Child, Compute};
+use crate::decide::pool::Node;
+use crate::world::project;
+
+/// Objects in one page of a list.
+const PAGE: u32 = 500;
+
+/// The kinds of workloads that can carry the label of a Compute: group, version, kind, resource.
+pub const WORKLOADS: [(&str, &str, &str, &str); 4] = [
+    ("apps", "v1", "Deployment", "deployments"),
+    ("apps", "v1", "StatefulSet", "statefulsets"),
+    ("batch", "v1", "Job", "jobs"),
+    ("batch", "v1", "CronJob", "cronjobs"),
+];
+
+/// A Compute; none if there is none of that name.
+pub async fn compute(client: &Client, name: &str) -> Result<Option<Compute>, CallError> {
+    let found = call(resources::computes(client).get_opt(name)).await?;
+    Ok(found.map(project::compute))
+}
+
+/// All Computes.
+pub async fn computes(client: &Client) -> Result<Vec<Compute>, CallError> {
+    let all = list(&resources::computes(client), ListParams::default()).await?;
+    Ok(all.into_iter().map(project::compute).collect())
+}
+
+/// The Placement or binding of a Compute; none if there is none.
+pub async fn child(client: &Client, kind: Kind, compute: &str) -> Result<Option<Child>, CallError> {
+    let found = call(resources::children(client, kind).get_opt(&kind.name_for(compute))).await?;
+    Ok(found.map(|object| project::child(kind, object)))
+}
+
+/// All nodes, by name.
+pub async fn nodes(client: &Client) -> Result<BTreeMap<String, Node>, CallError> {
+    let all = list(&resources::nodes(client), ListParams::default()).await?;
+    let named =
+        all.into_iter().map(|node| (node.metadata.name.clone().unwrap_or_default(), project::node(node)));
+    Ok(named.collect())
+}
+
+/// A pod, as it is stored; none if there is none of that name.
+pub async fn pod(client: &Client, namespace: &str, name: &str) -> Result<Option<Value>, CallError> {
+    let found = call(resources::pods_in(client, namespace).get_opt(name)).await?;
+    Ok(found.map(raw))
+}
+
+/// The names of the pods of a namespace.
+pub async fn pod_names(client: &Client, namespace: &str) -> Result<Vec<String>, CallError> {
+    let api: Api<Pod> = Api::namespaced(client.clone(), namespace);
+    let all = list_metadata(&api, ListParams::default()).await?;
+    Ok(all.into_iter().filter_map(|pod| pod.metadata.name).collect())
+}
+
+/// The unfinished pods that carry the label of a Compute: namespace, name, and the revision in their mark if that Compute
+/// placed them.
+pub async fn users(client: &Client, compute: &str) -> Result<Vec<(String, String, Option<u64>)>, CallError> {
+    let unfinished = ListParams::default()
+        .labels(&format!("{LABEL_COMPUTE}={compute}"))
+        .fields("status.phase!=Succeeded,status.phase!=Failed");
+    let all = list_metadata(&Api::<Pod>::all(client.clone()), unfinished).await?;
+    let user = |pod: PartialObjectMeta<Pod>| {
+        let revision = project::pod(&pod).and_then(|pod| pod.revision);
+        let metadata = pod.metadata;
+        (metadata.namespace.unwrap_or_default(), metadata.name.unwrap_or_default(), revision)
+    };
+    Ok(all.into_iter().map(user).collect())
+}
+
+/// The workloads of a kind (one of [`WORKLOADS`]) that carry the label themselves, as `<Kind>/<namespace>/<name>`.
+pub async fn workloads(
+    client: &Client,
+    (group, version, kind, plural): (&str, &str, &str, &str),
+    compute: &str,
+) -> Result<Vec<String>, CallError> {
+    let resource = ApiResource::from_gvk_with_plural(&GroupVersionKind::gvk(group, version, kind), plural);
+    let api: Api<DynamicObject> = Api::all_with(client.clone(), &resource);
+    let all =
+        list_metadata(&api, ListParams::default().labels(&format!("{LABEL_COMPUTE}={compute}"))).await?;
+    let named = all.into_iter().map(|object| {
+        let metadata = object.metadata;
+        format!("{kind}/{}/{}", metadata.namespace.unwrap_or_default(), metadata.name.unwrap_or_default())
+    });
+    Ok(named.collect())
+}
+
+/// Sends a pod through admission as a dry run: what it would be, or why it would be refused.
+pub async fn try_pod(client: &Client, namespace: &str, pod: &Value) -> Result<Value, CallError> {
+    let object: DynamicObject = serde_json::from_value(pod.clone())
+        .map_err(|why| CallError::Unreachable(Box::new(kube::Error::SerdeError(why))))?;
+    let parameters = PostParams { dry_run: true, ..PostParams::default() };
+    call(resources::pods_in(client, namespace).create(&parameters, &object)).await.map(raw)
+}
+
+fn raw(object: DynamicObject) -> Value {
+    serde_json::to_value(object).unwrap_or_default()
+}
+
+/// A list, page by page.
+async fn list<K>(api: &Api<K>, parameters: ListParams) -> Result<Vec<K>, CallError>
+where
+    K: Clone + DeserializeOwned + std::fmt::Debug,
+{
+    paged(parameters, async |parameters| call(api.list(parameters)).await).await
+}
+
+/// As [`list`], of metadata alone.
+async fn list_metadata<K>(
+    api: &Api<K>,
+    parameters: ListParams,
+) -> Result<Vec<PartialObjectMeta<K>>, CallError>
+where
+    K: Clone + DeserializeOwned + std::fmt::Debug,
+{
+    paged(parameters, async |parameters| call(api.list_metadata(parameters)).await).await
+}
+
+/// All pages of a list. One that grows too old on the way (410) is begun anew, once.
+async fn paged<T: Clone>(
+    parameters: ListParams,
+    page: impl AsyncFn(&ListParams) -> Result<ObjectList<T>, CallError>,
+) -> Result<Vec<T>, CallError> {
+    let mut parameters = parameters.limit(PAGE);
+    let mut all = Vec::new();
+    let mut anew = true;
+    loop {
+        let found = match page(&parameters).await {
+            Err(CallError::Refused { code: 410, .. }) if anew => {
+                anew = false;
+                parameters.continue_token = None;
+                all.clear();
+                continue;
+            }
+            found => found?,
+        };
+        all.extend(found.items);
+        match found.metadata.continue_.filter(|token| !token.is_empty()) {
+            Some(token) => parameters.continue_token = Some(token),
+            None => return Ok(all),
+        }
+    }
+}

@@ -1,0 +1,121 @@
+//! How a Compute's explanation is told on a page.
+
+use crate::view::compute::{ComputeExplanation, FaultTold};
+use crate::view::names::{count, listed, pairs};
+use crate::view::nodes::more;
+use crate::view::page::{Line, Page, Tone};
+use crate::view::users::UsersTold;
+
+/// How many names a fact lists.
+const LISTED: usize = 5;
+/// How many namespaces of users are told.
+const NAMESPACES: usize = 10;
+
+impl ComputeExplanation {
+    /// As a page.
+    pub fn page(&self) -> Page {
+        let mut page = Page::new(format!("Compute {}", self.name), Tone::Plain);
+        page.say("State", Line::new(&self.state).tone(self.tone));
+        if let Some(fault) = &self.fault {
+            fault.tell(&mut page);
+        }
+        for notice in &self.notices {
+            page.say("Notice", Line::new(notice).tone(Tone::Odd));
+        }
+        for line in &self.in_force {
+            page.say("In force", line.as_str());
+        }
+        for built in &self.built {
+            page.say("Built", built.as_str());
+        }
+        if let Some(pool) = &self.pool {
+            pool.tell(&mut page, "Pool", "fit");
+            if pool.fitting > 0 {
+                page.say("Pool", format!("what fits offers {}", pairs(&self.offers)));
+            }
+            if let Some(open) = self.open.filter(|open| *open > 0) {
+                let matched = self.matched.unwrap_or_default();
+                let have = if open == 1 { "has" } else { "have" };
+                let text = format!(
+                    "{open} of its {} {have} no taint: pods that name no Compute may land there, too",
+                    count(matched, "node")
+                );
+                page.say("Pool", Line::new(text).tone(Tone::Odd));
+            }
+        }
+        for overlap in &self.overlaps {
+            let (nodes, names) = (count(overlap.nodes, "node"), more(&overlap.names, overlap.nodes));
+            page.say("Overlaps", format!("with Compute {} in {nodes}: {names}", overlap.compute));
+        }
+        if let Some(users) = &self.users {
+            users.tell(&mut page);
+        }
+        let tone = if self.deletion.blocked { Tone::Odd } else { Tone::Plain };
+        page.say("Deletion", Line::new(&self.deletion.text).tone(tone));
+        if let Some(command) = &self.deletion.command {
+            page.say("Deletion", Line::command(command));
+        }
+        for transition in &self.history {
+            page.say("History", transition.as_str());
+        }
+        for why in &self.unseen {
+            page.say("Not seen", Line::new(why).tone(Tone::Odd));
+        }
+        page
+    }
+}
+
+impl FaultTold {
+    fn tell(&self, page: &mut Page) {
+        page.say(
+            "Fault",
+            Line::new(format!("{}, found in the step {}", self.category, self.step)).tone(Tone::Bad),
+        );
+        page.say("Fault", self.what);
+        page.say("Fault", format!("pods that name it: {}", self.pods));
+        page.say("Fault", format!("healed by: {}", self.healed_by));
+        for (what, command) in &self.to_do {
+            page.say("What to do", format!("{what}:"));
+            page.say("What to do", Line::command(command));
+        }
+    }
+}
+
+impl UsersTold {
+    fn tell(&self, page: &mut Page) {
+        match self.pods {
+            0 => page.say("Users", "no pods"),
+            pods => {
+                let (pods, spaces) = (count(pods, "pod"), count(self.namespaces.len(), "namespace"));
+                page.say("Users", format!("{pods} in {spaces}"));
+            }
+        }
+        let mut by_count: Vec<_> = self.namespaces.iter().collect();
+        by_count.sort_by(|(a, most), (b, other)| other.cmp(most).then(a.cmp(b)));
+        for (namespace, pods) in by_count.iter().take(NAMESPACES) {
+            page.say("Users", Line::counted(**pods, format!("in namespace {namespace}")));
+        }
+        if by_count.len() > NAMESPACES {
+            page.say("Users", format!("and in {}", count(by_count.len() - NAMESPACES, "more namespace")));
+        }
+        if self.outdated > 0 {
+            let names = more(&self.outdated_examples, self.outdated);
+            let text = format!(
+                "{} of them run with an older revision until they are made anew: {names}",
+                self.outdated
+            );
+            page.say("Users", Line::new(text).tone(Tone::Odd));
+        }
+        if !self.unplaced.is_empty() {
+            let text = format!(
+                "{} more carry the label, but were not placed by it (poros explain pod tells why): {}",
+                self.unplaced.len(),
+                listed(&self.unplaced, LISTED)
+            );
+            page.say("Users", Line::new(text).tone(Tone::Odd));
+        }
+        if !self.workloads.is_empty() {
+            page.say("Users", format!("workloads that carry the label: {}", listed(&self.workloads, LISTED)));
+        }
+    }
+}

@@ -1,0 +1,112 @@
+//! Who uses a Compute, and what that means for its deletion.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use crate::api::compute::DeletionPolicy;
+use crate::api::names::ANNOTATION_DELETE_IN_USE;
+use crate::decide::observed::Compute;
+use crate::decide::validate::deletion_policy;
+use crate::view::Seen;
+use crate::view::names::{count, listed};
+
+/// How many names a fact lists.
+const LISTED: usize = 5;
+
+/// An unfinished pod that carries the label.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UserPod {
+    /// Its namespace.
+    pub namespace: String,
+    /// Its name.
+    pub name: String,
+    /// The revision in its mark; none if this Compute did not place it.
+    pub revision: Option<u64>,
+}
+
+/// Who uses a Compute.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct UsersTold {
+    /// Unfinished pods that it placed.
+    pub pods: usize,
+    /// Of these, pods that another revision placed than the one in force.
+    pub outdated: usize,
+    /// The first of the outdated ones, as `namespace/name`.
+    pub outdated_examples: Vec<String>,
+    /// Pods by namespace.
+    pub namespaces: BTreeMap<String, usize>,
+    /// Pods that carry the label and were not placed by it: no users.
+    pub unplaced: Vec<String>,
+    /// Workloads that carry the label themselves.
+    pub workloads: Vec<String>,
+}
+
+/// Whether a Compute can be deleted.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Deletion {
+    /// Whether its users stand against it.
+    pub blocked: bool,
+    /// The same in a sentence.
+    pub text: String,
+    /// The command that allows it all the same.
+    pub command: Option<String>,
+}
+
+/// Counts who uses a Compute whose Placement has this revision.
+pub fn users(pods: &[UserPod], workloads: &[Seen<Vec<String>>], revision: Option<u64>) -> UsersTold {
+    let full = |pod: &UserPod| format!("{}/{}", pod.namespace, pod.name);
+    let mut told = UsersTold::default();
+    for pod in pods {
+        let Some(placed_by) = pod.revision else {
+            told.unplaced.push(full(pod));
+            continue;
+        };
+        told.pods += 1;
+        *told.namespaces.entry(pod.namespace.clone()).or_default() += 1;
+        if revision.is_some_and(|revision| revision != placed_by) {
+            told.outdated += 1;
+            if told.outdated_examples.len() < LISTED {
+                told.outdated_examples.push(full(pod));
+            }
+        }
+    }
+    told.workloads = workloads.iter().flatten().flatten().cloned().collect();
+    told
+}
+
+/// As the shared policy judges it: by the users in the status; what is seen now may be some seconds ahead of them.
+pub fn deletion(compute: &Compute, users: Option<&UsersTold>) -> Deletion {
+    let told = compute.status.users.clone().unwrap_or_default();
+    let pods = users.map_or(told.pods as usize, |users| users.pods);
+    let workloads = users.map_or(0, |users| users.workloads.len());
+    let name = &compute.name;
+    let allowed = compute.delete_in_use || deletion_policy(compute) == DeletionPolicy::Detach;
+    let verb = if compute.deleting { "it is being deleted" } else { "possible" };
+    let free = |text: String| Deletion { blocked: false, text, command: None };
+    let used: Vec<String> = [(pods, "pod"), (workloads, "workload")]
+        .into_iter()
+        .filter(|(number, _)| *number > 0)
+        .map(|(number, noun)| count(number, noun))
+        .collect();
+    let used = used.join(" and ");
+    if used.is_empty() {
+        return free(format!("{verb}: nothing uses it"));
+    }
+    if allowed {
+        return free(format!("{verb}, though {used} still use it: they run on where they are"));
+    }
+    let named = if told.examples.is_empty() {
+        String::new()
+    } else {
+        format!(" ({})", listed(&told.examples, LISTED))
+    };
+    let verb = if compute.deleting { "it is being deleted, and held" } else { "refused" };
+    Deletion {
+        blocked: true,
+        text: format!("{verb}: in use by {used}{named}; remove them first, or allow it:"),
+        command: Some(format!("kubectl annotate compute {name} {ANNOTATION_DELETE_IN_USE}=true")),
+    }
+}
