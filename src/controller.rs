@@ -6,8 +6,8 @@ pub mod memory;
 pub mod pass;
 pub mod queue;
 
-use std::collections::BTreeSet;
-use std::sync::Arc;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use backon::{BackoffBuilder, ExponentialBuilder};
@@ -34,12 +34,25 @@ const PASS_TIMEOUT: Duration = Duration::from_secs(60);
 /// How long passes under way are awaited when Poros stops.
 const DRAIN: Duration = Duration::from_secs(8);
 
+/// A cache whose list is awaited for longer is no longer up to date.
+const STALE_AFTER: Duration = Duration::from_secs(20);
+
 /// A running controller.
 pub struct Controller {
     context: Arc<Context>,
     queue: Queue,
     unsynced: watch::Sender<BTreeSet<Watched>>,
     policies_changed: Notify,
+    watching: Mutex<Watching>,
+}
+
+/// How the watches do.
+#[derive(Default)]
+struct Watching {
+    /// Since when a list is awaited.
+    lists: BTreeMap<Watched, Instant>,
+    /// Those that failed since their last list.
+    failed: BTreeSet<Watched>,
 }
 
 impl Controller {
@@ -50,12 +63,20 @@ impl Controller {
             queue: Queue::new(),
             unsynced: watch::Sender::new(Watched::ALL.into()),
             policies_changed: Notify::new(),
+            watching: Mutex::default(),
         })
     }
 
     /// What is still to be listed before passes are made; ready when nothing is.
     pub fn unsynced(&self) -> Vec<&'static str> {
         self.unsynced.borrow().iter().map(|what| what.plural()).collect()
+    }
+
+    /// What could not be listed anew for a while: the API server is away, or refuses, and what is known grows old.
+    pub fn stale(&self) -> Vec<&'static str> {
+        let watching = self.watching();
+        let late = watching.lists.iter().filter(|(_, since)| since.elapsed() > STALE_AFTER);
+        late.map(|(what, _)| what.plural()).collect()
     }
 
     /// Runs until `stop` says so; passes under way are finished.
@@ -67,7 +88,8 @@ impl Controller {
                 let (holder, teller) = (controller.clone(), controller.clone());
                 let held = move || holder.held(what);
                 let tell = move |news| teller.hear(what, news);
-                crate::cluster::watch::run(controller.context.client.clone(), what, held, tell).await;
+                let (client, audit) = (controller.context.client.clone(), controller.context.options.audit);
+                crate::cluster::watch::run(client, what, audit, held, tell).await;
             });
         }
         if self.context.options.manage_policies {
@@ -104,15 +126,42 @@ impl Controller {
         }
     }
 
+    /// Of what this process writes itself, which is watched by this.
+    fn written(what: Watched) -> Option<Written> {
+        match what {
+            Watched::Computes => Some(Written::Compute),
+            Watched::Placements => Some(Written::Child(Kind::Placement)),
+            Watched::Policies(SharedKind::MutatingBinding) => Some(Written::Child(Kind::Binding)),
+            Watched::Nodes | Watched::Pods | Watched::Policies(_) => None,
+        }
+    }
+
+    fn watching(&self) -> std::sync::MutexGuard<'_, Watching> {
+        self.watching.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// A list is about to be asked for: it holds all that this process wrote so far.
     fn list_begins(&self, what: Watched) {
-        let written = match what {
-            Watched::Computes => Written::Compute,
-            Watched::Placements => Written::Child(Kind::Placement),
-            Watched::Policies(SharedKind::MutatingBinding) => Written::Child(Kind::Binding),
-            Watched::Nodes | Watched::Pods | Watched::Policies(_) => return,
+        self.watching().lists.entry(what).or_insert_with(Instant::now);
+        if let Some(written) = Self::written(what) {
+            self.context.world().list_begins(written);
+        }
+    }
+
+    /// A list is complete. After a failure, passes may have failed for the same reason: they are made again.
+    fn list_ends(&self, what: Watched) {
+        if let Some(written) = Self::written(what) {
+            self.context.world().list_ends(written);
+        }
+        let failed = {
+            let mut watching = self.watching();
+            watching.lists.remove(&what);
+            watching.failed.remove(&what)
         };
-        self.context.world().list_begins(written);
+        if failed {
+            let names = self.context.memories().forgive();
+            names.into_iter().for_each(|name| self.queue.push(name, true));
+        }
     }
 
     fn hear(&self, what: Watched, news: News) {
@@ -123,10 +172,12 @@ impl Controller {
                 self.learn(change, backlog);
             }
             News::Synced => {
+                self.list_ends(what);
                 self.unsynced.send_if_modified(|unsynced| unsynced.remove(&what));
                 self.context.metrics.watch_synced(what.plural());
             }
             News::Failing(why) => {
+                self.watching().failed.insert(what);
                 self.context.metrics.watch_failed(what.plural());
                 let hint = match what {
                     Watched::Computes | Watched::Placements if why.contains("404") => {

@@ -27,6 +27,8 @@ pub enum Change {
     Placement(String, Option<Box<Child>>),
     /// A MutatingAdmissionPolicyBinding, by name, that bears the name of a Compute's binding.
     Binding(String, Option<Box<Child>>),
+    /// The Compute of this name and uid is gone; another that has the name by now stays.
+    Gone(String, String),
     /// The Placement or binding of this name and uid is gone; another that has the name by now stays.
     Removed(Kind, String, String),
     /// A node, by name.
@@ -70,6 +72,13 @@ pub struct World {
     /// What this process wrote since the list of its kind began that the watch goes on from: what that list or watch
     /// tells of it may be older. All else that they tell is true, even with a lower version: etcd may have been restored.
     written: HashSet<(Written, String)>,
+    /// Computes of which something was told that may be old: by a list, or after something newer was told. What stands
+    /// for them is looked at before anything is written.
+    doubted: HashSet<String>,
+    /// Whether a list of Computes is under way.
+    listing: bool,
+    /// The newest version of a Compute that was told since its list began.
+    newest: u64,
 }
 
 impl World {
@@ -86,6 +95,21 @@ impl World {
     /// A list of this kind begins. It holds all that was written before, so nothing of that is newer than what it tells.
     pub fn list_begins(&mut self, kind: Written) {
         self.written.retain(|(written, _)| *written != kind);
+        if kind == Written::Compute {
+            (self.listing, self.newest) = (true, 0);
+        }
+    }
+
+    /// The list of this kind is complete: what is told from now on is news.
+    pub fn list_ends(&mut self, kind: Written) {
+        if kind == Written::Compute {
+            self.listing = false;
+        }
+    }
+
+    /// Whether what is known of this Compute may be old, so that it is to be looked at before anything is written for it.
+    pub fn doubts(&self, name: &str) -> bool {
+        self.doubted.contains(name)
     }
 
     fn take(&mut self, change: Change, source: Source) -> Vec<String> {
@@ -93,6 +117,10 @@ impl World {
             Change::Compute(name, compute) => self.compute(name, compute, source),
             Change::Placement(name, child) => self.child(Kind::Placement, &name, child, source),
             Change::Binding(name, child) => self.child(Kind::Binding, &name, child, source),
+            Change::Gone(name, uid) => {
+                let held = self.computes.get(&name).is_some_and(|compute| compute.uid == uid);
+                if held { self.compute(name, None, source) } else { Vec::new() }
+            }
             Change::Removed(kind, name, uid) => {
                 let held = self.children(kind).get(&name).is_some_and(|child| child.uid == uid);
                 if held { self.child(kind, &name, None, source) } else { Vec::new() }
@@ -130,17 +158,25 @@ impl World {
     fn compute(&mut self, name: String, compute: Option<Box<Compute>>, source: Source) -> Vec<String> {
         let Some(compute) = compute else {
             self.nodes.forget(&name);
+            self.doubted.remove(&name);
             let Some(gone) = self.computes.remove(&name) else { return Vec::new() };
             self.departed.entry(name.clone()).or_default().insert(gone.uid.clone());
             return vec![name];
         };
-        let stale = self.computes.get(&name).is_some_and(|known| {
-            let (version, before) = (&compute.resource_version, &known.resource_version);
-            **known == *compute || self.stale(Written::Compute, &name, version, before, source)
-        });
-        if stale {
+        let known = self.computes.get(&name);
+        let version = &compute.resource_version;
+        if known.is_some_and(|known| **known == *compute) {
+            if source == Source::Own {
+                self.doubted.remove(&name);
+            }
             return Vec::new();
         }
+        let before = known.map(|known| &known.resource_version);
+        if before.is_some_and(|before| self.stale(Written::Compute, &name, version, before, source)) {
+            return Vec::new();
+        }
+        let back = before.is_some_and(|before| older(version, before));
+        self.doubt(&name, version.parse().unwrap_or_default(), back, source);
         if source == Source::Own {
             self.written.insert((Written::Compute, name.clone()));
         }
@@ -154,6 +190,18 @@ impl World {
         }
         self.computes.insert(name.clone(), Arc::from(compute));
         vec![name]
+    }
+
+    fn doubt(&mut self, name: &str, version: u64, back: bool, source: Source) {
+        let doubtful = source == Source::Heard && (self.listing || back || version < self.newest);
+        if doubtful {
+            self.doubted.insert(name.to_owned());
+        } else {
+            self.doubted.remove(name);
+        }
+        if source == Source::Heard {
+            self.newest = self.newest.max(version);
+        }
     }
 
     fn child(&mut self, kind: Kind, name: &str, child: Option<Box<Child>>, source: Source) -> Vec<String> {

@@ -59,6 +59,9 @@ struct Run {
     /// How to log
     #[arg(long, env = "POROS_LOG_FORMAT", default_value = "text")]
     log_format: Format,
+    /// Every cache is compared with a list after one to two times this long
+    #[arg(long, env = "POROS_AUDIT_INTERVAL", default_value = "3600", value_name = "SECONDS", value_parser = some_seconds)]
+    audit_interval: Duration,
     /// Threads that work
     #[arg(long, env = "POROS_THREADS", default_value_t = 2, value_name = "N")]
     threads: usize,
@@ -109,6 +112,12 @@ fn seconds(text: &str) -> Result<Duration, String> {
     let bounded =
         Duration::try_from_secs_f64(seconds).ok().filter(|duration| *duration <= Duration::from_secs(86_400));
     bounded.ok_or_else(|| "0 to 86400 seconds are possible".to_owned())
+}
+
+/// As [`seconds`], for what would be asked without a pause otherwise.
+fn some_seconds(text: &str) -> Result<Duration, String> {
+    let some = seconds(text).ok().filter(|duration| *duration >= Duration::from_secs(1));
+    some.ok_or_else(|| "1 to 86400 seconds are possible".to_owned())
 }
 
 fn main() -> ExitCode {
@@ -176,13 +185,21 @@ async fn serve(arguments: Run) -> Result<(), Failure> {
     let (stopper, stop) = tokio::sync::watch::channel(false);
     let signals = tokio::spawn(stop_on_signal(stopper)?);
     let client = connect(arguments.kubeconfig.as_deref()).await?;
-    let options =
-        Options { namespace: arguments.namespace, manage_policies: arguments.manage_policies, settings };
+    let options = Options {
+        namespace: arguments.namespace,
+        manage_policies: arguments.manage_policies,
+        audit: arguments.audit_interval,
+        settings,
+    };
     let metrics = Metrics::new();
     let controller = Controller::new(client, options, metrics.clone());
     let asked = controller.clone();
     let unready: web::Unready = Arc::new(move || {
-        asked.unsynced().into_iter().map(|what| format!("{what} are not listed yet")).collect()
+        let unsynced = asked.unsynced().into_iter().map(|what| format!("{what} are not listed yet"));
+        let stale = asked.stale().into_iter().map(|what| format!("{what} cannot be listed anew"));
+        let mut missing: Vec<_> = unsynced.chain(stale.filter(|_| asked.unsynced().is_empty())).collect();
+        missing.dedup();
+        missing
     });
     let (address, http) = web::serve(arguments.listen, metrics, unready).await?;
     tracing::info!(%address, version = env!("CARGO_PKG_VERSION"), "health and metrics are served");

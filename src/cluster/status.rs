@@ -6,7 +6,7 @@ use serde_json::json;
 
 use crate::api::names::{API_VERSION, FINALIZER, MANAGER_STATUS};
 use crate::api::status::ComputeStatus;
-use crate::cluster::call::{CallError, call};
+use crate::cluster::call::{CallError, call, named};
 use crate::cluster::resources;
 use crate::decide::observed::Compute;
 use crate::world::project;
@@ -23,14 +23,16 @@ pub async fn write(client: &Client, compute: &Compute, status: &ComputeStatus) -
         .map_err(|error| CallError::Unreachable(Box::new(kube::Error::SerdeError(error))))?;
     let parameters = PostParams { field_manager: Some(MANAGER_STATUS.into()), ..PostParams::default() };
     let api = resources::computes(client);
-    call(api.replace_status(&compute.name, &parameters, &object)).await.map(project::compute)
+    let stored = call(api.replace_status(&compute.name, &parameters, &object)).await?;
+    named(stored, &compute.name).map(project::compute)
 }
 
 /// Adds the finalizer. Gives back the Compute as stored.
 pub async fn hold(client: &Client, compute: &Compute) -> Result<Compute, CallError> {
     let mut finalizers = compute.finalizers.clone();
     finalizers.push(FINALIZER.into());
-    patch_finalizers(client, compute, &finalizers).await.map(project::compute)
+    let stored = patch_finalizers(client, compute, &finalizers).await?;
+    named(stored, &compute.name).map(project::compute)
 }
 
 /// Removes the finalizer: the last thing that Poros does for a Compute.
@@ -56,7 +58,10 @@ async fn patch_finalizers(
     call(resources::computes(client).patch(&compute.name, &parameters, &Patch::Merge(&patch))).await
 }
 
-/// Whether a Compute of this name exists, asked of the API server itself.
-pub async fn exists(client: &Client, name: &str) -> Result<bool, CallError> {
-    call(resources::computes(client).get_metadata_opt(name)).await.map(|found| found.is_some())
+/// The Compute of this name as the API server has it now; none if there is none.
+pub async fn current(client: &Client, name: &str) -> Result<Option<Compute>, CallError> {
+    match call(resources::computes(client).get_opt(name)).await? {
+        Some(object) => named(object, name).map(|object| Some(project::compute(object))),
+        None => Ok(None),
+    }
 }

@@ -82,6 +82,19 @@ impl Action {
         }
     }
 
+    /// Whether carrying it out changes or removes something that stands.
+    pub fn changes(&self) -> bool {
+        match self {
+            Self::Update { .. } | Self::Replace { .. } | Self::Remove { .. } => true,
+            Self::Keep
+            | Self::None
+            | Self::Create { .. }
+            | Self::Await
+            | Self::Postpone { .. }
+            | Self::Refuse(_) => false,
+        }
+    }
+
     /// The field that somebody else changed, if this undoes or would undo it.
     pub fn drift(&self, kind: Kind) -> Option<String> {
         match self {
@@ -103,6 +116,11 @@ impl Plan {
     /// Whether carrying it out writes something.
     pub fn writes(&self) -> bool {
         self.add_finalizer || self.placement.writes() || self.binding.writes()
+    }
+
+    /// Whether carrying it out changes or removes something that stands.
+    pub fn changes(&self) -> bool {
+        self.placement.changes() || self.binding.changes()
     }
 }
 
