@@ -232,10 +232,15 @@ async fn supervise<K>(
                         watcher::Error::WatchStartFailed(kube::Error::Api(status)) if status.code != 410 => 1,
                         // What the watch wants to go on from is gone (410), or nobody answers. Who answers next may have
                         // an etcd that was restored: a watch from a version that is still to come would tell nothing.
-                        watcher::Error::WatchStartFailed(_)
-                        // An event that could not be read is lost; a list tells what it told.
-                        | watcher::Error::WatchFailed(kube::Error::SerdeError(_))
-                        | watcher::Error::NoResourceVersion => FAILURES_UNTIL_ANEW,
+                        watcher::Error::WatchStartFailed(_) | watcher::Error::NoResourceVersion => {
+                            FAILURES_UNTIL_ANEW
+                        }
+                        // An event that could not be read is lost, and a list tells what it told. A connection that broke lost none.
+                        watcher::Error::WatchFailed(error)
+                            if !matches!(error, kube::Error::ReadEvents(_)) =>
+                        {
+                            FAILURES_UNTIL_ANEW
+                        }
                         _ => 0,
                     };
                     if failed.is_none_or(|failed| failed.elapsed() > HEALTHY) {

@@ -154,11 +154,13 @@ async fn bookmarks_from_the_future_and_a_storm_of_them_do_no_harm() {
         events.push(bookmark("9000000000000000000"));
         events
     });
-    let (_poros, client) = (stage.poros(), &stage.client);
+    let client = &stage.client;
     pool(client, "bookmarked").await;
+    let poros = stage.launch(&[&["--audit-interval=5"], &SHORT[..]].concat());
+    poros.await_ready(Duration::from_secs(30));
     create(&raw_computes(client), &compute("bookmarked")).await.unwrap();
     settled(client, "bookmarked", 1).await;
-    // The watch would go on from what is still to come.
+    // The watch goes on from what is still to come, and the API server has nothing to tell: the audit has.
     stage.proxy.order(Order::Cut, None);
     patch(&raw_computes(client), "bookmarked", &json!({"spec": {"description": "new"}})).await;
     seen_within(&stage, "bookmarked", LIMIT).await;
