@@ -334,6 +334,32 @@ mod tests {
     }
 
     #[test]
+    fn what_may_be_old_is_doubted_until_it_was_read_or_told_as_news() {
+        let compute = |uid: &str, version: &str| {
+            Change::Compute("query".into(), Some(Box::new(project::compute(object(uid, version)))))
+        };
+        let mut world = World::new();
+        world.list_begins(Written::Compute);
+        world.apply(compute("a", "5"));
+        world.list_ends(Written::Compute);
+        assert!(world.doubts("query"), "a list may be old");
+        world.apply_own(compute("a", "5"));
+        assert!(!world.doubts("query"), "it was read");
+        world.apply(compute("a", "8"));
+        assert!(!world.doubts("query"), "a watch tells news");
+        world.apply(compute("a", "6"));
+        assert!(world.doubts("query"), "this was none");
+        world.apply(compute("a", "9"));
+        assert!(!world.doubts("query"));
+        world.apply(Change::Compute("query".into(), None));
+        world.apply(compute("a", "7"));
+        assert!(world.doubts("query"), "it went, and an older event brings it back");
+        assert!(world.apply(Change::Gone("query".into(), "b".into())).is_empty(), "another one of that name");
+        assert_eq!(world.apply(Change::Gone("query".into(), "a".into())), ["query"]);
+        assert!(!world.doubts("query"));
+    }
+
+    #[test]
     fn a_reply_that_is_heard_late_does_not_bring_back_what_went() {
         let mut world = World::new();
         world.observe("query");

@@ -110,5 +110,22 @@ mod tests {
         check(&["0.0000001n"], "1m");
         check(&["110", "nonsense", "1e1000", "--1"], "110");
         check(&["16Ei", "16Ei"], "32Ei");
+        check(&["1Ei"; 16], "16Ei");
+        check(&["-0", "+5", "5.", "0.5", "-.5"], "10");
+        check(&[".", "+", "-", "e", "1e", "1e+", "E3", "1EE", "1KiB", "0x10", "NaN", "\u{661}", ""], "0");
+        check(&["9223372036854775807", "1"], "9223372036854775808");
+        check(&["1e18", "1e19", "1e-18", "1e-19"], "1000000000000000000001m");
+        let long = "9".repeat(60);
+        check(&[&long, "7"], "7");
+    }
+
+    #[test]
+    fn sums_that_no_number_holds_end_at_the_largest() {
+        let mut sum = Sum::default();
+        for _ in 0..64 {
+            sum.add("100000000000000000000000000000000000");
+            sum.add("99999999999999999E");
+        }
+        assert!(!sum.to_string().is_empty());
     }
 }

@@ -1,6 +1,7 @@
 //! The CRDs on a real API server, without Poros: how they read, what they default, and what they take.
 
 mod hostile;
+mod oversize;
 mod shown;
 
 use std::sync::OnceLock;
@@ -12,7 +13,7 @@ use crate::harness::cluster::Cluster;
 
 /// All tests of the CRDs.
 pub fn trials() -> Vec<Trial> {
-    [shown::trials(), hostile::trials()].into_iter().flatten().collect()
+    [shown::trials(), hostile::trials(), oversize::trials()].into_iter().flatten().collect()
 }
 
 static BARE: OnceLock<Cluster> = OnceLock::new();

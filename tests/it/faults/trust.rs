@@ -108,7 +108,8 @@ pub mod patient {
         create(&raw_computes(client), &compute("authority")).await.unwrap();
         settled_within(client, "authority", 1, Duration::from_secs(100)).await;
         settled(client, "token", 1).await;
-        assert_eq!((poros.id(), poros.get("/readyz").unwrap().0), (id, 200), "the same process");
+        poros.await_ready(Duration::from_secs(60));
+        assert_eq!(poros.id(), id, "the same process");
         stage.proxy.shows(Face::Known);
     }
 }
