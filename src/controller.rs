@@ -160,7 +160,9 @@ impl Controller {
         };
         if failed {
             let names = self.context.memories().forgive();
-            names.into_iter().for_each(|name| self.queue.push(name, true));
+            for name in names {
+                self.queue.push(name, true);
+            }
         }
     }
 
