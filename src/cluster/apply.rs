@@ -6,6 +6,7 @@
 //! A guard on a child says nothing of its Compute, so before a child that stands is changed or removed the Compute itself
 //! is read: what a list or a watch told of it may be old, and of an incarnation that is gone.
 
+use either::Either;
 use kube::Client;
 use kube::api::{DeleteParams, PostParams, Preconditions};
 
@@ -232,19 +233,15 @@ impl Work<'_> {
             ..DeleteParams::background()
         };
         match call(resources::children(self.client, kind).delete(&name, &parameters)).await {
-            // The answer is the object, as it is, while finalizers of others hold it.
-            Ok(answer)
-                if answer
-                    .as_ref()
-                    .left()
-                    .is_some_and(|object| object.metadata.deletion_timestamp.is_some()) =>
-            {
-                State::Pending("is being removed".into())
-            }
-            Ok(_) | Err(CallError::NotFound(_)) => {
-                self.changes.push(Change::Removed(kind, name, uid.to_owned()));
-                State::Absent
-            }
+            // The answer is a success, or the object: as it was, or as it is while finalizers of others hold it.
+            Ok(Either::Left(object)) => match named(object, &name) {
+                Ok(object) if object.metadata.deletion_timestamp.is_some() => {
+                    State::Pending("is being removed".into())
+                }
+                Ok(_) => self.removed(kind, name, uid),
+                Err(error) => self.failed(error),
+            },
+            Ok(Either::Right(_)) | Err(CallError::NotFound(_)) => self.removed(kind, name, uid),
             Err(error) => {
                 if let CallError::Conflict(_) = error {
                     self.look_at_child(kind, Some(uid)).await;
@@ -252,6 +249,11 @@ impl Work<'_> {
                 self.failed(error)
             }
         }
+    }
+
+    fn removed(&mut self, kind: Kind, name: String, uid: &str) -> State {
+        self.changes.push(Change::Removed(kind, name, uid.to_owned()));
+        State::Absent
     }
 
     fn failed(&mut self, error: CallError) -> State {

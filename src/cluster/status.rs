@@ -31,8 +31,7 @@ pub async fn write(client: &Client, compute: &Compute, status: &ComputeStatus) -
 pub async fn hold(client: &Client, compute: &Compute) -> Result<Compute, CallError> {
     let mut finalizers = compute.finalizers.clone();
     finalizers.push(FINALIZER.into());
-    let stored = patch_finalizers(client, compute, &finalizers).await?;
-    named(stored, &compute.name).map(project::compute)
+    patch_finalizers(client, compute, &finalizers).await.map(project::compute)
 }
 
 /// Removes the finalizer: the last thing that Poros does for a Compute.
@@ -55,7 +54,9 @@ async fn patch_finalizers(
         "finalizers": finalizers,
     }});
     let parameters = PatchParams { field_manager: Some(MANAGER_STATUS.into()), ..PatchParams::default() };
-    call(resources::computes(client).patch(&compute.name, &parameters, &Patch::Merge(&patch))).await
+    let stored =
+        call(resources::computes(client).patch(&compute.name, &parameters, &Patch::Merge(&patch))).await?;
+    named(stored, &compute.name)
 }
 
 /// The Compute of this name as the API server has it now; none if there is none.

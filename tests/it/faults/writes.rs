@@ -13,13 +13,16 @@ use crate::kills::plan::{Workflow, run, suffer};
 use crate::kills::{differences, next, nothing_is_left};
 use crate::trials;
 
-trials![any_fault_at_any_write_leads_to_the_same_end];
+trials![
+    any_fault_at_any_write_of_a_build_leads_to_the_same_end,
+    any_fault_at_any_write_of_an_edit_leads_to_the_same_end,
+    any_fault_at_any_write_of_a_repaired_placement_leads_to_the_same_end,
+    any_fault_at_any_write_of_a_repaired_binding_leads_to_the_same_end,
+    any_fault_at_any_write_of_a_delete_leads_to_the_same_end,
+];
 
 /// Runs at one time.
 const SIDE_BY_SIDE: usize = 8;
-
-const WORKFLOWS: [Workflow; 5] =
-    [Workflow::Build, Workflow::Edit, Workflow::Changed, Workflow::Unbound, Workflow::Delete];
 
 /// What a write can meet, in words for names, and what it is.
 fn faults() -> Vec<(String, Act)> {
@@ -44,46 +47,56 @@ fn faults() -> Vec<(String, Act)> {
     faults
 }
 
-async fn any_fault_at_any_write_leads_to_the_same_end() {
+async fn any_fault_at_any_write_of_a_build_leads_to_the_same_end() {
+    every_fault(Workflow::Build).await;
+}
+
+async fn any_fault_at_any_write_of_an_edit_leads_to_the_same_end() {
+    every_fault(Workflow::Edit).await;
+}
+
+async fn any_fault_at_any_write_of_a_repaired_placement_leads_to_the_same_end() {
+    every_fault(Workflow::Changed).await;
+}
+
+async fn any_fault_at_any_write_of_a_repaired_binding_leads_to_the_same_end() {
+    every_fault(Workflow::Unbound).await;
+}
+
+async fn any_fault_at_any_write_of_a_delete_leads_to_the_same_end() {
+    every_fault(Workflow::Delete).await;
+}
+
+async fn every_fault(workflow: Workflow) {
     let stage = &Stage::new().await;
-    let begin = Instant::now();
-    let (mut poros, mut runs, mut failed) = (next(stage), 0, Vec::new());
-    for workflow in WORKFLOWS {
-        let word = workflow.word();
-        let (same, reference) = run(stage, poros, workflow, &format!("f-{word}-whole"), None).await;
-        poros = same;
-        let writes = u32::try_from(reference.writes.len()).unwrap();
-        let plans = (1..=writes).flat_map(|n| faults().into_iter().map(move |fault| (n, fault)));
-        let found: Vec<Vec<String>> = stream::iter(plans)
-            .map(|(n, (fault, act))| {
-                let reference = &reference;
-                async move {
-                    let title = format!("{word}: {fault} at write {n} ({})", reference.write(n));
-                    let name = format!("f-{word}-{n}-{fault}");
-                    match AssertUnwindSafe(suffer(stage, workflow, &name, n, act)).catch_unwind().await {
-                        Ok(run) => {
-                            differences(reference, &run).map(|found| format!("{title}: {found}")).collect()
-                        }
-                        Err(panic) => {
-                            let text = panic.downcast_ref::<String>().map_or("a panic", String::as_str);
-                            vec![format!("{title}: {text}")]
-                        }
+    let (begin, word) = (Instant::now(), workflow.word());
+    let (poros, reference) = run(stage, next(stage), workflow, &format!("f-{word}-whole"), None).await;
+    let writes = u32::try_from(reference.writes.len()).unwrap();
+    let plans = (1..=writes).flat_map(|n| faults().into_iter().map(move |fault| (n, fault)));
+    let found: Vec<Vec<String>> = stream::iter(plans)
+        .map(|(n, (fault, act))| {
+            let reference = &reference;
+            async move {
+                let title = format!("{word}: {fault} at write {n} ({})", reference.write(n));
+                let name = format!("f-{word}-{n}-{fault}");
+                match AssertUnwindSafe(suffer(stage, workflow, &name, n, act)).catch_unwind().await {
+                    Ok(run) => {
+                        differences(reference, &run).map(|found| format!("{title}: {found}")).collect()
+                    }
+                    Err(panic) => {
+                        let text = panic.downcast_ref::<String>().map_or("a panic", String::as_str);
+                        vec![format!("{title}: {text}")]
                     }
                 }
-            })
-            .buffer_unordered(SIDE_BY_SIDE)
-            .collect()
-            .await;
-        runs += found.len();
-        failed.extend(found.into_iter().flatten());
-    }
-    println!(
-        "faults at writes: {runs} runs, {} failed, {:.0} s",
-        failed.len(),
-        begin.elapsed().as_secs_f64()
-    );
+            }
+        })
+        .buffer_unordered(SIDE_BY_SIDE)
+        .collect()
+        .await;
+    let (runs, failed) = (found.len(), found.into_iter().flatten().collect::<Vec<_>>());
+    println!("{word}: {runs} runs, {} failed, {:.0} s", failed.len(), begin.elapsed().as_secs_f64());
     assert!(failed.is_empty(), "of {runs} runs these failed:\n{}", failed.join("\n"));
-    nothing_is_left(stage, "f-").await;
+    nothing_is_left(stage, &format!("f-{word}-")).await;
     assert_eq!(poros.get("/readyz").unwrap().0, 200);
     quiet::holds(stage, Duration::from_secs(120)).await;
 }

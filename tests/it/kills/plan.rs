@@ -225,7 +225,11 @@ async fn end(stage: &Stage, workflow: Workflow, name: &str) -> Value {
     for child in [&placement, &binding] {
         assert_eq!(child.annotations().get("poros.dataos.io/owner-uid"), Some(&uid));
     }
-    let placed = placed(stage, name).await.expect("a pod that names it is let in");
+    // A binding that was built again is acted on within a second; the status that says so may be one that was refused.
+    let placed = until("a pod that names it to be let in", LIMIT, || async {
+        placed(stage, name).await.ok_or_else(|| "refused".to_owned())
+    })
+    .await;
     for (key, value) in placement.data["spec"]["nodeSelector"].as_object().unwrap() {
         assert_eq!(placed["nodeSelector"][key], *value, "{placed}");
     }
