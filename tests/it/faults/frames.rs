@@ -49,8 +49,11 @@ async fn lists_and_watches_that_break_off_anywhere_are_asked_for_again() {
     }
     stage.proxy.clear();
     delete(&placements(client), "broken-off").await.unwrap();
-    let back = settled(client, "broken-off", 1);
-    back.await;
+    until("the Placement to be built again", LIMIT, || async {
+        placements(client).get("broken-off").await.map(|_| ()).map_err(|error| error.to_string())
+    })
+    .await;
+    settled(client, "broken-off", 1).await;
     assert_eq!(poros.get("/healthz").unwrap().0, 200);
     let harm = stage.proxy.count(0, |seen| seen.writes("broken-off") && seen.verb == "DELETE");
     assert_eq!(harm, 0, "half a list is no list");
