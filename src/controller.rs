@@ -123,7 +123,8 @@ impl Controller {
                 let (holder, teller) = (controller.clone(), controller.clone());
                 let held = move || holder.held(what);
                 let tell = move |news| teller.hear(what, news);
-                crate::cluster::watch::run(controller.context.client.clone(), what, held, tell).await;
+                let (client, audit) = (controller.context.client.clone(), controller.context.options.audit);
+                crate::cluster::watch::run(client, what, audit, held, tell).await;
             });
         }
         let teller = self.clone();
@@ -203,18 +204,22 @@ impl Controller {
 
     /// A list is about to be asked for: it holds all that this process wrote so far.
     fn list_begins(&self, what: Watched) {
-        let written = match what {
-            Watched::Computes => Written::Compute,
-            Watched::Placements => Written::Child(Kind::Placement),
-            Watched::Policies(SharedKind::MutatingBinding) => Written::Child(Kind::Binding),
-            Watched::Nodes
-            | Watched::Pods
-            | Watched::Workloads(_)
-            | Watched::Scheduled
-            | Watched::Servers
-            | Watched::Policies(_) => return,
-        };
-        self.context.world().list_begins(written);
+        if let Some(written) = written(what) {
+            self.context.world().list_begins(written);
+        }
+    }
+
+    /// A list is complete. After a failure, passes may have failed for the same reason: they are made again.
+    fn list_ends(&self, what: Watched) {
+        if let Some(written) = written(what) {
+            self.context.world().list_ends(written);
+        }
+        if self.health.listed(what) {
+            let names = self.context.memories().forgive();
+            for name in names {
+                self.queue.push(name, true);
+            }
+        }
     }
 
     fn hear(&self, what: Watched, news: News) {
@@ -225,7 +230,7 @@ impl Controller {
                 self.learn(change);
             }
             News::Synced => {
-                self.health.heard(what);
+                self.list_ends(what);
                 self.unsynced.send_if_modified(|unsynced| unsynced.remove(&what));
                 self.context.metrics.watch_synced(what.plural());
             }
@@ -357,4 +362,19 @@ impl Controller {
 /// What this controller watches.
 fn watched(options: &Options) -> impl Iterator<Item = Watched> + use<> {
     Watched::ALL.into_iter().chain(options.pool_usage.then_some(Watched::Scheduled))
+}
+
+/// Of what this process writes itself: what is watched by this.
+fn written(what: Watched) -> Option<Written> {
+    match what {
+        Watched::Computes => Some(Written::Compute),
+        Watched::Placements => Some(Written::Child(Kind::Placement)),
+        Watched::Policies(SharedKind::MutatingBinding) => Some(Written::Child(Kind::Binding)),
+        Watched::Nodes
+        | Watched::Pods
+        | Watched::Workloads(_)
+        | Watched::Scheduled
+        | Watched::Servers
+        | Watched::Policies(_) => None,
+    }
 }

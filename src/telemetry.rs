@@ -41,9 +41,14 @@ pub struct LogError {
 
 /// Sends logs to stderr. `filter` is a level or a list of `target=level`.
 pub fn log(filter: &str, format: LogFormat) -> Result<(), LogError> {
-    let filter = EnvFilter::builder()
-        .parse(filter)
-        .map_err(|source| LogError { filter: filter.to_owned(), source })?;
+    // An answer that cannot be read is logged there in full, whatever its size and whatever it holds. Poros says why itself.
+    let whole = if filter.contains("kube_client") {
+        filter.to_owned()
+    } else {
+        format!("{filter},kube_client::client=error")
+    };
+    let filter =
+        EnvFilter::builder().parse(whole).map_err(|source| LogError { filter: filter.to_owned(), source })?;
     let colours = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
     let logs =
         tracing_subscriber::fmt().with_env_filter(filter).with_ansi(colours).with_writer(std::io::stderr);

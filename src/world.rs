@@ -32,6 +32,8 @@ pub enum Change {
     Placement(String, Option<Box<Child>>),
     /// A MutatingAdmissionPolicyBinding, by name, that bears the name of a Compute's binding.
     Binding(String, Option<Box<Child>>),
+    /// The Compute of this name and uid is gone; another that has the name by now stays.
+    Gone(String, String),
     /// The Placement or binding of this name and uid is gone; another that has the name by now stays.
     Removed(Kind, String, String),
     /// A node, by name.
@@ -85,6 +87,13 @@ pub struct World {
     written: HashSet<(Written, String)>,
     /// Computes whose answer changed by what this process wrote for another one.
     concerned: BTreeSet<String>,
+    /// Computes of which something was told that may be old: by a list, or after something newer was told. What stands
+    /// for them is looked at before anything is written.
+    doubted: HashSet<String>,
+    /// Whether a list of Computes is under way.
+    listing: bool,
+    /// The newest version of a Compute that was told since its list began.
+    newest: u64,
 }
 
 impl World {
@@ -101,6 +110,16 @@ impl World {
     /// A list of this kind begins. It holds all that was written before, so nothing of that is newer than what it tells.
     pub fn list_begins(&mut self, kind: Written) {
         self.written.retain(|(written, _)| *written != kind);
+        if kind == Written::Compute {
+            (self.listing, self.newest) = (true, 0);
+        }
+    }
+
+    /// The list of this kind is complete: what is told from now on is news.
+    pub fn list_ends(&mut self, kind: Written) {
+        if kind == Written::Compute {
+            self.listing = false;
+        }
     }
 
     fn take(&mut self, change: Change, source: Source) -> Vec<String> {
@@ -108,6 +127,10 @@ impl World {
             Change::Compute(name, compute) => self.compute(name, compute, source),
             Change::Placement(name, child) => self.child(Kind::Placement, &name, child, source),
             Change::Binding(name, child) => self.child(Kind::Binding, &name, child, source),
+            Change::Gone(name, uid) => {
+                let held = self.computes.get(&name).is_some_and(|compute| compute.uid == uid);
+                if held { self.compute(name, None, source) } else { Vec::new() }
+            }
             Change::Removed(kind, name, uid) => {
                 let held = self.children(kind).get(&name).is_some_and(|child| child.uid == uid);
                 if held { self.child(kind, &name, None, source) } else { Vec::new() }
@@ -184,6 +207,7 @@ impl World {
 
     fn compute(&mut self, name: String, compute: Option<Box<Compute>>, source: Source) -> Vec<String> {
         let Some(compute) = compute else {
+            self.doubted.remove(&name);
             let mut concerned = self.nodes.forget(&name);
             if let Some(gone) = self.computes.remove(&name) {
                 self.departed.entry(name.clone()).or_default().insert(gone.uid.clone());
@@ -191,13 +215,20 @@ impl World {
             }
             return concerned.into_iter().collect();
         };
-        let stale = self.computes.get(&name).is_some_and(|known| {
-            let (version, before) = (&compute.resource_version, &known.resource_version);
-            **known == *compute || self.stale(Written::Compute, &name, version, before, source)
-        });
-        if stale {
+        let known = self.computes.get(&name);
+        let version = &compute.resource_version;
+        if known.is_some_and(|known| **known == *compute) {
+            if source == Source::Own {
+                self.doubted.remove(&name);
+            }
             return Vec::new();
         }
+        let before = known.map(|known| &known.resource_version);
+        if before.is_some_and(|before| self.stale(Written::Compute, &name, version, before, source)) {
+            return Vec::new();
+        }
+        let back = before.is_some_and(|before| older(version, before));
+        self.doubt(&name, version.parse().unwrap_or_default(), back, source);
         if source == Source::Own {
             self.written.insert((Written::Compute, name.clone()));
         }
@@ -212,6 +243,18 @@ impl World {
         self.computes.insert(name.clone(), Arc::from(compute));
         concerned.insert(name);
         concerned.into_iter().collect()
+    }
+
+    fn doubt(&mut self, name: &str, version: u64, back: bool, source: Source) {
+        let doubtful = source == Source::Heard && (self.listing || back || version < self.newest);
+        if doubtful {
+            self.doubted.insert(name.to_owned());
+        } else {
+            self.doubted.remove(name);
+        }
+        if source == Source::Heard {
+            self.newest = self.newest.max(version);
+        }
     }
 
     fn child(&mut self, kind: Kind, name: &str, child: Option<Box<Child>>, source: Source) -> Vec<String> {
@@ -280,6 +323,7 @@ impl World {
             pool: self.nodes.pool(name),
             users: self.users.of(name, revision),
             policies: self.policies.clone(),
+            doubted: self.doubted.contains(name),
             api_servers: self.servers.count(),
             recall: Recall::default(),
         }
@@ -363,6 +407,32 @@ mod tests {
         assert_eq!(world.observe("query").placement.unwrap().resource_version, "40");
         world.apply_own(placement("a", "42"));
         assert!(world.apply(placement("a", "40")).is_empty(), "written while the list was read");
+    }
+
+    #[test]
+    fn what_may_be_old_is_doubted_until_it_was_read_or_told_as_news() {
+        let compute = |uid: &str, version: &str| {
+            Change::Compute("query".into(), Some(Box::new(project::compute(object(uid, version)))))
+        };
+        let mut world = World::new();
+        world.list_begins(Written::Compute);
+        world.apply(compute("a", "5"));
+        world.list_ends(Written::Compute);
+        assert!(world.observe("query").doubted, "a list may be old");
+        world.apply_own(compute("a", "5"));
+        assert!(!world.observe("query").doubted, "it was read");
+        world.apply(compute("a", "8"));
+        assert!(!world.observe("query").doubted, "a watch tells news");
+        world.apply(compute("a", "6"));
+        assert!(world.observe("query").doubted, "this was none");
+        world.apply(compute("a", "9"));
+        assert!(!world.observe("query").doubted);
+        world.apply(Change::Compute("query".into(), None));
+        world.apply(compute("a", "7"));
+        assert!(world.observe("query").doubted, "it went, and an older event brings it back");
+        assert!(world.apply(Change::Gone("query".into(), "b".into())).is_empty(), "another one of that name");
+        assert_eq!(world.apply(Change::Gone("query".into(), "a".into())), ["query"]);
+        assert!(!world.observe("query").doubted);
     }
 
     #[test]

@@ -117,6 +117,9 @@ struct Run {
     /// How to log
     #[arg(long, env = "POROS_LOG_FORMAT", default_value = "text")]
     log_format: Format,
+    /// Every cache is compared with a list after one to two times this long
+    #[arg(long, env = "POROS_AUDIT_INTERVAL", default_value = "3600", value_name = "SECONDS", value_parser = some_seconds)]
+    audit_interval: Duration,
     /// Threads that work
     #[arg(long, env = "POROS_THREADS", default_value_t = 2, value_name = "N")]
     threads: usize,
@@ -240,6 +243,12 @@ fn seconds(text: &str) -> Result<Duration, String> {
     bounded.ok_or_else(|| "0 to 86400 seconds are possible".to_owned())
 }
 
+/// As [`seconds`], for what would be asked without a pause otherwise.
+fn some_seconds(text: &str) -> Result<Duration, String> {
+    let some = seconds(text).ok().filter(|duration| *duration >= Duration::from_secs(1));
+    some.ok_or_else(|| "1 to 86400 seconds are possible".to_owned())
+}
+
 fn main() -> ExitCode {
     let result = match Poros::parse().command {
         Command::Run(arguments) => run(*arguments),
@@ -333,6 +342,7 @@ async fn serve(arguments: Run) -> Result<(), Failure> {
     let options = Options {
         namespace: arguments.namespace,
         manage_policies,
+        audit: arguments.audit_interval,
         pool_usage: arguments.pool_usage,
         events: arguments.events,
         instance: arguments.instance.unwrap_or_else(instance),

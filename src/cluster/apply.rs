@@ -2,12 +2,16 @@
 //!
 //! Plain create and replace instead of server-side apply: apply has no way to say "only if absent", and an object by our
 //! name that is not ours must never be taken over. Foreign labels and annotations are carried along.
+//!
+//! A guard on a child says nothing of its Compute, so before a child that stands is changed or removed the Compute itself
+//! is read: what a list or a watch told of it may be old, and of an incarnation that is gone.
 
+use either::Either;
 use kube::Client;
 use kube::api::{DeleteParams, PostParams, Preconditions};
 
 use crate::api::names::MANAGER_BUILDER;
-use crate::cluster::call::{CallError, call};
+use crate::cluster::call::{CallError, call, named};
 use crate::cluster::{resources, status};
 use crate::decide::applied::{Applied, Pace, State};
 use crate::decide::fault::{Category, Fault};
@@ -22,6 +26,8 @@ pub struct Carried {
     pub applied: Applied,
     /// What was stored or removed: to be known at once, before the watch tells it.
     pub changes: Vec<Change>,
+    /// What was found to be otherwise than known when it was looked at.
+    pub looked: Vec<Change>,
     /// Whether something had changed in the meantime, so that the pass is to be made again soon.
     pub conflict: bool,
     /// The Compute as stored, if the finalizer was added.
@@ -30,10 +36,18 @@ pub struct Carried {
 
 /// Carries out a plan: the finalizer first, then the two objects. None for `compute` is a Compute that is gone.
 pub async fn apply(client: &Client, name: &str, compute: Option<&Compute>, plan: &Plan) -> Carried {
-    let mut work =
-        Work { client, name, changes: Vec::new(), conflict: false, wrote: None, repaired: false, held: None };
+    let mut work = Work {
+        client,
+        name,
+        changes: Vec::new(),
+        looked: Vec::new(),
+        conflict: false,
+        wrote: None,
+        repaired: false,
+        held: None,
+    };
     if let Some(compute) = compute.filter(|_| plan.confirm)
-        && let Err(state) = work.confirm(compute).await
+        && let Err(state) = work.look_at(compute).await
     {
         return work.carried(state.clone(), state);
     }
@@ -76,6 +90,7 @@ struct Work<'a> {
     client: &'a Client,
     name: &'a str,
     changes: Vec<Change>,
+    looked: Vec<Change>,
     conflict: bool,
     wrote: Option<Pace>,
     repaired: bool,
@@ -84,23 +99,41 @@ struct Work<'a> {
 
 impl Work<'_> {
     fn carried(self, placement: State, binding: State) -> Carried {
-        let Self { changes, conflict, wrote, repaired, held, .. } = self;
-        Carried { applied: Applied { placement, binding, wrote, repaired }, changes, conflict, held }
+        let Self { changes, looked, conflict, wrote, repaired, held, .. } = self;
+        Carried { applied: Applied { placement, binding, wrote, repaired }, changes, looked, conflict, held }
     }
 
-    /// Asks the API server itself whether a Compute is still the one that the plan was made for.
-    async fn confirm(&mut self, compute: &Compute) -> Result<(), State> {
-        let live = status::look(self.client, self.name).await.map_err(|error| self.failed(error))?;
-        let known = |live: &Compute| (live.uid.clone(), live.generation, live.deleting);
-        match live {
-            Some(live) if known(&live) == known(compute) => Ok(()),
-            live => {
-                self.conflict = true;
-                if let Some(live) = live.filter(|live| live.uid == compute.uid) {
-                    self.changes.push(Change::Compute(self.name.to_owned(), Some(Box::new(live))));
+    /// Reads the Compute itself; an error says why nothing can be written for it now.
+    async fn look_at(&mut self, compute: &Compute) -> Result<(), State> {
+        match status::current(self.client, self.name).await {
+            Ok(Some(live)) => {
+                // Its version alone may be another: what passes decide by is the same.
+                let same = Compute { resource_version: compute.resource_version.clone(), ..live.clone() }
+                    == *compute;
+                self.looked.push(Change::Compute(self.name.to_owned(), Some(Box::new(live))));
+                if same {
+                    return Ok(());
                 }
-                Err(State::Pending("waits for news of the Compute, which changed".into()))
             }
+            Ok(None) => self.looked.push(Change::Gone(self.name.to_owned(), compute.uid.clone())),
+            Err(error) => return Err(self.failed(error)),
+        }
+        self.conflict = true;
+        Err(State::Pending("waits for what is known of the Compute to be up to date".into()))
+    }
+
+    /// Looks at a child of which a write found that it is not as known.
+    async fn look_at_child(&mut self, kind: Kind, uid: Option<&str>) {
+        let name = kind.name_for(self.name);
+        match call(resources::children(self.client, kind).get_opt(&name)).await {
+            Ok(Some(there)) => {
+                if let Ok(there) = named(there, &name) {
+                    self.looked.push(change(kind, name, Some(Box::new(project::child(kind, there)))));
+                }
+            }
+            Ok(None) => self.looked.extend(uid.map(|uid| Change::Removed(kind, name, uid.to_owned()))),
+            // The next pass meets the same conflict, or the watch has told by then.
+            Err(_) => {}
         }
     }
 
@@ -131,15 +164,8 @@ impl Work<'_> {
         let parameters = PostParams { field_manager: Some(MANAGER_BUILDER.into()), ..PostParams::default() };
         let api = resources::children(self.client, manifest.kind);
         let result = call(api.create(&parameters, &object)).await;
-        if let Err(CallError::Conflict(_)) = result
-            && let Ok(Some(there)) = call(api.get_opt(&manifest.name)).await
-        {
-            // Something is there that no watch has told of: looked at, so that the next pass knows.
-            self.changes.push(change(
-                manifest.kind,
-                manifest.name.clone(),
-                Some(Box::new(project::child(manifest.kind, there))),
-            ));
+        if let Err(CallError::Conflict(_)) = result {
+            self.look_at_child(manifest.kind, None).await;
         }
         if let Err(CallError::NotFound(_)) = result {
             let text =
@@ -154,6 +180,9 @@ impl Work<'_> {
         let parameters = PostParams { field_manager: Some(MANAGER_BUILDER.into()), ..PostParams::default() };
         let api = resources::children(self.client, manifest.kind);
         let result = call(api.replace(&manifest.name, &parameters, &object)).await;
+        if let Err(CallError::Conflict(_) | CallError::NotFound(_)) = result {
+            self.look_at_child(manifest.kind, Some(&over.uid)).await;
+        }
         self.stored(manifest, result, repair)
     }
 
@@ -163,7 +192,7 @@ impl Work<'_> {
         result: Result<kube::api::DynamicObject, CallError>,
         repair: bool,
     ) -> State {
-        let object = match result {
+        let object = match result.and_then(|object| named(object, &manifest.name)) {
             Ok(object) => object,
             Err(error) => return self.failed(error),
         };
@@ -200,21 +229,27 @@ impl Work<'_> {
             ..DeleteParams::background()
         };
         match call(resources::children(self.client, kind).delete(&name, &parameters)).await {
-            // The answer is the object, as it is, while finalizers of others hold it.
-            Ok(answer)
-                if answer
-                    .as_ref()
-                    .left()
-                    .is_some_and(|object| object.metadata.deletion_timestamp.is_some()) =>
-            {
-                State::Pending("is being removed".into())
+            // The answer is a success, or the object: as it was, or as it is while finalizers of others hold it.
+            Ok(Either::Left(object)) => match named(object, &name) {
+                Ok(object) if object.metadata.deletion_timestamp.is_some() => {
+                    State::Pending("is being removed".into())
+                }
+                Ok(_) => self.removed(kind, name, uid),
+                Err(error) => self.failed(error),
+            },
+            Ok(Either::Right(_)) | Err(CallError::NotFound(_)) => self.removed(kind, name, uid),
+            Err(error) => {
+                if let CallError::Conflict(_) = error {
+                    self.look_at_child(kind, Some(uid)).await;
+                }
+                self.failed(error)
             }
-            Ok(_) | Err(CallError::NotFound(_)) => {
-                self.changes.push(Change::Removed(kind, name, uid.to_owned()));
-                State::Absent
-            }
-            Err(error) => self.failed(error),
         }
+    }
+
+    fn removed(&mut self, kind: Kind, name: String, uid: &str) -> State {
+        self.changes.push(Change::Removed(kind, name, uid.to_owned()));
+        State::Absent
     }
 
     fn failed(&mut self, error: CallError) -> State {
@@ -224,9 +259,10 @@ impl Work<'_> {
                 State::Pending(format!("changed in the meantime: {why}"))
             }
             CallError::Forbidden(why) => State::Failed(Fault::new(Category::Forbidden, why)),
-            CallError::Refused { .. } | CallError::Timeout(_) | CallError::Unreachable(_) => {
-                State::Failed(Fault::new(Category::ApplyFailed, error.chain()))
-            }
+            CallError::Refused { .. }
+            | CallError::Otherwise(_)
+            | CallError::Timeout(_)
+            | CallError::Unreachable(_) => State::Failed(Fault::new(Category::ApplyFailed, error.chain())),
         }
     }
 }

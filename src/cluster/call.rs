@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use kube::api::DynamicObject;
 use thiserror::Error;
 
 /// The longest that a write, or a read of one object, may take.
@@ -27,6 +28,9 @@ pub enum CallError {
         /// The HTTP status.
         code: u16,
     },
+    /// It answered with something else than the object that was asked for or written.
+    #[error("the answer is not {0:?}")]
+    Otherwise(String),
     /// It did not answer in time.
     #[error("no answer from the API server within {} s", .0.as_secs_f64())]
     Timeout(Duration),
@@ -76,6 +80,17 @@ fn without_user(message: &str) -> String {
     match rest.split_once("} ") {
         Some((_, after)) => format!("{before}: Poros {after}"),
         None => before.to_owned(),
+    }
+}
+
+/// The object of this name, as an answer: one that is another, or nothing at all, must not pass for it.
+pub(super) fn named(object: DynamicObject, name: &str) -> Result<DynamicObject, CallError> {
+    let metadata = &object.metadata;
+    let whole = metadata.name.as_deref() == Some(name) && metadata.uid.is_some();
+    if whole && metadata.resource_version.is_some() {
+        Ok(object)
+    } else {
+        Err(CallError::Otherwise(name.to_owned()))
     }
 }
 

@@ -2,9 +2,20 @@
 
 use std::time::Duration;
 
+use http::Response;
+use http_body_util::Limited;
+use kube::client::{ClientBuilder, DynBody};
 use kube::config::{InClusterError, KubeConfigOptions, Kubeconfig, KubeconfigError};
 use kube::{Client, Config};
 use thiserror::Error;
+use tower::util::MapResponseLayer;
+
+/// A connection on which nothing came for so long while an answer was due is dead. Watches end after 60 s at the latest,
+/// so a live one is never silent for longer.
+const SILENCE: Duration = Duration::from_secs(75);
+/// The largest answer that is read, in bytes. A page of a list is far below it, even one of the largest objects that
+/// people can make; what is above it would only cost memory.
+const LARGEST_ANSWER: usize = 128 << 20;
 
 /// Why there is no connection.
 #[derive(Debug, Error)]
@@ -52,8 +63,16 @@ pub async fn connect(kubeconfig: Option<&std::path::Path>) -> Result<Client, Con
     };
     config.default_retry = false;
     config.connect_timeout = Some(Duration::from_secs(5));
+    // kube waits for ever otherwise, also for the answer to a watch that an API server accepted and forgot.
+    config.read_timeout = Some(SILENCE);
+    config.reset_reader_on_write = true;
     let url = config.cluster_url.to_string();
-    Client::try_from(config).map_err(|source| ConnectError::Client { url, source: Box::new(source) })
+    let limited = MapResponseLayer::new(|response: Response<Box<DynBody>>| {
+        response.map(|body| Limited::new(body, LARGEST_ANSWER))
+    });
+    let builder = ClientBuilder::try_from(config);
+    let builder = builder.map_err(|source| ConnectError::Client { url, source: Box::new(source) })?;
+    Ok(builder.with_layer(&limited).build())
 }
 
 /// As kubectl reads it, else the service account of the pod. A kubeconfig that is there and broken is an error: another
@@ -77,5 +96,22 @@ async fn inferred() -> Result<Config, ConnectError> {
 }
 
 async fn from_file(path: &std::path::Path) -> Result<Config, KubeconfigError> {
-    Config::from_custom_kubeconfig(Kubeconfig::read_from(path)?, &KubeConfigOptions::default()).await
+    let kubeconfig = Kubeconfig::read_from(path)?;
+    let authority = authority_file(&kubeconfig);
+    let mut config = Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await?;
+    // Read anew once a minute, as in a cluster: an authority may be replaced while Poros runs.
+    config.root_cert_file = authority;
+    Ok(config)
+}
+
+/// The file of the cluster's authority, where the kubeconfig names one and does not hold it itself.
+fn authority_file(kubeconfig: &Kubeconfig) -> Option<std::path::PathBuf> {
+    let current = kubeconfig.current_context.as_ref()?;
+    let context = kubeconfig.contexts.iter().find(|context| context.name == *current)?.context.as_ref()?;
+    let cluster = kubeconfig.clusters.iter().find(|cluster| cluster.name == context.cluster)?;
+    let cluster = cluster.cluster.as_ref()?;
+    if cluster.certificate_authority_data.is_some() {
+        return None;
+    }
+    cluster.certificate_authority.as_ref().map(Into::into)
 }

@@ -6,7 +6,7 @@ use serde_json::json;
 
 use crate::api::names::{API_VERSION, FINALIZER, MANAGER_STATUS};
 use crate::api::status::ComputeStatus;
-use crate::cluster::call::{CallError, call};
+use crate::cluster::call::{CallError, call, named};
 use crate::cluster::resources;
 use crate::decide::observed::Compute;
 use crate::world::project;
@@ -23,7 +23,8 @@ pub async fn write(client: &Client, compute: &Compute, status: &ComputeStatus) -
         .map_err(|error| CallError::Unreachable(Box::new(kube::Error::SerdeError(error))))?;
     let parameters = PostParams { field_manager: Some(MANAGER_STATUS.into()), ..PostParams::default() };
     let api = resources::computes(client);
-    call(api.replace_status(&compute.name, &parameters, &object)).await.map(project::compute)
+    let stored = call(api.replace_status(&compute.name, &parameters, &object)).await?;
+    named(stored, &compute.name).map(project::compute)
 }
 
 /// Adds the finalizer. Gives back the Compute as stored.
@@ -53,12 +54,17 @@ async fn patch_finalizers(
         "finalizers": finalizers,
     }});
     let parameters = PatchParams { field_manager: Some(MANAGER_STATUS.into()), ..PatchParams::default() };
-    call(resources::computes(client).patch(&compute.name, &parameters, &Patch::Merge(&patch))).await
+    let stored =
+        call(resources::computes(client).patch(&compute.name, &parameters, &Patch::Merge(&patch))).await?;
+    named(stored, &compute.name)
 }
 
-/// Whether a Compute of this name exists, asked of the API server itself.
-pub async fn exists(client: &Client, name: &str) -> Result<bool, CallError> {
-    call(resources::computes(client).get_metadata_opt(name)).await.map(|found| found.is_some())
+/// The Compute of this name as the API server has it now; none if there is none.
+pub async fn current(client: &Client, name: &str) -> Result<Option<Compute>, CallError> {
+    match call(resources::computes(client).get_opt(name)).await? {
+        Some(object) => named(object, name).map(|object| Some(project::compute(object))),
+        None => Ok(None),
+    }
 }
 
 /// The Compute of this name, asked of the API server itself.

@@ -24,8 +24,8 @@ use crate::world::{Change, project};
 /// The API server ends each watch after this long, and the client takes one that is silent for 5 s more as dead. It
 /// goes on from where it was, so this costs one request a minute and no list.
 const WATCH_TIMEOUT_SECONDS: u32 = 60;
-/// Each watch is begun anew with a list after one to two times this long: the net under all that a watch may have missed.
-const AUDIT_AFTER: Duration = Duration::from_secs(3600);
+/// Objects in a page of a list: so few that a page of the largest that people can make is not too much to hold.
+const PAGE: u32 = 250;
 /// The longest wait for a page of a list.
 const LIST_TIMEOUT: Duration = Duration::from_secs(30);
 /// The longest pause between tries.
@@ -108,17 +108,19 @@ pub enum News {
     },
 }
 
-/// Watches for ever, and tells each news. `held` gives the names that are known of now, by the watch or otherwise.
+/// Watches for ever, and tells each news. `held` gives the names that are known of now, by the watch or otherwise. Each watch
+/// is begun anew with a list after one to two times `audit`: the net under all that a watch may have missed.
 pub async fn run(
     client: Client,
     what: Watched,
+    audit: Duration,
     held: impl Fn() -> Vec<String> + Send,
     tell: impl Fn(News) + Send,
 ) {
-    let everything = Config::default();
+    let everything = Config::default().page_size(PAGE).timeout(WATCH_TIMEOUT_SECONDS);
     match what {
         Watched::Computes => {
-            supervise(resources::computes(&client), everything, held, tell, |name, object| {
+            supervise(resources::computes(&client), everything, audit, held, tell, |name, object| {
                 Some(Change::Compute(name, object.map(|object| Box::new(project::compute(object)))))
             })
             .await;
@@ -127,6 +129,7 @@ pub async fn run(
             supervise(
                 resources::children(&client, Kind::Placement),
                 everything,
+                audit,
                 held,
                 tell,
                 |name, object| Some(child(Kind::Placement, name, object)),
@@ -134,7 +137,7 @@ pub async fn run(
             .await;
         }
         Watched::Nodes => {
-            supervise(resources::nodes(&client), everything, held, tell, |name, object| {
+            supervise(resources::nodes(&client), everything, audit, held, tell, |name, object| {
                 Some(Change::Node(name, object.map(|object| Box::new(project::node(object)))))
             })
             .await;
@@ -142,7 +145,7 @@ pub async fn run(
         Watched::Pods => {
             let unfinished =
                 everything.labels(LABEL_COMPUTE).fields("status.phase!=Succeeded,status.phase!=Failed");
-            supervise(resources::pods(&client), unfinished, held, tell, |name, object| {
+            supervise(resources::pods(&client), unfinished, audit, held, tell, |name, object| {
                 Some(Change::Pod(name, object.map(|object| project::pod(&object)).flatten()))
             })
             .await;
@@ -150,7 +153,7 @@ pub async fn run(
         Watched::Workloads(WorkloadKind::Job) => {
             // Their metadata alone does not tell that they are finished.
             let labelled = everything.labels(LABEL_COMPUTE);
-            supervise(resources::jobs(&client), labelled, held, tell, |name, object| {
+            supervise(resources::jobs(&client), labelled, audit, held, tell, |name, object| {
                 let compute = object.map(|object| project::job(&object)).flatten();
                 Some(Change::Workload(WorkloadKind::Job, name, compute))
             })
@@ -158,22 +161,29 @@ pub async fn run(
         }
         Watched::Workloads(kind) => {
             let labelled = everything.labels(LABEL_COMPUTE);
-            supervise(resources::workloads(&client, kind), labelled, held, tell, move |name, object| {
-                let compute = object.map(|object| project::workload(&object.metadata)).flatten();
-                Some(Change::Workload(kind, name, compute))
-            })
+            supervise(
+                resources::workloads(&client, kind),
+                labelled,
+                audit,
+                held,
+                tell,
+                move |name, object| {
+                    let compute = object.map(|object| project::workload(&object.metadata)).flatten();
+                    Some(Change::Workload(kind, name, compute))
+                },
+            )
             .await;
         }
         Watched::Scheduled => {
             let scheduled = everything.fields("spec.nodeName!=,status.phase!=Succeeded,status.phase!=Failed");
-            supervise(resources::scheduled(&client), scheduled, held, tell, |name, object| {
+            supervise(resources::scheduled(&client), scheduled, audit, held, tell, |name, object| {
                 Some(Change::Scheduled(name, object.map(project::scheduled)))
             })
             .await;
         }
         Watched::Servers => {
             let theirs = everything.labels("kubernetes.io/service-name=kubernetes");
-            supervise(resources::endpoint_slices(&client), theirs, held, tell, |name, object| {
+            supervise(resources::endpoint_slices(&client), theirs, audit, held, tell, |name, object| {
                 Some(Change::Servers(name, object.map(project::slice)))
             })
             .await;
@@ -184,17 +194,25 @@ pub async fn run(
                 .filter(|shared| shared.kind == kind)
                 .map(|shared| shared.name)
                 .collect();
-            supervise(resources::shared(&client, kind), everything, held, tell, move |name, object| {
-                if ours.contains(name.as_str()) {
-                    return Some(Change::Shared(
-                        (kind, name),
-                        object.map(|object| project::shared(kind, object)),
-                    ));
-                }
-                // A binding by the name of a Compute's is that Compute's affair, whoever made it.
-                let bears_name = kind == SharedKind::MutatingBinding && compute_of_binding(&name).is_some();
-                bears_name.then(|| child(Kind::Binding, name, object))
-            })
+            supervise(
+                resources::shared(&client, kind),
+                everything,
+                audit,
+                held,
+                tell,
+                move |name, object| {
+                    if ours.contains(name.as_str()) {
+                        return Some(Change::Shared(
+                            (kind, name),
+                            object.map(|object| project::shared(kind, object)),
+                        ));
+                    }
+                    // A binding by the name of a Compute's is that Compute's affair, whoever made it.
+                    let bears_name =
+                        kind == SharedKind::MutatingBinding && compute_of_binding(&name).is_some();
+                    bears_name.then(|| child(Kind::Binding, name, object))
+                },
+            )
             .await;
         }
     }
@@ -233,13 +251,13 @@ fn child(kind: Kind, name: String, seen: Seen<DynamicObject>) -> Change {
 async fn supervise<K>(
     api: Api<K>,
     config: Config,
+    audit: Duration,
     held: impl Fn() -> Vec<String> + Send,
     tell: impl Fn(News) + Send,
     project: impl Fn(String, Seen<K>) -> Option<Change> + Send,
 ) where
     K: Resource + Clone + DeserializeOwned + Debug + Send + 'static,
 {
-    let config = config.timeout(WATCH_TIMEOUT_SECONDS);
     let mut known: HashSet<String> = HashSet::new();
     let patience = ExponentialBuilder::new()
         .with_min_delay(Duration::from_millis(200))
@@ -252,7 +270,7 @@ async fn supervise<K>(
         let mut events = pin!(watcher::watcher(api.clone(), config.clone()));
         let mut listed: HashSet<String> = HashSet::new();
         let mut failures = 0;
-        let audit = Instant::now() + between(AUDIT_AFTER, AUDIT_AFTER * 2);
+        let audit = Instant::now() + between(audit, audit * 2);
         let mut listing = true;
         while failures < FAILURES_UNTIL_ANEW {
             let limit = if listing { Instant::now() + LIST_TIMEOUT } else { audit };
@@ -274,7 +292,15 @@ async fn supervise<K>(
                         watcher::Error::WatchStartFailed(kube::Error::Api(status)) if status.code != 410 => 1,
                         // What the watch wants to go on from is gone (410), or nobody answers. Who answers next may have
                         // an etcd that was restored: a watch from a version that is still to come would tell nothing.
-                        watcher::Error::WatchStartFailed(_) => FAILURES_UNTIL_ANEW,
+                        watcher::Error::WatchStartFailed(_) | watcher::Error::NoResourceVersion => {
+                            FAILURES_UNTIL_ANEW
+                        }
+                        // An event that could not be read is lost, and a list tells what it told. A connection that broke lost none.
+                        watcher::Error::WatchFailed(error)
+                            if !matches!(error, kube::Error::ReadEvents(_)) =>
+                        {
+                            FAILURES_UNTIL_ANEW
+                        }
                         _ => 0,
                     };
                     if failed.is_none_or(|failed| failed.elapsed() > HEALTHY) {

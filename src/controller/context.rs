@@ -1,6 +1,7 @@
 //! What all passes share: the client, the world, the memories, the metrics.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use kube::Client;
 use tokio::sync::Notify;
@@ -26,6 +27,8 @@ pub struct Options {
     pub events: bool,
     /// What tells this process from others: `reportingInstance` of its events.
     pub instance: String,
+    /// Every cache is compared with a list after one to two times this long.
+    pub audit: Duration,
     /// How long things may last.
     pub settings: Settings,
     /// Who this process is to other replicas, and how they choose one that leads; none leads without asking them.
@@ -74,6 +77,11 @@ impl Context {
     /// Takes in what this process wrote itself: known at once, and no reason to look again.
     pub fn learn_own(&self, changes: Vec<Change>) {
         self.metrics.wrote(changes.len());
+        self.learn_seen(changes);
+    }
+
+    /// Takes in what this process read itself: as true as the answer to a write.
+    pub fn learn_seen(&self, changes: Vec<Change>) {
         let mut world = self.world();
         for change in changes {
             world.apply_own(change);

@@ -93,7 +93,7 @@ impl Events {
         loop {
             let result = write(client, &told.name, &told.uid, &told.event, instance).await;
             let later = match &result {
-                Err(CallError::Timeout(_) | CallError::Unreachable(_)) => true,
+                Err(CallError::Otherwise(_) | CallError::Timeout(_) | CallError::Unreachable(_)) => true,
                 Err(CallError::Refused { code, .. }) => *code == 429 || *code >= 500,
                 Ok(()) | Err(CallError::Conflict(_) | CallError::Forbidden(_) | CallError::NotFound(_)) => {
                     false

@@ -1,6 +1,6 @@
 //! Which watches fail, and for how long: a Poros that no longer sees the cluster says that it is not ready.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -15,6 +15,8 @@ const GAP: Duration = Duration::from_secs(90);
 pub struct Health {
     grace: Duration,
     failing: Mutex<BTreeMap<Watched, Streak>>,
+    /// Those that failed since their last list.
+    unlisted: Mutex<BTreeSet<Watched>>,
 }
 
 #[derive(Debug)]
@@ -27,7 +29,7 @@ struct Streak {
 impl Health {
     /// No failures yet; a watch may fail for `grace`.
     pub fn new(grace: Duration) -> Self {
-        Self { grace, failing: Mutex::default() }
+        Self { grace, failing: Mutex::default(), unlisted: Mutex::default() }
     }
 
     /// A watch failed.
@@ -36,6 +38,13 @@ impl Health {
         let since =
             failing.get(&what).filter(|streak| now - streak.last <= GAP).map_or(now, |streak| streak.since);
         failing.insert(what, Streak { since, last: now, why });
+        self.unlisted.lock().unwrap_or_else(PoisonError::into_inner).insert(what);
+    }
+
+    /// A watch has its list. Says whether it failed since the one before.
+    pub fn listed(&self, what: Watched) -> bool {
+        self.heard(what);
+        self.unlisted.lock().unwrap_or_else(PoisonError::into_inner).remove(&what)
     }
 
     /// A watch told something, so it is well.

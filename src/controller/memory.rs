@@ -16,8 +16,10 @@ use crate::decide::validate::Valid;
 const CONFLICT: Duration = Duration::from_millis(100);
 /// Conflicts in a row that are looked at that soon: more of them are no lost race.
 const CONFLICTS_AT_ONCE: u32 = 5;
-/// The longest pause between passes that fail.
+/// The longest pause between passes that fail; chance may shorten it to the half.
 const LONGEST_PAUSE: Duration = Duration::from_secs(300);
+/// The longest pause between passes that meet conflicts: who makes them may stop at any time, and nothing tells when.
+const LONGEST_CONFLICT: Duration = Duration::from_secs(10);
 
 /// What a pass leaves to be done.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -248,12 +250,17 @@ impl Memories {
         }
         let failing = self.failing.entry(name.to_owned()).or_insert_with(Failing::new);
         failing.conflicts = if next.retry { CONFLICTS_AT_ONCE } else { failing.conflicts + 1 };
-        let pause = if failing.conflicts > CONFLICTS_AT_ONCE || next.retry {
-            failing.pauses.next().unwrap_or(LONGEST_PAUSE)
-        } else {
-            CONFLICT
+        let pause = match (next.retry, failing.conflicts > CONFLICTS_AT_ONCE) {
+            (true, _) => failing.pauses.next().unwrap_or(LONGEST_PAUSE),
+            (false, true) => failing.pauses.next().unwrap_or(LONGEST_CONFLICT).min(LONGEST_CONFLICT),
+            (false, false) => CONFLICT,
         };
         Some(next.wake.map_or(pause, |wake| wake.min(pause)))
+    }
+
+    /// The names whose passes fail, with their pauses begun anew: what made them fail may be over.
+    pub fn forgive(&mut self) -> Vec<String> {
+        self.failing.drain().map(|(name, _)| name).collect()
     }
 }
 
@@ -268,7 +275,7 @@ impl Failing {
     fn new() -> Self {
         let pauses = ExponentialBuilder::new()
             .with_min_delay(Duration::from_millis(500))
-            .with_max_delay(LONGEST_PAUSE)
+            .with_max_delay(LONGEST_PAUSE / 2)
             .with_jitter()
             .without_max_times()
             .build();
@@ -285,8 +292,10 @@ mod tests {
         let mut memories = Memories::new(Settings::default());
         let pauses: Vec<_> = (0..12).filter_map(|_| memories.settle("gone", &Next::retry())).collect();
         assert!(pauses[0] >= Duration::from_millis(500));
-        assert!(pauses[11] >= Duration::from_secs(256), "{pauses:?}");
-        assert!(pauses.iter().all(|pause| *pause <= 2 * LONGEST_PAUSE), "jitter adds at most as much again");
+        assert!(pauses[11] >= LONGEST_PAUSE / 2, "{pauses:?}");
+        assert!(pauses.iter().all(|pause| *pause <= LONGEST_PAUSE), "{pauses:?}");
+        assert_eq!(memories.forgive(), ["gone"]);
+        assert!(memories.settle("gone", &Next::retry()).unwrap() <= Duration::from_secs(1), "begun anew");
         memories.settle("gone", &Next::default());
         assert!(
             memories.settle("gone", &Next::retry()).unwrap() <= Duration::from_secs(1),
@@ -300,7 +309,7 @@ mod tests {
         let conflict = Next { conflict: true, ..Next::default() };
         let pauses: Vec<_> = (0..12).filter_map(|_| memories.settle("query", &conflict)).collect();
         assert_eq!(pauses[..5], [CONFLICT; 5]);
-        assert!(pauses[11] > Duration::from_secs(30), "{pauses:?}");
+        assert_eq!(pauses[11], LONGEST_CONFLICT, "{pauses:?}");
     }
 
     #[test]

@@ -36,8 +36,9 @@ pub async fn pass(context: &Context, name: &str) -> Next {
     observed.recall = context.memories().recall(&observed, &valid, Instant::now());
     let desired = desired(&observed, &valid);
     let plan = plan(&observed, &desired, settings);
-    let Carried { applied, changes, conflict, held } =
+    let Carried { applied, changes, looked, conflict, held } =
         apply(&context.client, name, Some(&compute), &plan).await;
+    context.learn_seen(looked);
     let compute = held.map_or(compute, Arc::new);
     let progress = !changes.is_empty();
     context.learn_own(changes);
@@ -129,15 +130,35 @@ async fn report(context: &Context, facts: &Facts<'_>, verdict: &Verdict, next: &
                 context.learn_own(vec![Change::Compute(name.clone(), Some(Box::new(written.clone())))]);
                 stored = Some(written);
             }
-            Err(error) => return failed(name, "the status could not be written", &error, next),
+            Err(error) => {
+                look_again(context, compute, &error).await;
+                return failed(name, "the status could not be written", &error, next);
+            }
         },
     }
     let held = compute.finalizers.iter().any(|held| held == crate::api::names::FINALIZER);
     if verdict.outcome == Outcome::Deleted && held {
         match write::release(&context.client, stored.as_ref().unwrap_or(compute)).await {
             Ok(()) => context.metrics.wrote(1),
-            Err(error) => failed(name, "the finalizer could not be removed", &error, next),
+            Err(error) => {
+                look_again(context, compute, &error).await;
+                failed(name, "the finalizer could not be removed", &error, next);
+            }
         }
+    }
+}
+
+/// Reads a Compute of which a write found that it is not as known: should its watch have missed that, nothing else says so.
+async fn look_again(context: &Context, compute: &Compute, error: &CallError) {
+    if !matches!(error, CallError::Conflict(_) | CallError::NotFound(_)) {
+        return;
+    }
+    let name = compute.name.clone();
+    match write::current(&context.client, &name).await {
+        Ok(Some(live)) => context.learn_seen(vec![Change::Compute(name, Some(Box::new(live)))]),
+        Ok(None) => context.learn_seen(vec![Change::Gone(name, compute.uid.clone())]),
+        // The next pass meets the same, or the watch has told by then.
+        Err(_) => {}
     }
 }
 
@@ -148,15 +169,19 @@ async fn sweep(context: &Context, observed: &Observed) -> Next {
     if !plan.writes() {
         return Next { gone: true, ..Next::default() };
     }
-    match write::exists(&context.client, name).await {
-        Ok(true) => return Next { wake: Some(Duration::from_secs(1)), ..Next::default() },
-        Ok(false) => {}
+    match write::current(&context.client, name).await {
+        Ok(Some(live)) => {
+            context.learn_seen(vec![Change::Compute(name.clone(), Some(Box::new(live)))]);
+            return Next { wake: Some(Duration::from_secs(1)), ..Next::default() };
+        }
+        Ok(None) => {}
         Err(error) => {
             warn!(compute = name, "what an old incarnation left could not be judged: {}", error.chain());
             return Next::retry();
         }
     }
-    let Carried { applied, changes, conflict, .. } = apply(&context.client, name, None, &plan).await;
+    let Carried { applied, changes, looked, conflict, .. } = apply(&context.client, name, None, &plan).await;
+    context.learn_seen(looked);
     info!(compute = name, removed = changes.len(), "removed what a Compute that is gone had left");
     context.learn_own(changes);
     Next { retry: applied.fault().is_some(), conflict, gone: applied.all_absent(), ..Next::default() }

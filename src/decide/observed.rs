@@ -77,6 +77,8 @@ pub struct Observed {
     pub users: Users,
     /// The shared policies.
     pub policies: Policies,
+    /// Whether what is known of the Compute may be old: it was told by a list, or after something newer.
+    pub doubted: bool,
     /// How many API servers stand side by side, as far as they tell; 0 if none does.
     pub api_servers: usize,
     /// What earlier passes of this process left.

@@ -158,7 +158,8 @@ pub fn plan(observed: &Observed, desired: &Desired, settings: &Settings) -> Plan
             build(observed, compute, wanted, contended(observed, settings))
         }
     };
-    Plan { confirm: doubtful(observed, compute, &plan), ..plan }
+    let confirm = plan.writes() && (observed.doubted || doubtful(observed, compute, &plan));
+    Plan { confirm, ..plan }
 }
 
 /// Whether the plan may come from old news of the Compute: it would undo what was built for another incarnation or a newer

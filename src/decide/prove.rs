@@ -294,6 +294,7 @@ mod tests {
             pool: crate::decide::observed::Pool::default(),
             users: crate::api::status::Users::default(),
             policies: crate::decide::observed::Policies::default(),
+            doubted: false,
             api_servers: 1,
             recall: Recall { changed_ago: Some(change), ..Recall::default() },
         }

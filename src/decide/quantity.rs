@@ -168,6 +168,13 @@ mod tests {
         check(&["110", "nonsense", "1e1000", "--1"], "110");
         check(&["4Ei", "2Ei"], "6Ei");
         check(&["16Ei"], "9223372036854775807");
+        check(&["1Ei"; 16], "16Ei");
+        check(&["-0", "+5", "5.", "0.5", "-.5"], "10");
+        check(&[".", "+", "-", "e", "1e", "1e+", "E3", "1EE", "1KiB", "0x10", "NaN", "\u{661}", ""], "0");
+        check(&["9223372036854775807", "1"], "9223372036854775808");
+        check(&["1e18", "1e-18"], "1000000000000000000001m");
+        let long = "9".repeat(60);
+        check(&[&long, "7"], "7");
     }
 
     #[test]
@@ -184,5 +191,15 @@ mod tests {
         assert!(sum.is_empty());
         assert_eq!(Sum::of("4").without(&Sum::of("1500m")).to_string(), "2500m");
         assert_eq!(Sum::of("1Gi").without(&Sum::of("2Gi")).to_string(), "0");
+    }
+
+    #[test]
+    fn sums_that_no_number_holds_end_at_the_largest() {
+        let mut sum = Sum::default();
+        for _ in 0..64 {
+            sum.add("100000000000000000000000000000000000");
+            sum.add("99999999999999999E");
+        }
+        assert!(!sum.to_string().is_empty());
     }
 }

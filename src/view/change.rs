@@ -295,6 +295,7 @@ fn number(
         pool: Pool::default(),
         users: Users::default(),
         policies: Policies::default(),
+        doubted: false,
         api_servers: 0,
         recall: Recall::default(),
     };

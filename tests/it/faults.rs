@@ -2,12 +2,21 @@
 
 mod answers;
 mod bystanders;
+mod churn;
+mod crds;
+mod frames;
 mod meddling;
 mod outages;
 mod process;
+mod quiet;
 mod restore;
+mod rivals;
 mod silence;
+mod slow;
+mod travel;
+mod trust;
 mod watches;
+mod writes;
 
 use std::time::Duration;
 
@@ -29,17 +38,30 @@ pub fn trials() -> Vec<Trial> {
     let mut trials: Vec<Trial> = [
         answers::trials(),
         bystanders::trials(),
+        crds::trials(),
+        frames::trials(),
         meddling::trials(),
         outages::trials(),
         process::trials(),
         restore::trials(),
+        rivals::trials(),
+        slow::trials(),
+        travel::trials(),
+        trust::trials(),
         watches::trials(),
     ]
     .into_iter()
     .flatten()
     .collect();
     if std::env::var_os("POROS_TEST_ALL").is_some() {
-        trials.extend(silence::trials());
+        let slow = [
+            churn::trials(),
+            silence::trials(),
+            slow::patient::trials(),
+            trust::patient::trials(),
+            writes::trials(),
+        ];
+        trials.extend(slow.into_iter().flatten());
     }
     trials
 }

@@ -1,7 +1,7 @@
 //! Poros killed (SIGKILL) between any two writes: before a write, after its commit, after its reply; for each write of
-//! a build, an edit and a delete. The next Poros must come to the end of the undisturbed run, by the same road.
+//! a build, an edit, a repair and a delete. The next Poros must come to the end of the undisturbed run, by the same road.
 
-mod plan;
+pub(crate) mod plan;
 
 use std::panic::AssertUnwindSafe;
 use std::time::Instant;
@@ -22,6 +22,8 @@ trials![
     a_build_killed_at_any_write_comes_to_the_same_end,
     a_build_without_a_finalizer_killed_at_any_write_comes_to_the_same_end,
     an_edit_killed_at_any_write_comes_to_the_same_end,
+    a_repair_of_a_placement_killed_at_any_write_comes_to_the_same_end,
+    a_repair_of_a_binding_killed_at_any_write_comes_to_the_same_end,
     a_delete_killed_at_any_write_comes_to_the_same_end,
 ];
 
@@ -35,6 +37,14 @@ async fn a_build_without_a_finalizer_killed_at_any_write_comes_to_the_same_end()
 
 async fn an_edit_killed_at_any_write_comes_to_the_same_end() {
     campaign(Workflow::Edit).await;
+}
+
+async fn a_repair_of_a_placement_killed_at_any_write_comes_to_the_same_end() {
+    campaign(Workflow::Changed).await;
+}
+
+async fn a_repair_of_a_binding_killed_at_any_write_comes_to_the_same_end() {
+    campaign(Workflow::Unbound).await;
 }
 
 async fn a_delete_killed_at_any_write_comes_to_the_same_end() {
@@ -79,14 +89,14 @@ async fn campaign(workflow: Workflow) {
 }
 
 /// The next Poros: it finds the policies installed, and writes nothing that the plan did not call for.
-fn next(stage: &Stage) -> Poros {
+pub(crate) fn next(stage: &Stage) -> Poros {
     let poros = stage.launch(&SHORT);
     poros.await_ready(std::time::Duration::from_secs(30));
     poros
 }
 
 /// What a run did otherwise than the undisturbed one.
-fn differences(reference: &Run, run: &Run) -> impl Iterator<Item = String> {
+pub(crate) fn differences(reference: &Run, run: &Run) -> impl Iterator<Item = String> {
     let facts = [("the end", &reference.end, &run.end), ("creates and deletes", &reference.road, &run.road)];
     let writes: Vec<String> = run.writes.iter().map(ToString::to_string).collect();
     let found: Vec<String> = facts
@@ -113,7 +123,7 @@ fn first_difference(path: &str, expect: &Value, found: &Value) -> String {
 }
 
 /// Every run ended with a delete, so nothing that Poros built may stand.
-async fn nothing_is_left(stage: &Stage, of: &str) {
+pub(crate) async fn nothing_is_left(stage: &Stage, of: &str) {
     let ours = ListParams::default().labels("app.kubernetes.io/managed-by=poros");
     for api in [placements(&stage.client), bindings(&stage.client)] {
         let left = api.list(&ours).await.unwrap().items;

@@ -1,6 +1,7 @@
 //! CRDs and policies on a real API server, without Poros: how they read, what they default, and what they take.
 
 mod hostile;
+mod oversize;
 mod policies;
 mod shown;
 
@@ -13,7 +14,10 @@ use crate::harness::cluster::Cluster;
 
 /// All tests of the CRDs and of the policies' texts.
 pub fn trials() -> Vec<Trial> {
-    [shown::trials(), hostile::trials(), policies::trials()].into_iter().flatten().collect()
+    [shown::trials(), hostile::trials(), oversize::trials(), policies::trials()]
+        .into_iter()
+        .flatten()
+        .collect()
 }
 
 static BARE: OnceLock<Cluster> = OnceLock::new();

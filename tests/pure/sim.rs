@@ -171,6 +171,7 @@ impl Sim {
             pool: self.pool.clone(),
             users: self.users.clone(),
             policies: self.policies.clone(),
+            doubted: false,
             api_servers: self.api_servers,
             recall: Recall::default(),
         }

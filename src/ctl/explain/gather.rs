@@ -79,9 +79,12 @@ pub(super) async fn trial(client: &Client, namespace: &str, pod: &Value) -> Tria
         Err(
             CallError::Refused { message, .. } | CallError::Conflict(message) | CallError::NotFound(message),
         ) => Trial::Refused(message),
-        Err(error @ (CallError::Forbidden(_) | CallError::Timeout(_) | CallError::Unreachable(_))) => {
-            Trial::Unknown(error.chain())
-        }
+        Err(
+            error @ (CallError::Forbidden(_)
+            | CallError::Otherwise(_)
+            | CallError::Timeout(_)
+            | CallError::Unreachable(_)),
+        ) => Trial::Unknown(error.chain()),
     }
 }
 

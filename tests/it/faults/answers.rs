@@ -6,7 +6,7 @@ use serde_json::json;
 use super::{childless, edit, gone_without_a_trace, pool, settled};
 use crate::harness::objects::{bindings, compute, create, delete, patch, raw_computes};
 use crate::harness::proxy::stage::Stage;
-use crate::harness::proxy::{Act, Seen};
+use crate::harness::proxy::{Act, Said, Seen};
 use crate::harness::until;
 use crate::trials;
 
@@ -18,6 +18,7 @@ trials![
     an_unavailable_api_server_at_each_kind_of_write_is_overcome,
     a_lost_request_at_each_kind_of_write_is_overcome,
     a_lost_reply_at_each_kind_of_write_makes_no_duplicate,
+    a_timeout_after_the_effect_of_each_kind_of_write_makes_no_duplicate,
 ];
 
 /// Every kind of write that Poros makes for a Compute.
@@ -58,6 +59,10 @@ async fn a_lost_request_at_each_kind_of_write_is_overcome() {
 
 async fn a_lost_reply_at_each_kind_of_write_makes_no_duplicate() {
     life("lost-reply", Act::LoseReply, 1).await;
+}
+
+async fn a_timeout_after_the_effect_of_each_kind_of_write_makes_no_duplicate() {
+    life("timed-out", Act::Say(Said { effect: true, ..Said::status(504) }), 1).await;
 }
 
 /// A life with every kind of write in it; the first of each kind, and the first proofs, meet the fault.

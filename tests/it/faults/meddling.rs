@@ -21,6 +21,7 @@ trials![
     a_compute_that_goes_before_its_finalizer_is_back_leaves_nothing,
     a_compute_that_goes_before_the_reply_to_its_status_leaves_nothing,
     a_child_that_goes_before_the_reply_to_its_create_is_repaired,
+    a_child_that_is_said_to_belong_to_another_is_put_right,
 ];
 
 /// Longer than the watch takes to tell what happened.
@@ -191,4 +192,26 @@ async fn a_child_that_goes_before_the_reply_to_its_create_is_repaired() {
     let compute = wait::active(client, "overtaken-child").await;
     let revision = compute.status.unwrap().placement.unwrap().revision;
     settled(client, "overtaken-child", revision).await;
+}
+
+/// An owner that is not there would have the garbage collector remove the child.
+async fn a_child_that_is_said_to_belong_to_another_is_put_right() {
+    let stage = Stage::new().await;
+    let (_poros, client) = (stage.poros(), &stage.client);
+    pool(client, "owned").await;
+    create(&raw_computes(client), &compute("owned")).await.unwrap();
+    let uid = settled(client, "owned", 1).await.uid().unwrap();
+    let stranger = json!([{
+        "apiVersion": "poros.dataos.io/v1beta1", "kind": "Compute", "name": "owned",
+        "uid": "00000000-0000-0000-0000-000000000000",
+    }]);
+    patch(&placements(client), "owned", &json!({"metadata": {"ownerReferences": stranger}})).await;
+    until("the owner to be named again", LIMIT, || async {
+        let placement = placements(client).get("owned").await.map_err(|error| error.to_string())?;
+        let owners = placement.owner_references();
+        if owners.iter().any(|owner| owner.uid == uid) { Ok(()) } else { Err(format!("{owners:?}")) }
+    })
+    .await;
+    wait::proven(client, "owned").await;
+    settled(client, "owned", 1).await;
 }

@@ -3,6 +3,7 @@
 //! Rules are about requests (`on`), orders about watches that are under way (`order`). What it saw is a log, which is
 //! printed when a test fails.
 
+mod harm;
 mod pki;
 pub mod stage;
 mod wire;
@@ -19,51 +20,8 @@ use tokio::sync::broadcast;
 
 use super::cluster::Cluster;
 use super::until;
-
-/// Where Poros is killed, seen from the write that is to be its last one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Point {
-    /// The write never reaches the API server.
-    Before,
-    /// The API server has done it; Poros never hears of it.
-    AfterCommit,
-    /// Poros has heard of it, and does nothing after.
-    AfterReply,
-}
-
-impl Point {
-    pub const ALL: [Self; 3] = [Self::Before, Self::AfterCommit, Self::AfterReply];
-}
-
-/// What is done to a request.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Act {
-    /// This process is killed (SIGKILL), and nothing more is heard from it.
-    Kill(Point, u32),
-    /// It is answered with this status, and not forwarded.
-    Answer(u16),
-    /// The connection is reset, and it is not forwarded.
-    LoseRequest,
-    /// It is forwarded, and the connection is reset instead of a reply.
-    LoseReply,
-    /// It is forwarded after this long.
-    Hold(Duration),
-    /// It is forwarded after this long, whatever became of who sent it, who never hears the reply.
-    Late(Duration),
-    /// It is forwarded, and its reply passed on after this long.
-    HoldReply(Duration),
-}
-
-/// What is done to the watches that are under way.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Order {
-    /// Their connections break.
-    Cut,
-    /// Each is told, in its stream, that its version is too old, and ends.
-    Expire,
-    /// They stay open, and say nothing any more.
-    Silence,
-}
+pub use harm::{Act, Body, Face, Order, Point, Said};
+use harm::{Frames, List, Rewrites};
 
 /// A request of Poros.
 #[derive(Clone, Debug)]
@@ -77,6 +35,7 @@ pub struct Seen {
     pub name: String,
     pub watch: bool,
     pub dry_run: bool,
+    pub query: String,
     /// What the API server answered, also if Poros never heard it.
     pub answer: Option<u16>,
     /// What was done to it.
@@ -135,11 +94,17 @@ struct State {
     /// Nothing more is heard from who is killed, or is about to be.
     deaf: bool,
     killed: bool,
+    rewrites: Rewrites,
+    /// The one token that is taken, if not every one is.
+    token: Option<String>,
+    face: Face,
 }
 
 struct Shared {
     state: Mutex<State>,
     orders: broadcast::Sender<(Order, Option<&'static str>)>,
+    /// Connections on which nothing is asked break.
+    hang_ups: broadcast::Sender<()>,
     start: Instant,
 }
 
@@ -174,6 +139,24 @@ impl Shared {
         self.state().log[at].answer = Some(code);
     }
 
+    fn list_rewrite(&self, resource: &str) -> Option<List> {
+        self.state().rewrites.lists.get(resource).cloned()
+    }
+
+    fn frame_rewrite(&self, resource: &str) -> Option<Frames> {
+        self.state().rewrites.frames.get(resource).cloned()
+    }
+
+    fn takes(&self, authorization: Option<&str>) -> bool {
+        let state = self.state();
+        let Some(token) = &state.token else { return true };
+        authorization.is_some_and(|given| given.strip_prefix("Bearer ") == Some(token))
+    }
+
+    fn face(&self) -> Face {
+        self.state().face
+    }
+
     fn outage(&self) -> bool {
         self.state().outage
     }
@@ -200,12 +183,14 @@ pub struct Proxy {
     shared: Arc<Shared>,
     kubeconfig: PathBuf,
     accept: tokio::task::JoinHandle<()>,
+    next_authority: String,
 }
 
 impl Proxy {
     /// Starts it. Poros comes through it with a token: a client certificate would end here.
     pub async fn start(cluster: &Cluster) -> Self {
         let pki = pki::Pki::new();
+        let next_authority = pki.next_authority();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let shared = Arc::new(Shared {
@@ -216,15 +201,19 @@ impl Proxy {
                 outage: false,
                 deaf: false,
                 killed: false,
+                rewrites: Rewrites::default(),
+                token: None,
+                face: Face::Known,
             }),
             orders: broadcast::Sender::new(64),
+            hang_ups: broadcast::Sender::new(4),
             start: Instant::now(),
         });
         let kubeconfig = kubeconfig(cluster, address, &pki.authority);
         let server = cluster.rig.url().trim_start_matches("https://").parse().unwrap();
         let upstream = wire::Upstream::new(server, &cluster.rig.ca_pem().unwrap());
-        let accept = tokio::spawn(wire::accept(listener, pki.acceptor(), upstream, shared.clone()));
-        Self { shared, kubeconfig, accept }
+        let accept = tokio::spawn(wire::accept(listener, pki.acceptors(), upstream, shared.clone()));
+        Self { shared, kubeconfig, accept, next_authority }
     }
 
     /// The kubeconfig with which Poros comes through here.
@@ -251,6 +240,44 @@ impl Proxy {
         let mut state = self.shared.state();
         state.rules.clear();
         (state.outage, state.deaf, state.killed) = (false, false, false);
+        state.rewrites = Rewrites::default();
+        state.token = None;
+    }
+
+    /// Rewrites lists of a resource: its query and the list as the API server gave it go in, what Poros gets comes out.
+    pub fn lists(
+        &self,
+        resource: &'static str,
+        rewrite: impl Fn(&str, Value) -> Value + Send + Sync + 'static,
+    ) {
+        self.shared.state().rewrites.lists.insert(resource, Arc::new(rewrite));
+    }
+
+    /// Rewrites the events of watches of a resource: what Poros gets in the place of each.
+    pub fn events(&self, resource: &'static str, rewrite: impl FnMut(Value) -> Vec<Value> + Send + 'static) {
+        self.shared.state().rewrites.frames.insert(resource, Arc::new(Mutex::new(rewrite)));
+    }
+
+    /// Takes this bearer token and no other.
+    pub fn takes_token(&self, token: &str) {
+        self.shared.state().token = Some(token.to_owned());
+    }
+
+    /// Shows this certificate on each new connection; those that stand break.
+    pub fn shows(&self, face: Face) {
+        self.shared.state().face = face;
+        self.order(Order::Cut, None);
+        self.hang_up();
+    }
+
+    /// Breaks the connections on which nothing is under way.
+    pub fn hang_up(&self) {
+        let _ = self.shared.hang_ups.send(());
+    }
+
+    /// The authority of [`Face::Next`], as PEM.
+    pub fn next_authority(&self) -> &str {
+        &self.next_authority
     }
 
     /// Does something to the watches under way: of one resource, or of all.

@@ -23,56 +23,62 @@ const LIMIT: Duration = Duration::from_secs(20);
 const QUIET: Duration = Duration::from_millis(400);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Workflow {
+pub(crate) enum Workflow {
     /// A Compute is created, and becomes active.
     Build,
     /// As `Build`, but admission had no part in it: Poros sets the finalizer itself.
     Unheld,
     /// Selector and tolerations of an active Compute are changed, and it becomes active again.
     Edit,
+    /// Somebody changes the Placement of an active Compute, and it is put back.
+    Changed,
+    /// Somebody removes the binding of an active Compute, and it is built again.
+    Unbound,
     /// An active Compute is deleted, and goes.
     Delete,
 }
 
 impl Workflow {
-    pub(super) fn word(self) -> &'static str {
+    pub(crate) fn word(self) -> &'static str {
         match self {
             Self::Build => "build",
             Self::Unheld => "unheld",
             Self::Edit => "edit",
+            Self::Changed => "changed",
+            Self::Unbound => "unbound",
             Self::Delete => "delete",
         }
     }
 
     /// The children, the status, and the finalizer where it is set or removed; fewer would be a proxy that sees nothing.
-    pub(super) fn least_writes(self) -> usize {
+    pub(crate) fn least_writes(self) -> usize {
         match self {
             Self::Build => 3,
             Self::Unheld | Self::Delete => 4,
-            Self::Edit => 2,
+            Self::Edit | Self::Changed | Self::Unbound => 2,
         }
     }
 }
 
 /// What a run came to.
-pub(super) struct Run {
+pub(crate) struct Run {
     /// What stands at the end, without uids, times and the Compute's name.
-    pub(super) end: Value,
+    pub(crate) end: Value,
     /// How often each object was created and deleted.
-    pub(super) road: Value,
-    pub(super) writes: Vec<Seen>,
+    pub(crate) road: Value,
+    pub(crate) writes: Vec<Seen>,
 }
 
 impl Run {
     /// The n-th write, in words.
-    pub(super) fn write(&self, n: u32) -> String {
+    pub(crate) fn write(&self, n: u32) -> String {
         let seen = &self.writes[n as usize - 1];
         format!("{} {}", seen.verb, seen.resource)
     }
 }
 
 /// Makes a run. Gives back the Poros that lives at its end.
-pub(super) async fn run(
+pub(crate) async fn run(
     stage: &Stage,
     mut poros: Poros,
     workflow: Workflow,
@@ -102,11 +108,31 @@ pub(super) async fn run(
         stage.proxy.clear();
         poros = next(stage);
     }
+    let run = finish(stage, workflow, name, mark).await;
+    (poros, run)
+}
+
+/// Makes a run whose n-th write meets this fault; the Poros that is at work lives on.
+pub(crate) async fn suffer(stage: &Stage, workflow: Workflow, name: &str, n: u32, fault: Act) -> Run {
+    prepare(stage, workflow, name).await;
+    let (mark, of) = (stage.proxy.mark(), name.to_owned());
+    stage.proxy.nth(fault, n, move |seen| seen.writes(&of));
+    act(stage, workflow, name).await;
+    until("the write that meets the fault", LIMIT, || async {
+        let met = stage.proxy.count(mark, |seen| seen.writes(name) && seen.act.is_some());
+        if met > 0 { Ok(()) } else { Err(stage.proxy.writes(mark)) }
+    })
+    .await;
+    finish(stage, workflow, name, mark).await
+}
+
+/// Waits for the end, and tells how it came about.
+async fn finish(stage: &Stage, workflow: Workflow, name: &str, mark: usize) -> Run {
     let end = end(stage, workflow, name).await;
     let writes = quiet(stage, mark, name).await;
     let road = road(&writes, name);
     clean_up(stage, workflow, name).await;
-    (poros, Run { end, road, writes })
+    Run { end, road, writes }
 }
 
 /// Up to where the workflow begins: the pool, and for an edit or a delete an active Compute.
@@ -114,7 +140,7 @@ async fn prepare(stage: &Stage, workflow: Workflow, name: &str) {
     let (client, machine) = (&stage.client, format!("{name}-node"));
     node(client, &machine, name, true).await;
     patch(&nodes(client), &machine, &json!({"metadata": {"labels": {"tier": "gold"}}})).await;
-    if matches!(workflow, Workflow::Edit | Workflow::Delete) {
+    if !matches!(workflow, Workflow::Build | Workflow::Unheld) {
         create(&raw_computes(client), &compute(name)).await.unwrap();
         wait::active(client, name).await;
     }
@@ -149,6 +175,11 @@ async fn act(stage: &Stage, workflow: Workflow, name: &str) {
             });
             patch(&computes, name, &json!({"spec": {"nodePool": pool}})).await;
         }
+        Workflow::Changed => {
+            let elsewhere = json!({"spec": {"nodeSelector": {"pool": "elsewhere"}}});
+            patch(&placements(&stage.client), name, &elsewhere).await;
+        }
+        Workflow::Unbound => delete(&bindings(&stage.client), &format!("poros-{name}")).await.unwrap(),
         Workflow::Delete => delete(&computes, name).await.unwrap(),
     }
 }
@@ -172,14 +203,33 @@ async fn end(stage: &Stage, workflow: Workflow, name: &str) -> Value {
         .await;
         return json!({"gone": true});
     }
-    let active = wait::active(client, name).await;
+    until("what was built to stand", LIMIT, || async {
+        let error = |error: kube::Error| error.to_string();
+        bindings(client).get(&format!("poros-{name}")).await.map_err(error)?;
+        let placement = placements(client).get(name).await.map_err(error)?;
+        let spec = &placement.data["spec"]["nodeSelector"];
+        if spec["pool"] == name { Ok(()) } else { Err(spec.to_string()) }
+    })
+    .await;
+    let active = wait::compute(client, name, "active, proven and as it was built", |compute| {
+        let observed = compute.status.as_ref().map(|status| status.observed_generation);
+        wait::words(compute) == "active/built Active"
+            && observed == compute.metadata.generation
+            && wait::condition(compute, "PlacementVerified") == "True"
+            && ["Drifted", "Contended"].iter().all(|type_| wait::condition(compute, type_).is_empty())
+    })
+    .await;
     let placement = placements(client).get(name).await.unwrap();
     let binding = bindings(client).get(&format!("poros-{name}")).await.unwrap();
     let uid = active.uid().unwrap();
     for child in [&placement, &binding] {
         assert_eq!(child.annotations().get("poros.dataos.io/owner-uid"), Some(&uid));
     }
-    let placed = placed(stage, name).await.expect("a pod that names it is let in");
+    // A binding that was built again is acted on within a second; the status that says so may be one that was refused.
+    let placed = until("a pod that names it to be let in", LIMIT, || async {
+        placed(stage, name).await.ok_or_else(|| "refused".to_owned())
+    })
+    .await;
     for (key, value) in placement.data["spec"]["nodeSelector"].as_object().unwrap() {
         assert_eq!(placed["nodeSelector"][key], *value, "{placed}");
     }

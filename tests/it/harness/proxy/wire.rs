@@ -2,7 +2,9 @@
 //! so that none outlives a restart of it.
 
 use std::net::SocketAddr;
+use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use futures::stream;
@@ -21,7 +23,7 @@ use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName};
 use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 use tokio_rustls::{TlsAcceptor, TlsConnector};
 
-use super::{Act, Order, Point, Seen, Shared};
+use super::{Act, Face, Frames, Order, Point, Said, Seen, Shared, harm};
 
 type Failure = Box<dyn std::error::Error + Send + Sync>;
 type Body = UnsyncBoxBody<Bytes, Failure>;
@@ -59,22 +61,49 @@ impl Upstream {
     }
 }
 
-pub(super) async fn accept(listener: TcpListener, tls: TlsAcceptor, upstream: Upstream, shared: Arc<Shared>) {
+pub(super) async fn accept(
+    listener: TcpListener,
+    acceptors: Vec<(Face, TlsAcceptor)>,
+    upstream: Upstream,
+    shared: Arc<Shared>,
+) {
     loop {
         let Ok((stream, _)) = listener.accept().await else { continue };
         if shared.outage() {
             continue;
         }
+        let face = shared.face();
+        let Some((_, tls)) = acceptors.iter().find(|(shown, _)| *shown == face) else { continue };
         let (tls, upstream, shared) = (tls.clone(), upstream.clone(), shared.clone());
         tokio::spawn(async move {
             let Ok(stream) = tls.accept(stream).await else { return };
-            let service = service_fn(|request| answer(request, &upstream, &shared));
+            let (mut hang_ups, under_way) = (shared.hang_ups.subscribe(), AtomicU32::new(0));
+            let service = service_fn(|request| counted(request, &upstream, &shared, &under_way));
             // An error of the service is meant: it closes the connection without a reply.
-            let _ = hyper::server::conn::http1::Builder::new()
-                .serve_connection(TokioIo::new(stream), service)
-                .await;
+            let served =
+                hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service);
+            let mut served = pin!(served);
+            loop {
+                tokio::select! {
+                    _ = &mut served => return,
+                    _ = hang_ups.recv() => if under_way.load(Ordering::Relaxed) == 0 { return },
+                }
+            }
         });
     }
+}
+
+/// Answers, and keeps count of what is under way on a connection.
+async fn counted(
+    request: Request<Incoming>,
+    upstream: &Upstream,
+    shared: &Arc<Shared>,
+    under_way: &AtomicU32,
+) -> Result<Response<Body>, Failure> {
+    under_way.fetch_add(1, Ordering::Relaxed);
+    let answer = answer(request, upstream, shared).await;
+    under_way.fetch_sub(1, Ordering::Relaxed);
+    answer
 }
 
 async fn answer(
@@ -93,13 +122,19 @@ async fn answer(
     let body = body.collect().await?.to_bytes();
     let seen = read(&head, &body);
     let (watch, resource) = (seen.watch, seen.resource.clone());
+    let list = (seen.verb == "GET" && seen.name.is_empty() && !watch).then(|| seen.query.clone());
+    let taken = taken(&head, shared);
     let (at, act) = shared.note(seen);
+    if !taken {
+        return Ok(said(Said::status(401)));
+    }
     match act {
         Some(Act::Kill(Point::Before, pid)) => {
             shared.kill(pid);
             return never().await;
         }
-        Some(Act::Answer(code)) => return Ok(refusal(code)),
+        Some(Act::Answer(code)) => return Ok(said(Said::status(code))),
+        Some(Act::Say(answer)) if !answer.effect => return Ok(said(answer)),
         Some(Act::LoseRequest) => return Err("the request is lost".into()),
         Some(Act::Hold(time)) => tokio::time::sleep(time).await,
         Some(Act::Late(time)) => {
@@ -117,13 +152,34 @@ async fn answer(
     }
     // Before the request goes out, so that no order is missed by a watch that has begun.
     let orders = shared.orders.subscribe();
-    let reply = upstream.forward(Request::from_parts(head, Full::new(body))).await?;
+    let reply = upstream.forward(Request::from_parts(head, Full::new(body))).await;
+    let reply = match reply {
+        Ok(reply) => reply,
+        Err(error) => return Err(error),
+    };
     shared.answered(at, reply.status().as_u16());
     let (head, body) = reply.into_parts();
     if watch && head.status.is_success() {
-        return Ok(Response::from_parts(head, tapped(body, resource, orders)));
+        let body = tapped(body, resource.clone(), orders);
+        let body = match shared.frame_rewrite(&resource) {
+            Some(rewrite) => rewritten(body, rewrite),
+            None => body,
+        };
+        return Ok(Response::from_parts(
+            head,
+            match act {
+                Some(Act::CutReply(after)) => cut(body, after),
+                _ => body,
+            },
+        ));
     }
-    let body = body.collect().await?.to_bytes();
+    let mut body = body.collect().await?.to_bytes();
+    if let (Some(query), Some(rewrite)) = (list, shared.list_rewrite(&resource))
+        && head.status.is_success()
+    {
+        let list = rewrite(&query, serde_json::from_slice(&body).unwrap());
+        return Ok(plain(200, whole(list.to_string())));
+    }
     match act {
         Some(Act::Kill(Point::AfterCommit, pid)) => {
             shared.kill(pid);
@@ -140,9 +196,30 @@ async fn answer(
         }
         Some(Act::LoseReply) => return Err("the reply is lost".into()),
         Some(Act::HoldReply(time)) => tokio::time::sleep(time).await,
+        Some(Act::Say(answer)) => return Ok(said(answer)),
+        Some(Act::CutReply(after)) => {
+            // What was announced never comes.
+            return Ok(Response::from_parts(head, cut(whole(body), after)));
+        }
+        Some(Act::Drip(pause)) => {
+            let drops = stream::unfold(body.split_off(0), move |mut left| async move {
+                tokio::time::sleep(pause).await;
+                let rest = (!left.is_empty()).then(|| left.split_off(1))?;
+                Some((Ok(Frame::data(left)), rest))
+            });
+            return Ok(Response::from_parts(head, StreamBody::new(drops).boxed_unsync()));
+        }
         _ => {}
     }
     Ok(Response::from_parts(head, whole(body)))
+}
+
+fn taken(head: &hyper::http::request::Parts, shared: &Shared) -> bool {
+    shared.takes(head.headers.get("authorization").and_then(|value| value.to_str().ok()))
+}
+
+fn plain(code: u16, body: Body) -> Response<Body> {
+    Response::builder().status(code).header("content-type", "application/json").body(body).unwrap()
 }
 
 async fn never() -> Result<Response<Body>, Failure> {
@@ -154,19 +231,83 @@ fn whole(bytes: impl Into<Bytes>) -> Body {
 }
 
 /// An answer in the API server's place.
-fn refusal(code: u16) -> Response<Body> {
-    let body = whole(status(code).to_string());
-    let builder = Response::builder().status(code).header("content-type", "application/json");
+fn said(answer: Said) -> Response<Body> {
+    let mut builder = Response::builder().status(answer.code).header("content-type", "application/json");
+    if let Some((name, value)) = answer.header {
+        builder = builder.header(name, value);
+    }
+    let body = match answer.body {
+        harm::Body::Status => whole(status(answer.code).to_string()),
+        harm::Body::Text(text) => whole(text),
+        harm::Body::Deep(depth) => whole(format!(r#"{{"items":{}"#, "[".repeat(depth))),
+        harm::Body::Large(bytes) => {
+            const PART: usize = 1 << 20;
+            let parts = stream::unfold(bytes, |left| async move {
+                let part = Bytes::from(vec![b' '; PART]);
+                (left > 0).then(|| (Ok(Frame::data(part)), left.saturating_sub(PART)))
+            });
+            StreamBody::new(parts).boxed_unsync()
+        }
+    };
     builder.body(body).unwrap()
+}
+
+/// A body that breaks off after so many bytes.
+fn cut(body: Body, after: usize) -> Body {
+    let stream = stream::unfold(Some((body, after)), |state| async move {
+        let (mut body, left) = state?;
+        if left == 0 {
+            return Some((Err("the reply is cut".into()), None));
+        }
+        let frame: Result<Frame<Bytes>, Failure> = body.frame().await?;
+        let frame = frame.map(|frame| match frame.into_data() {
+            Ok(mut data) => {
+                data.truncate(left);
+                data
+            }
+            Err(_) => Bytes::new(),
+        });
+        let next = frame.as_ref().ok().map(|data| (body, left - data.len()));
+        Some((frame.map(Frame::data), next))
+    });
+    StreamBody::new(stream).boxed_unsync()
+}
+
+/// A watch whose events are rewritten, line by line.
+fn rewritten(body: Body, rewrite: Frames) -> Body {
+    let stream = stream::unfold((body, Vec::new(), rewrite), |(mut body, mut kept, rewrite)| async move {
+        loop {
+            let frame: Result<Frame<Bytes>, Failure> = body.frame().await?;
+            let data = match frame {
+                Ok(frame) => frame.into_data().unwrap_or_default(),
+                Err(error) => return Some((Err(error), (body, kept, rewrite))),
+            };
+            kept.extend_from_slice(&data);
+            let mut out = String::new();
+            while let Some(end) = kept.iter().position(|byte| *byte == b'\n') {
+                let line: Vec<u8> = kept.drain(..=end).collect();
+                let Ok(event) = serde_json::from_slice::<Value>(&line) else { continue };
+                let events = (rewrite.lock().unwrap())(event);
+                out.extend(events.iter().map(|event| format!("{event}\n")));
+            }
+            if !out.is_empty() {
+                return Some((Ok(Frame::data(Bytes::from(out))), (body, kept, rewrite)));
+            }
+        }
+    });
+    StreamBody::new(stream).boxed_unsync()
 }
 
 fn status(code: u16) -> Value {
     let reason = match code {
+        401 => "Unauthorized",
+        403 => "Forbidden",
         409 => "Conflict",
         410 => "Expired",
         429 => "TooManyRequests",
         500 => "InternalError",
         503 => "ServiceUnavailable",
+        504 => "Timeout",
         _ => "",
     };
     json!({
@@ -224,6 +365,7 @@ fn read(head: &hyper::http::request::Parts, body: &[u8]) -> Seen {
         name,
         watch: asks("watch=") && !asks("watch=false"),
         dry_run: asks("dryRun="),
+        query: query.to_owned(),
         answer: None,
         act: None,
         at: Duration::ZERO,
