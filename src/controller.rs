@@ -3,8 +3,10 @@
 pub mod context;
 pub mod guard;
 pub mod memory;
+pub mod mode;
 pub mod pass;
 pub mod queue;
+pub mod webhook;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -16,12 +18,16 @@ use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
 use tracing::{error, info, warn};
 
+use crate::admission::Knowledge;
+use crate::cluster::access;
 use crate::cluster::install;
 use crate::cluster::watch::{News, Watched};
 use crate::controller::context::{Context, Options};
 use crate::controller::memory::Next;
+use crate::controller::mode::Modes;
 use crate::controller::pass::pass;
 use crate::controller::queue::Queue;
+use crate::controller::webhook::Webhook;
 use crate::decide::manifest::Kind;
 use crate::decide::policies::{self, SharedKind};
 use crate::telemetry::Metrics;
@@ -40,17 +46,18 @@ pub struct Controller {
     queue: Queue,
     unsynced: watch::Sender<BTreeSet<Watched>>,
     policies_changed: Notify,
+    modes: Modes,
+    webhook: Webhook,
 }
 
 impl Controller {
     /// A controller that has seen nothing yet.
     pub fn new(client: Client, options: Options, metrics: Metrics) -> Arc<Self> {
-        Arc::new(Self {
-            context: Arc::new(Context::new(client, options, metrics)),
-            queue: Queue::new(),
-            unsynced: watch::Sender::new(Watched::ALL.into()),
-            policies_changed: Notify::new(),
-        })
+        let context = Arc::new(Context::new(client, options, metrics));
+        let unsynced = watch::Sender::new(Watched::FIRST.into());
+        let webhook = Webhook::new(context.clone(), knowledge(&context, unsynced.subscribe()));
+        let (queue, policies_changed, modes) = (Queue::new(), Notify::new(), Modes::new());
+        Arc::new(Self { context, queue, unsynced, policies_changed, modes, webhook })
     }
 
     /// What is still to be listed before passes are made; ready when nothing is.
@@ -61,15 +68,31 @@ impl Controller {
     /// Runs until `stop` says so; passes under way are finished.
     pub async fn run(self: Arc<Self>, mut stop: watch::Receiver<bool>) {
         let mut tasks = JoinSet::new();
-        for what in Watched::ALL {
+        for what in Watched::FIRST {
             let controller = self.clone();
             tasks.spawn(async move {
-                let (holder, teller) = (controller.clone(), controller.clone());
-                let held = move || holder.held(what);
-                let tell = move |news| teller.hear(what, news);
-                crate::cluster::watch::run(controller.context.client.clone(), what, held, tell).await;
+                if what.is_mutating_policy() {
+                    controller.modes.while_served(what, || controller.clone().watch(what)).await;
+                } else {
+                    controller.clone().watch(what).await;
+                }
             });
         }
+        let controller = self.clone();
+        tasks.spawn(async move {
+            controller.webhook.needed().await;
+            controller.clone().watch(Watched::Certificates).await;
+        });
+        let controller = self.clone();
+        tasks.spawn(async move {
+            let tell = |names| controller.concern(names);
+            controller.modes.run(&controller.context, &controller.unsynced, tell).await;
+        });
+        let controller = self.clone();
+        tasks.spawn(async move {
+            controller.modes.known().await;
+            controller.webhook.run().await;
+        });
         if self.context.options.manage_policies {
             let controller = self.clone();
             tasks.spawn(async move { controller.keep_policies().await });
@@ -95,12 +118,33 @@ impl Controller {
         tasks.shutdown().await;
     }
 
+    async fn watch(self: Arc<Self>, what: Watched) {
+        let (holder, teller) = (self.clone(), self.clone());
+        let held = move || holder.held(what);
+        let tell = move |news| teller.hear(what, news);
+        let (client, namespace) = (self.context.client.clone(), &self.context.options.namespace);
+        crate::cluster::watch::run(client, namespace, what, held, tell).await;
+    }
+
+    /// Another way to place pods concerns these Computes, the shared policies and the webhook.
+    fn concern(&self, names: Vec<String>) {
+        self.policies_changed.notify_one();
+        self.webhook.look();
+        for name in names {
+            self.queue.push(name, true);
+        }
+    }
+
     /// The names that are known of, of the resources that this process writes itself.
     fn held(&self, what: Watched) -> Vec<String> {
         match what {
             Watched::Placements => self.context.world().names(Kind::Placement),
             Watched::Policies(SharedKind::MutatingBinding) => self.context.world().names(Kind::Binding),
-            Watched::Computes | Watched::Nodes | Watched::Pods | Watched::Policies(_) => Vec::new(),
+            Watched::Computes
+            | Watched::Nodes
+            | Watched::Pods
+            | Watched::Policies(_)
+            | Watched::Certificates => Vec::new(),
         }
     }
 
@@ -110,7 +154,7 @@ impl Controller {
             Watched::Computes => Written::Compute,
             Watched::Placements => Written::Child(Kind::Placement),
             Watched::Policies(SharedKind::MutatingBinding) => Written::Child(Kind::Binding),
-            Watched::Nodes | Watched::Pods | Watched::Policies(_) => return,
+            Watched::Nodes | Watched::Pods | Watched::Policies(_) | Watched::Certificates => return,
         };
         self.context.world().list_begins(written);
     }
@@ -123,6 +167,14 @@ impl Controller {
                 self.learn(change, backlog);
             }
             News::Synced => {
+                if what.is_mutating_policy() {
+                    self.modes.list(what);
+                }
+                match what {
+                    Watched::Certificates => self.webhook.list(),
+                    Watched::Policies(SharedKind::Validating) => self.modes.look(),
+                    _ => {}
+                }
                 self.unsynced.send_if_modified(|unsynced| unsynced.remove(&what));
                 self.context.metrics.watch_synced(what.plural());
             }
@@ -132,11 +184,14 @@ impl Controller {
                     Watched::Computes | Watched::Placements if why.contains("404") => {
                         "; are the CRDs installed? (poros crd | kubectl apply -f -)"
                     }
-                    Watched::Policies(_) if why.contains("404") => {
-                        "; Poros needs admissionregistration.k8s.io/v1 with MutatingAdmissionPolicy: Kubernetes 1.36 or newer"
+                    Watched::Policies(kind) if why.contains("404") && !kind.is_mutating_policy() => {
+                        "; Poros needs ValidatingAdmissionPolicy v1: Kubernetes 1.30 or newer"
                     }
                     _ => "",
                 };
+                if matches!(what, Watched::Policies(_)) {
+                    self.modes.doubt();
+                }
                 warn!("the watch of {} failed, trying again: {why}{hint}", what.plural());
             }
         }
@@ -145,9 +200,13 @@ impl Controller {
     /// Takes in a change and queues whom it concerns.
     fn learn(&self, change: Change, backlog: bool) {
         let shared = matches!(change, Change::Shared(..));
+        let webhook = shared || matches!(change, Change::Keyring(_));
         let names = self.context.world().apply(change);
         if shared {
             self.policies_changed.notify_one();
+        }
+        if webhook {
+            self.webhook.look();
         }
         for name in names {
             // A changed policy concerns every Compute, and none of them more than what people do meanwhile.
@@ -160,6 +219,7 @@ impl Controller {
         if unsynced.wait_for(BTreeSet::is_empty).await.is_err() {
             return;
         }
+        self.modes.known().await;
         info!("caches are complete; passes begin");
         let slots = Arc::new(tokio::sync::Semaphore::new(WORKERS));
         loop {
@@ -209,6 +269,7 @@ impl Controller {
         if unsynced.wait_for(policies_known).await.is_err() {
             return;
         }
+        self.modes.known().await;
         let patience = ExponentialBuilder::new()
             .with_min_delay(pause)
             .with_max_delay(Duration::from_secs(60))
@@ -220,7 +281,8 @@ impl Controller {
                 self.policies_changed.notified().await;
                 continue;
             }
-            for shared in policies::all() {
+            let binds = self.context.world().admission().binds;
+            for shared in policies::servable(binds) {
                 if let Err(error) = install::policy(&self.context.client, &shared).await {
                     let (kind, name) = (shared.kind.kind(), shared.name);
                     warn!("{kind} {name} could not be applied, trying again: {}", error.chain());
@@ -228,5 +290,28 @@ impl Controller {
             }
             tokio::time::sleep(pauses.next().unwrap_or(pause)).await;
         }
+    }
+}
+
+/// What the webhook answers from: the world, and the API server where it is asked what somebody may do.
+fn knowledge(context: &Arc<Context>, unsynced: watch::Receiver<BTreeSet<Watched>>) -> Knowledge {
+    let (known, asking) = (context.clone(), context.client.clone());
+    Knowledge {
+        unready: Arc::new(move || {
+            let unsynced = unsynced.borrow();
+            let needed = [Watched::Computes, Watched::Placements];
+            needed.into_iter().filter(|what| unsynced.contains(what)).map(Watched::plural).collect()
+        }),
+        in_force: Arc::new(move |name| known.world().in_force(name)),
+        may_assign: Arc::new(move |subject, name| {
+            let client = asking.clone();
+            Box::pin(async move {
+                let answer = access::may_assign_owner(&client, subject, &name).await;
+                answer.unwrap_or_else(|error| {
+                    warn!(compute = name, "who may assign its owner could not be asked: {}", error.chain());
+                    false
+                })
+            })
+        }),
     }
 }

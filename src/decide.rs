@@ -3,11 +3,14 @@
 //! No client, no async, no clock (time comes in as an argument), no randomness, no logging. The steps of a pass, in order:
 //! [`observed`] → [`validate`] → [`desired`] → [`plan`] → (the cluster) → [`prove`] → [`outcome`] → [`status`].
 
+pub mod admission;
 pub mod applied;
+pub mod certificate;
 pub mod desired;
 pub mod fault;
 pub mod hash;
 pub mod manifest;
+pub mod mode;
 pub mod observed;
 pub mod outcome;
 pub mod plan;
@@ -16,6 +19,7 @@ pub mod policies;
 pub mod pool;
 pub mod prove;
 pub mod quantity;
+pub mod registration;
 pub mod status;
 pub mod truth;
 pub mod validate;

@@ -54,6 +54,17 @@ pub const POLICY_IN_USE: &str = "in-use.poros.dataos.io";
 /// Shared policy that sets finalizer and owner of a Compute.
 pub const POLICY_COMPUTES: &str = "computes.poros.dataos.io";
 
+/// The MutatingWebhookConfiguration by which the API server calls Poros, where it has no MutatingAdmissionPolicy.
+pub const WEBHOOK: &str = "poros.dataos.io";
+/// Name of its webhook for pods.
+pub const WEBHOOK_PODS: &str = "pods.poros.dataos.io";
+/// Name of its webhook for Computes.
+pub const WEBHOOK_COMPUTES: &str = "computes.poros.dataos.io";
+/// The Secret with the certificates of the webhook, in the namespace of Poros.
+pub const WEBHOOK_SECRET: &str = "poros-webhook";
+/// The verb on a Compute that lets one name another as its owner.
+pub const VERB_ASSIGN_OWNER: &str = "assign-owner";
+
 /// Service account of the dry-run pod that proves a placement.
 pub const PROBE_SERVICE_ACCOUNT: &str = "poros-probe";
 /// Name prefix of the dry-run pod that proves a placement.

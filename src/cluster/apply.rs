@@ -87,6 +87,7 @@ impl Work<'_> {
         match action {
             Action::Keep => State::InPlace,
             Action::None => State::Absent,
+            Action::Unneeded => State::Unneeded,
             Action::Await => State::Pending("is being removed".into()),
             Action::Postpone { field } => {
                 State::Pending(format!("differs at {field}; the repair waits for its turn"))

@@ -13,7 +13,7 @@ use kube::{Api, Client, Resource, ResourceExt};
 use serde::de::DeserializeOwned;
 use tokio::time::Instant;
 
-use crate::api::names::{LABEL_COMPUTE, compute_of_binding};
+use crate::api::names::{LABEL_COMPUTE, WEBHOOK, WEBHOOK_SECRET, compute_of_binding};
 use crate::cluster::resources;
 use crate::decide::manifest::Kind;
 use crate::decide::policies::{self, SharedKind};
@@ -47,11 +47,13 @@ pub enum Watched {
     Pods,
     /// Admission policies and their bindings, shared and per Compute.
     Policies(SharedKind),
+    /// The Secret with the certificates of the webhook.
+    Certificates,
 }
 
 impl Watched {
-    /// All of them.
-    pub const ALL: [Self; 8] = [
+    /// What is listed before passes are made. The API server need not serve all of it.
+    pub const FIRST: [Self; 9] = [
         Self::Computes,
         Self::Placements,
         Self::Nodes,
@@ -60,7 +62,13 @@ impl Watched {
         Self::Policies(SharedKind::MutatingBinding),
         Self::Policies(SharedKind::Validating),
         Self::Policies(SharedKind::ValidatingBinding),
+        Self::Policies(SharedKind::Webhook),
     ];
+
+    /// Whether it needs an API server that has MutatingAdmissionPolicy.
+    pub fn is_mutating_policy(self) -> bool {
+        matches!(self, Self::Policies(kind) if kind.is_mutating_policy())
+    }
 
     /// The resource, as in a URL of the API.
     pub fn plural(self) -> &'static str {
@@ -70,6 +78,7 @@ impl Watched {
             Self::Nodes => "nodes",
             Self::Pods => "pods",
             Self::Policies(kind) => kind.plural(),
+            Self::Certificates => "secrets",
         }
     }
 }
@@ -87,9 +96,11 @@ pub enum News {
     Failing(String),
 }
 
-/// Watches for ever, and tells each news. `held` gives the names that are known of now, by the watch or otherwise.
+/// Watches for ever, and tells each news. `namespace` is that of Poros; `held` gives the names that are known of now, by
+/// the watch or otherwise.
 pub async fn run(
     client: Client,
+    namespace: &str,
     what: Watched,
     held: impl Fn() -> Vec<String> + Send,
     tell: impl Fn(News) + Send,
@@ -123,6 +134,23 @@ pub async fn run(
                 everything.labels(LABEL_COMPUTE).fields("status.phase!=Succeeded,status.phase!=Failed");
             supervise(resources::pods(&client), unfinished, held, tell, |name, object| {
                 Some(Change::Pod(name, object.map(|object| project::pod(&object)).flatten()))
+            })
+            .await;
+        }
+        Watched::Certificates => {
+            let ours = everything.fields(&format!("metadata.name={WEBHOOK_SECRET}"));
+            let secrets = resources::core(&client, Some(namespace), "Secret", "secrets");
+            supervise(secrets, ours, held, tell, |_, object| {
+                Some(Change::Keyring(object.map(|object| Box::new(project::keyring(&object)))))
+            })
+            .await;
+        }
+        Watched::Policies(SharedKind::Webhook) => {
+            let ours = everything.fields(&format!("metadata.name={WEBHOOK}"));
+            let registrations = resources::shared(&client, SharedKind::Webhook);
+            supervise(registrations, ours, held, tell, |name, object| {
+                let kind = SharedKind::Webhook;
+                Some(Change::Shared((kind, name), object.map(|object| project::shared(kind, object))))
             })
             .await;
         }

@@ -15,6 +15,7 @@ use crate::api::placement::PlacementSpec;
 use crate::api::status::{ComputeStatus, NodeCounts, Users};
 use crate::decide::applied::Pace;
 use crate::decide::hash;
+use crate::decide::mode::Admission;
 
 /// How long things may last before they count. All of them are settings of `poros run`.
 #[derive(Clone, Debug, PartialEq)]
@@ -72,6 +73,8 @@ pub struct Observed {
     pub users: Users,
     /// The shared policies.
     pub policies: Policies,
+    /// What places pods.
+    pub admission: Admission,
     /// What earlier passes of this process left.
     pub recall: Recall,
 }

@@ -13,11 +13,13 @@ use serde_json::{Value, json};
 
 use crate::api::names::{
     ANNOTATION_POLICY_VERSION, LABEL_MANAGED_BY, MANAGED_BY, POLICY_COMPUTES, POLICY_IN_USE, POLICY_MARKS,
-    POLICY_PLACED, POLICY_PLACEMENT,
+    POLICY_PLACED, POLICY_PLACEMENT, WEBHOOK,
 };
 use crate::decide::hash;
 use crate::decide::manifest::first_difference;
+use crate::decide::mode::Admission;
 use crate::decide::observed::Policies;
+use crate::decide::registration;
 
 /// The version of the texts. A stored policy of a higher one belongs to a newer chart and is not compared.
 pub const POLICY_VERSION: u32 = 1;
@@ -33,6 +35,8 @@ pub enum SharedKind {
     Validating,
     /// `ValidatingAdmissionPolicyBinding`
     ValidatingBinding,
+    /// `MutatingWebhookConfiguration`
+    Webhook,
 }
 
 impl SharedKind {
@@ -43,6 +47,7 @@ impl SharedKind {
             Self::MutatingBinding => "MutatingAdmissionPolicyBinding",
             Self::Validating => "ValidatingAdmissionPolicy",
             Self::ValidatingBinding => "ValidatingAdmissionPolicyBinding",
+            Self::Webhook => "MutatingWebhookConfiguration",
         }
     }
 
@@ -53,6 +58,15 @@ impl SharedKind {
             Self::MutatingBinding => "mutatingadmissionpolicybindings",
             Self::Validating => "validatingadmissionpolicies",
             Self::ValidatingBinding => "validatingadmissionpolicybindings",
+            Self::Webhook => "mutatingwebhookconfigurations",
+        }
+    }
+
+    /// Whether it needs an API server that has MutatingAdmissionPolicy.
+    pub fn is_mutating_policy(self) -> bool {
+        match self {
+            Self::Mutating | Self::MutatingBinding => true,
+            Self::Validating | Self::ValidatingBinding | Self::Webhook => false,
         }
     }
 }
@@ -109,7 +123,7 @@ impl Shared {
 pub struct Stored {
     /// The version of its text.
     pub version: u32,
-    /// `spec`.
+    /// `spec`; of a webhook configuration its `webhooks`.
     pub spec: Value,
 }
 
@@ -131,20 +145,35 @@ pub fn all() -> Vec<Shared> {
     ]
 }
 
+/// Those that an API server can be given that has, or has not, MutatingAdmissionPolicy.
+pub fn servable(binds: bool) -> impl Iterator<Item = Shared> {
+    all().into_iter().filter(move |shared| binds || !shared.kind.is_mutating_policy())
+}
+
 /// Compares what is stored with what should be.
-pub fn compare(stored: &BTreeMap<(SharedKind, String), Stored>) -> Policies {
+pub fn compare(stored: &BTreeMap<(SharedKind, String), Stored>, admission: Admission) -> Policies {
     let mut missing = None;
     let mut placing = Vec::new();
-    for shared in all() {
+    let flag = if admission.binds { "" } else { " --validating-only" };
+    for shared in servable(admission.binds) {
         let found = stored.get(&(shared.kind, shared.name.to_owned()));
         if missing.is_none() {
             missing = shared.lack(found).map(|lack| {
-                format!("{} {} {lack}; apply the shared policies again: poros policies | kubectl apply --server-side --force-conflicts -f -", shared.kind.kind(), shared.name)
+                format!("{} {} {lack}; apply the shared policies again: poros policies{flag} | kubectl apply --server-side --force-conflicts -f -", shared.kind.kind(), shared.name)
             });
         }
         if shared.places_pods {
             placing.push(found.map_or(Value::Null, |stored| stored.spec.clone()));
         }
+    }
+    if admission.calls_webhook() {
+        let registered = stored.get(&(SharedKind::Webhook, WEBHOOK.to_owned()));
+        let lack = registration::lack(registered.map(|stored| &stored.spec));
+        missing = missing.or_else(|| {
+            lack.map(|lack| format!("MutatingWebhookConfiguration {WEBHOOK} {lack}; install the chart again, or run Poros with --manage-policies"))
+        });
+        // Another way to place pods asks for new proofs.
+        placing.push(json!(admission.mode));
     }
     Policies { missing, fingerprint: hash::of(&Value::Array(placing)) }
 }
@@ -152,6 +181,9 @@ pub fn compare(stored: &BTreeMap<(SharedKind, String), Stored>) -> Policies {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::api::status::PlacementMode;
+
+    const POLICY: Admission = Admission { mode: PlacementMode::Policy, binds: true };
 
     fn stored() -> BTreeMap<(SharedKind, String), Stored> {
         all()
@@ -162,7 +194,7 @@ mod tests {
 
     #[test]
     fn what_is_as_it_should_be_lacks_nothing() {
-        assert_eq!(compare(&stored()).missing, None);
+        assert_eq!(compare(&stored(), POLICY).missing, None);
     }
 
     #[test]
@@ -171,18 +203,18 @@ mod tests {
         let mut absent = stored();
         absent.remove(&key);
         assert!(
-            compare(&absent)
+            compare(&absent, POLICY)
                 .missing
                 .unwrap()
                 .contains("MutatingAdmissionPolicy placement.poros.dataos.io is absent")
         );
         let mut altered = stored();
         altered.get_mut(&key).unwrap().spec["failurePolicy"] = "Ignore".into();
-        let found = compare(&altered);
+        let found = compare(&altered, POLICY);
         assert!(found.missing.unwrap().contains("was altered at spec.failurePolicy"));
         assert_ne!(
             found.fingerprint,
-            compare(&stored()).fingerprint,
+            compare(&stored(), POLICY).fingerprint,
             "a change of a placing policy asks for new proofs"
         );
     }
@@ -195,6 +227,23 @@ mod tests {
         policy.spec = json!({"other": true});
         let binding = newer.get_mut(&(SharedKind::ValidatingBinding, POLICY_IN_USE.to_owned())).unwrap();
         binding.spec["validationActions"] = json!(["Warn"]);
-        assert_eq!(compare(&newer).missing, None);
+        assert_eq!(compare(&newer, POLICY).missing, None);
+    }
+
+    #[test]
+    fn without_mutating_policies_the_validating_ones_and_the_registration_are_asked_for() {
+        let webhook = Admission { mode: PlacementMode::Webhook, binds: false };
+        let mut found = stored();
+        found.retain(|(kind, _), _| !kind.is_mutating_policy());
+        let unregistered = compare(&found, webhook);
+        assert!(unregistered.missing.unwrap().starts_with("MutatingWebhookConfiguration poros.dataos.io is absent"));
+        let endpoint = registration::Endpoint::Url("https://127.0.0.1:9443".into());
+        let spec = registration::to_json(&endpoint, "CA")["webhooks"].clone();
+        found.insert((SharedKind::Webhook, WEBHOOK.to_owned()), Stored { version: 1, spec });
+        let registered = compare(&found, webhook);
+        assert_eq!(registered.missing, None);
+        assert_ne!(registered.fingerprint, compare(&stored(), POLICY).fingerprint);
+        found.remove(&(SharedKind::Validating, POLICY_PLACED.to_owned()));
+        assert!(compare(&found, webhook).missing.unwrap().contains("poros policies --validating-only"));
     }
 }

@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use k8s_openapi::ByteString;
 use k8s_openapi::api::admissionregistration::v1::{
-    MutatingAdmissionPolicyBindingSpec, MutatingAdmissionPolicySpec, ValidatingAdmissionPolicyBindingSpec,
+    MutatingAdmissionPolicyBindingSpec, MutatingAdmissionPolicySpec, MutatingWebhook, ValidatingAdmissionPolicyBindingSpec,
     ValidatingAdmissionPolicySpec,
 };
 use kube::api::{DynamicObject, ObjectMeta};
@@ -16,6 +17,7 @@ use crate::api::compute::TaintEffect;
 use crate::api::names::{
     ANNOTATION_DELETE_IN_USE, ANNOTATION_PAUSED, ANNOTATION_POLICY_VERSION, LABEL_COMPUTE, MARK_PLACED_BY,
 };
+use crate::decide::certificate::StoredKeyring;
 use crate::decide::manifest::Kind;
 use crate::decide::observed::{Child, Compute};
 use crate::decide::policies::{SharedKind, Stored};
@@ -128,7 +130,7 @@ fn known<T: DeserializeOwned + Serialize>(spec: Value) -> Value {
     typed.unwrap_or(spec)
 }
 
-/// The projection of a shared policy or its binding.
+/// The projection of a shared policy or its binding, or of the registration of the webhook.
 pub fn shared(kind: SharedKind, mut object: DynamicObject) -> Stored {
     let annotations = object.metadata.annotations.unwrap_or_default();
     let version = annotations.get(ANNOTATION_POLICY_VERSION).and_then(|version| version.parse().ok());
@@ -138,9 +140,25 @@ pub fn shared(kind: SharedKind, mut object: DynamicObject) -> Stored {
         SharedKind::MutatingBinding => known::<MutatingAdmissionPolicyBindingSpec>(spec),
         SharedKind::Validating => known::<ValidatingAdmissionPolicySpec>(spec),
         SharedKind::ValidatingBinding => known::<ValidatingAdmissionPolicyBindingSpec>(spec),
+        SharedKind::Webhook => known::<Vec<MutatingWebhook>>(
+            object.data.get_mut("webhooks").map(Value::take).unwrap_or_default(),
+        ),
     };
     Stored { version: version.unwrap_or_default(), spec }
 }
+
+/// The projection of the Secret with the certificates of the webhook. What cannot be read is as good as none.
+pub fn keyring(object: &DynamicObject) -> StoredKeyring {
+    let stored: Option<ByteString> = serde_json::from_value(object.data["data"][KEYRING].clone()).ok();
+    let keyring = stored.and_then(|stored| serde_json::from_slice(&stored.0).ok());
+    StoredKeyring {
+        resource_version: object.metadata.resource_version.clone().unwrap_or_default(),
+        keyring: keyring.unwrap_or_default(),
+    }
+}
+
+/// The key of the Secret under which the certificates of the webhook are.
+pub const KEYRING: &str = "keyring.json";
 
 /// The projection of a node.
 pub fn node(object: WireNode) -> Node {

@@ -15,6 +15,7 @@ use poros::controller::memory::{Memories, Next};
 use poros::decide::applied::{Applied, Pace, State};
 use poros::decide::desired::desired;
 use poros::decide::manifest::{Kind, Manifest};
+use poros::decide::mode::Admission;
 use poros::decide::observed::{Child, Compute, Observed, Policies, Pool, Proof, Recall, Settings};
 use poros::decide::outcome::outcome;
 use poros::decide::plan::{Action, Plan, plan};
@@ -38,6 +39,8 @@ pub struct Sim {
     pub policies: Policies,
     /// What admission makes of a probe that is placed as the Placement says.
     pub admission: Proof,
+    /// What places pods.
+    pub mode: Admission,
     pub settings: Settings,
     pub memories: Memories,
     /// Every status that was written, in order.
@@ -88,6 +91,7 @@ impl Sim {
             users: Users::default(),
             policies: Policies { missing: None, fingerprint: "policies-1".into() },
             admission: Proof::Proven,
+            mode: Admission::default(),
             memories: Memories::new(settings.clone()),
             settings,
             written: Vec::new(),
@@ -160,6 +164,7 @@ impl Sim {
             pool: self.pool.clone(),
             users: self.users.clone(),
             policies: self.policies.clone(),
+            admission: self.mode,
             recall: Recall::default(),
         }
     }
@@ -315,6 +320,7 @@ impl Sim {
         match action {
             Action::Keep => Ok(State::InPlace),
             Action::None => Ok(State::Absent),
+            Action::Unneeded => Ok(State::Unneeded),
             Action::Await | Action::Postpone { .. } => Ok(State::Pending("later".into())),
             Action::Refuse(fault) => Ok(State::Failed(fault.clone())),
             Action::Create { manifest, repair } => put(self, manifest, None, *repair),

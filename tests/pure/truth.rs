@@ -65,6 +65,7 @@ fn report(compute: &Compute, outcome: &Outcome, second: i64) -> (ComputeStatus, 
         pool: sim.pool.clone(),
         users: sim.users.clone(),
         policies: sim.policies.clone(),
+        admission: sim.mode,
         recall: Recall::default(),
     };
     let valid = validate(compute, &settings);

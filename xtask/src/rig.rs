@@ -90,6 +90,7 @@ pub struct Rig {
     guard: Option<Guard>,
     ready_after: Duration,
     keep: AtomicBool,
+    mutating_policies: AtomicBool,
 }
 
 impl Rig {
@@ -197,6 +198,11 @@ impl Rig {
         self.stop_component(Component::Apiserver, signal)
     }
 
+    /// Whether the API server has MutatingAdmissionPolicy from its next start on: an upgrade, or going back.
+    pub fn set_mutating_policies(&self, has: bool) {
+        self.mutating_policies.store(has, Ordering::Relaxed);
+    }
+
     /// Starts the API server again, on the same port with the same data, and waits until it is ready.
     pub fn start_apiserver(&self) -> Result<(), RigError> {
         self.start_component(Component::Apiserver)
@@ -246,7 +252,9 @@ impl Rig {
         if running.contains_key(&component) {
             return Ok(());
         }
-        let arguments = arguments::of(component, &self.layout, &self.ports, &self.options);
+        let mutating_policies = self.mutating_policies.load(Ordering::Relaxed);
+        let arguments =
+            arguments::of(component, &self.layout, &self.ports, &self.options, mutating_policies);
         let program = self.assets.path(component.tool());
         let child =
             process::spawn(component, program, &arguments, &self.layout).map_err(RigError::Process)?;

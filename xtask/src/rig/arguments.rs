@@ -12,12 +12,13 @@ pub(super) fn of(
     layout: &Layout,
     ports: &BTreeMap<Component, u16>,
     options: &Options,
+    mutating_policies: bool,
 ) -> Vec<String> {
     let port = |component| ports.get(&component).copied().unwrap_or_default();
     let own = port(component);
     match component {
         Component::Etcd => etcd(layout, own),
-        Component::Apiserver => apiserver(layout, own, port(Component::Etcd), options),
+        Component::Apiserver => apiserver(layout, own, port(Component::Etcd), options, mutating_policies),
         Component::ControllerManager => {
             let mut arguments = client(layout, component, own);
             arguments.extend([
@@ -59,7 +60,13 @@ fn etcd(layout: &Layout, port: u16) -> Vec<String> {
     ]
 }
 
-fn apiserver(layout: &Layout, port: u16, etcd: u16, options: &Options) -> Vec<String> {
+fn apiserver(
+    layout: &Layout,
+    port: u16,
+    etcd: u16,
+    options: &Options,
+    mutating_policies: bool,
+) -> Vec<String> {
     let mut arguments = vec![
         format!("--etcd-servers=https://127.0.0.1:{etcd}"),
         flag("etcd-cafile", &layout.ca),
@@ -89,9 +96,20 @@ fn apiserver(layout: &Layout, port: u16, etcd: u16, options: &Options) -> Vec<St
         "--shutdown-send-retry-after=false".to_owned(),
         "--profiling=false".to_owned(),
     ];
+    let mut disabled = Vec::new();
     if !options.controller_manager {
         // Nobody makes the `default` service account of a namespace, and without it no pod is let in.
-        arguments.push("--disable-admission-plugins=ServiceAccount".to_owned());
+        disabled.push("ServiceAccount");
+    }
+    if !mutating_policies {
+        disabled.push("MutatingAdmissionPolicy");
+        let off = ["mutatingadmissionpolicies", "mutatingadmissionpolicybindings"]
+            .map(|resource| format!("admissionregistration.k8s.io/v1/{resource}=false"));
+        arguments.push(format!("--runtime-config={}", off.join(",")));
+    }
+    // A flag given twice has its last value.
+    if !disabled.is_empty() {
+        arguments.push(format!("--disable-admission-plugins={}", disabled.join(",")));
     }
     arguments.extend(options.extra_apiserver_args.iter().cloned());
     arguments

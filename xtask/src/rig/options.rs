@@ -69,6 +69,8 @@ pub struct Options {
     pub kwok: bool,
     /// How often each KWOK node writes its status, as a kubelet does; its Lease is renewed besides.
     pub heartbeat: Duration,
+    /// Whether the API server has MutatingAdmissionPolicy, as from Kubernetes 1.36 on. Without it, it is as an older one.
+    pub mutating_policies: bool,
     /// More flags for the API server; a flag given twice has its last value.
     pub extra_apiserver_args: Vec<String>,
 }
@@ -83,8 +85,15 @@ impl Options {
             scheduler: false,
             kwok: false,
             heartbeat: Duration::from_secs(10),
+            mutating_policies: true,
             extra_apiserver_args: Vec::new(),
         }
+    }
+
+    /// The same, with an API server that has no MutatingAdmissionPolicy.
+    #[must_use]
+    pub fn without_mutating_policies(self) -> Self {
+        Self { mutating_policies: false, ..self }
     }
 
     /// The whole control plane with KWOK.
