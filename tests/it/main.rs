@@ -15,6 +15,7 @@ mod faults;
 mod harness;
 mod kills;
 mod kstatus;
+mod placement;
 mod proofs;
 mod report;
 mod rows;
@@ -30,6 +31,7 @@ fn main() {
         schema::trials(),
         rows::trials(),
         proofs::trials(),
+        placement::trials(),
         counts::trials(),
         faults::trials(),
         kills::trials(),
