@@ -10,6 +10,7 @@
     clippy::unchecked_time_subtraction
 )] // tests
 
+mod certificates;
 mod counts;
 mod faults;
 mod harness;
@@ -32,6 +33,7 @@ fn main() {
         rows::trials(),
         proofs::trials(),
         placement::trials(),
+        certificates::trials(),
         counts::trials(),
         faults::trials(),
         kills::trials(),
