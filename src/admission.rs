@@ -43,17 +43,16 @@ pub struct Knowledge {
 
 /// Serves until it is dropped.
 pub async fn serve(listener: TlsListener, knowledge: Knowledge) -> std::io::Result<()> {
-    let app = Router::new()
-        .route(PATH_PODS, post(pods))
-        .route(PATH_COMPUTES, post(computes))
-        .with_state(knowledge);
+    let app =
+        Router::new().route(PATH_PODS, post(pods)).route(PATH_COMPUTES, post(computes)).with_state(knowledge);
     axum::serve(listener, app).await
 }
 
 async fn pods(State(knowledge): State<Knowledge>, body: Body) -> Response {
     answered(read(&knowledge, body).await.map(|review| {
         let pod = &review.object;
-        let patch = rules::named(pod).map(|name| rules::place(pod, name, (knowledge.in_force)(name).as_ref()));
+        let patch =
+            rules::named(pod).map(|name| rules::place(pod, name, (knowledge.in_force)(name).as_ref()));
         review.answer(patch.unwrap_or_default())
     }))
 }
@@ -148,7 +147,9 @@ mod tests {
         }))
         .unwrap();
         let knowledge = Knowledge {
-            unready: Arc::new(move || if is_ready.load(Ordering::Relaxed) { vec![] } else { vec!["computes"] }),
+            unready: Arc::new(
+                move || if is_ready.load(Ordering::Relaxed) { vec![] } else { vec!["computes"] },
+            ),
             in_force: Arc::new(move |name| (name == "query").then(|| placement.clone())),
             may_assign: Arc::new(|subject, _| Box::pin(async move { subject.username == "flux" })),
         };
@@ -156,7 +157,10 @@ mod tests {
         Served { address, authority: generation.authority, ready, configs }
     }
 
-    async fn connect(served: &Served, authority: &str) -> std::io::Result<tokio_rustls::client::TlsStream<TcpStream>> {
+    async fn connect(
+        served: &Served,
+        authority: &str,
+    ) -> std::io::Result<tokio_rustls::client::TlsStream<TcpStream>> {
         let mut roots = RootCertStore::empty();
         roots.add(CertificateDer::from_pem_slice(authority.as_bytes()).unwrap()).unwrap();
         let config = ClientConfig::builder_with_provider(Arc::new(default_provider()))
@@ -176,7 +180,8 @@ mod tests {
             hyper::client::conn::http1::handshake(hyper_util::rt::TokioIo::new(stream)).await.unwrap();
         tokio::spawn(connection);
         let body = http_body_util::Full::new(Bytes::copy_from_slice(body));
-        let request = hyper::Request::builder().method(method).uri(path).header("host", "x").body(body).unwrap();
+        let request =
+            hyper::Request::builder().method(method).uri(path).header("host", "x").body(body).unwrap();
         let answer = sender.send_request(request).await.unwrap();
         let code = answer.status().as_u16();
         let body = http_body_util::BodyExt::collect(answer.into_body()).await.unwrap().to_bytes();
@@ -194,7 +199,10 @@ mod tests {
 
     fn patch(body: &str) -> Value {
         let answer: Value = serde_json::from_str(body).unwrap();
-        assert_eq!((&answer["response"]["uid"], &answer["response"]["allowed"]), (&json!("u-1"), &json!(true)));
+        assert_eq!(
+            (&answer["response"]["uid"], &answer["response"]["allowed"]),
+            (&json!("u-1"), &json!(true))
+        );
         let patch = answer["response"]["patch"].clone();
         let bytes: Option<k8s_openapi::ByteString> = serde_json::from_value(patch).unwrap();
         bytes.map_or(Value::Null, |bytes| serde_json::from_slice(&bytes.0).unwrap())
@@ -213,9 +221,14 @@ mod tests {
         let compute = json!({"metadata": {"name": "c"}, "spec": {"owner": "bob"}});
         for (user, owner) in [("anna", json!("anna")), ("flux", Value::Null)] {
             let (_, body) = ask(&served, "POST", "/computes", &review(&compute, user)).await;
-            assert_eq!(patch(&body).pointer("/0/path").is_some_and(|path| path == "/spec/owner"), owner != Value::Null);
+            assert_eq!(
+                patch(&body).pointer("/0/path").is_some_and(|path| path == "/spec/owner"),
+                owner != Value::Null
+            );
         }
-        for garbage in [&b""[..], b"{}", b"\0\xff", b"[1", b"{\"apiVersion\":\"admission.k8s.io/v1\",\"request\":7}"] {
+        for garbage in
+            [&b""[..], b"{}", b"\0\xff", b"[1", b"{\"apiVersion\":\"admission.k8s.io/v1\",\"request\":7}"]
+        {
             assert_eq!(ask(&served, "POST", "/pods", garbage).await.0, 400);
             assert_eq!(ask(&served, "POST", "/computes", garbage).await.0, 400);
         }

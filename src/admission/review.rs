@@ -95,7 +95,8 @@ mod tests {
 
     #[test]
     fn garbage_is_told_apart() {
-        for garbage in ["", "{}", "[]", "null", "{\"apiVersion\": 3}", "\u{0}", "{\"request\": {\"uid\": 1}}"] {
+        for garbage in ["", "{}", "[]", "null", "{\"apiVersion\": 3}", "\u{0}", "{\"request\": {\"uid\": 1}}"]
+        {
             assert!(matches!(Review::parse(garbage.as_bytes()), Err(BadReview::Unreadable(_))), "{garbage}");
         }
         let old = r#"{"apiVersion": "admission.k8s.io/v1beta1", "request": {"uid": "x"}}"#;

@@ -39,7 +39,9 @@ pub enum TlsError {
         source: pem::Error,
     },
     /// The certificate and its key do not fit.
-    #[error("the stored certificate of the webhook cannot be served; delete the Secret, and Poros makes new ones")]
+    #[error(
+        "the stored certificate of the webhook cannot be served; delete the Secret, and Poros makes new ones"
+    )]
     Unfit(#[source] rustls::Error),
 }
 
@@ -67,7 +69,10 @@ pub struct TlsListener {
 
 impl TlsListener {
     /// Takes connections, and makes their handshakes beside each other. Until there is a certificate they wait.
-    pub fn new(listener: TcpListener, configs: watch::Receiver<Option<Arc<ServerConfig>>>) -> io::Result<Self> {
+    pub fn new(
+        listener: TcpListener,
+        configs: watch::Receiver<Option<Arc<ServerConfig>>>,
+    ) -> io::Result<Self> {
         let address = listener.local_addr()?;
         let (sender, ready) = mpsc::channel(HANDSHAKES);
         let accepting = tokio::spawn(accept(listener, configs, sender));

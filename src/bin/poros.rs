@@ -76,7 +76,9 @@ struct Run {
 
 /// Where the API server has no MutatingAdmissionPolicy (Kubernetes below 1.36)
 #[derive(Args)]
-#[command(next_help_heading = "The webhook, where the API server has no MutatingAdmissionPolicy (Kubernetes below 1.36)")]
+#[command(
+    next_help_heading = "The webhook, where the API server has no MutatingAdmissionPolicy (Kubernetes below 1.36)"
+)]
 #[allow(clippy::struct_field_names)] // the names are those of the flags
 struct Webhook {
     /// Where the webhook is served; port 0 is a free one
@@ -120,7 +122,9 @@ impl Webhook {
 
 fn webhook_url(text: &str) -> Result<String, String> {
     let url = text.trim_end_matches('/');
-    let plain = url.strip_prefix("https://").is_some_and(|rest| !rest.is_empty() && !rest.contains(['/', '?', '#', '@']));
+    let plain = url
+        .strip_prefix("https://")
+        .is_some_and(|rest| !rest.is_empty() && !rest.contains(['/', '?', '#', '@']));
     if plain { Ok(url.to_owned()) } else { Err("https://HOST or https://HOST:PORT is expected".into()) }
 }
 
@@ -173,9 +177,10 @@ fn main() -> ExitCode {
     let result = match Poros::parse().command {
         Command::Run(arguments) => run(*arguments),
         Command::Crd => print(api::crd::all().iter().map(serde_saphyr::to_string)),
-        Command::Policies { validating_only } => {
-            print(decide::policies::servable(!validating_only).map(|shared| serde_saphyr::to_string(&shared.to_json())))
-        }
+        Command::Policies { validating_only } => print(
+            decide::policies::servable(!validating_only)
+                .map(|shared| serde_saphyr::to_string(&shared.to_json())),
+        ),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use backon::{BackoffBuilder, ExponentialBuilder};
 use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 use tracing::{info, warn};
@@ -12,8 +13,8 @@ use crate::cluster::watch::Watched;
 use crate::controller::context::Context;
 use crate::decide::mode::{Admission, LOOK_EVERY, agrees};
 
-/// The pause between tries while the API server does not answer.
-const PAUSE: Duration = Duration::from_secs(1);
+/// The longest pause between tries while the API server does not answer.
+const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 
 /// What is known of what the API server serves.
 pub struct Modes {
@@ -157,12 +158,18 @@ impl Modes {
 
 /// Asks until there is an answer.
 async fn discover(context: &Context) -> bool {
+    let patience = ExponentialBuilder::new()
+        .with_min_delay(Duration::from_millis(500))
+        .with_max_delay(LONGEST_PAUSE)
+        .with_jitter()
+        .without_max_times();
+    let mut pauses = patience.build();
     loop {
         match discovery::serves_policies(&context.client).await {
             Ok(serves) => return serves,
             Err(error) => {
                 warn!("the API server does not say what it serves, asking again: {}", error.chain());
-                tokio::time::sleep(PAUSE).await;
+                tokio::time::sleep(pauses.next().unwrap_or(LONGEST_PAUSE)).await;
             }
         }
     }

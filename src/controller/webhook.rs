@@ -5,7 +5,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use backon::{BackoffBuilder, ExponentialBuilder};
 use jiff::Timestamp;
@@ -28,6 +28,8 @@ use crate::world::Change;
 
 /// How long the server still answers after its registration went: API servers act on that a moment later.
 const LAST_CALLS: Duration = Duration::from_secs(10);
+/// Time between writes of the whole registration: two Poros that want it otherwise must not keep the API server busy.
+const REGISTER_EVERY: Duration = Duration::from_secs(5);
 /// The pause after another replica was faster; its watch may tell sooner.
 const PAUSE: Duration = Duration::from_millis(500);
 
@@ -72,6 +74,8 @@ struct Running {
     served: Option<Generation>,
     /// What was stored last: a Secret that somebody deletes is put back.
     last: Keyring,
+    /// When the whole registration was written last.
+    registered: Option<Instant>,
     _server: JoinSet<()>,
 }
 
@@ -170,12 +174,15 @@ impl Webhook {
         if let Some(generation) = serving.filter(|serving| running.served.as_ref() != Some(serving)) {
             running.configs.send_replace(Some(tls::config(generation).map_err(WebhookError::Serve)?));
             running.served = Some(generation.clone());
-            info!(made_at = generation.made_at, not_after = generation.not_after, "the webhook serves a certificate");
+            info!(
+                made_at = generation.made_at,
+                not_after = generation.not_after,
+                "the webhook serves a certificate"
+            );
         }
-        if self.register(&running.endpoint, &stored, registered.as_ref()).await? {
-            Ok(ring.next_look(lifetime, now))
-        } else {
-            Ok(Some(PAUSE))
+        match self.register(running, &stored, registered.as_ref()).await? {
+            None => Ok(ring.next_look(lifetime, now)),
+            later => Ok(later),
         }
     }
 
@@ -185,7 +192,8 @@ impl Webhook {
         let failed = |source| WebhookError::Listen { address: options.listen, source };
         let listener = TcpListener::bind(options.listen).await.map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
-        let endpoint = options.endpoint.clone().unwrap_or_else(|| Endpoint::Url(format!("https://{address}")));
+        let endpoint =
+            options.endpoint.clone().unwrap_or_else(|| Endpoint::Url(format!("https://{address}")));
         let (configs, served) = watch::channel(None);
         let listener = TlsListener::new(listener, served).map_err(failed)?;
         let knowledge = self.knowledge.clone();
@@ -197,7 +205,15 @@ impl Webhook {
         });
         info!(%address, ?endpoint, "the webhook is up");
         let hosts = endpoint.hosts();
-        Ok(Running { endpoint, hosts, configs, served: None, last: Keyring::default(), _server: server })
+        Ok(Running {
+            endpoint,
+            hosts,
+            configs,
+            served: None,
+            last: Keyring::default(),
+            registered: None,
+            _server: server,
+        })
     }
 
     /// The keyring as it is to be, and stored; none if another replica was faster.
@@ -216,7 +232,10 @@ impl Webhook {
         let (client, namespace) = (&self.context.client, &self.context.options.namespace);
         match certificates::write(client, namespace, stored.as_deref(), &next).await {
             Ok(written) => {
-                info!(generations = written.keyring.generations.len(), "stored the certificates of the webhook");
+                info!(
+                    generations = written.keyring.generations.len(),
+                    "stored the certificates of the webhook"
+                );
                 Ok(self.learn(Some(written)))
             }
             Err(CallError::Conflict(_) | CallError::NotFound(_)) => {
@@ -234,15 +253,15 @@ impl Webhook {
         world.keyring()
     }
 
-    /// Has the API server call and trust this webhook. False if what was to be written was out of date.
+    /// Has the API server call and trust this webhook. Gives back when to try again what could not be written now.
     async fn register(
         &self,
-        endpoint: &Endpoint,
+        running: &mut Running,
         stored: &StoredKeyring,
         registered: Option<&serde_json::Value>,
-    ) -> Result<bool, WebhookError> {
+    ) -> Result<Option<Duration>, WebhookError> {
         let (client, options) = (&self.context.client, &self.context.options);
-        let bundle = stored.keyring.bundle();
+        let (endpoint, bundle) = (&running.endpoint, stored.keyring.bundle());
         let (called, placed_otherwise) = {
             let world = self.context.world();
             (world.admission().calls_webhook(), world.policies().missing.is_none())
@@ -252,29 +271,35 @@ impl Webhook {
                 writes::remove(client).await.map_err(WebhookError::Register)?;
                 info!("the policies of the API server place pods; the webhook is registered no longer");
             }
-            return Ok(true);
+            return Ok(None);
         }
-        let patch = registered.map(|registered| registration::trust(registered, &bundle)).unwrap_or_default();
-        let as_wanted = || {
-            registered.is_some_and(|registered| registration::is_as_wanted(registered, endpoint, &bundle))
-        };
-        if options.manage_policies && as_wanted() || !options.manage_policies && patch.is_empty() {
-            return Ok(true);
+        let trust = registered.map(|registered| registration::trust(registered, &bundle)).unwrap_or_default();
+        let as_wanted =
+            || registered.is_some_and(|registered| registration::is_as_wanted(registered, endpoint, &bundle));
+        if if options.manage_policies { as_wanted() } else { trust.is_empty() } {
+            return Ok(None);
         }
         // A replica that is late must not take the trust from what another one serves.
         let read = certificates::read(client, &options.namespace).await.map_err(WebhookError::Secret)?;
         if read.as_ref() != Some(stored) {
             self.learn(read);
-            return Ok(false);
+            return Ok(Some(PAUSE));
+        }
+        if !trust.is_empty() {
+            writes::patch(client, trust).await.map_err(WebhookError::Register)?;
+            info!("the API server is told whom to trust");
         }
         if options.manage_policies {
+            let since = running.registered.map_or(REGISTER_EVERY, |registered| registered.elapsed());
+            if since < REGISTER_EVERY {
+                return Ok(Some(REGISTER_EVERY.saturating_sub(since)));
+            }
             let object = registration::to_json(endpoint, &bundle);
             writes::apply(client, &object).await.map_err(WebhookError::Register)?;
-        } else {
-            writes::patch(client, patch).await.map_err(WebhookError::Register)?;
+            running.registered = Some(Instant::now());
+            info!(?endpoint, "the API server is told to call the webhook");
         }
-        info!(?endpoint, "the API server is told to call the webhook, and whom to trust");
-        Ok(true)
+        Ok(None)
     }
 }
 

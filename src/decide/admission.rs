@@ -197,7 +197,9 @@ mod tests {
             match (operation["op"].as_str().unwrap(), parent) {
                 ("add", Value::Array(list)) if key == "-" => list.push(operation["value"].clone()),
                 ("add", Value::Object(map)) => drop(map.insert(key, operation["value"].clone())),
-                ("remove", Value::Object(map)) => drop(map.remove(&key).expect("only what is there is removed")),
+                ("remove", Value::Object(map)) => {
+                    drop(map.remove(&key).expect("only what is there is removed"))
+                }
                 other => panic!("{other:?}"),
             }
         }
@@ -251,7 +253,12 @@ mod tests {
 
     #[test]
     fn garbage_is_patched_without_a_panic() {
-        for pod in [json!(null), json!([]), json!({"metadata": [], "spec": "x"}), json!({"spec": {"tolerations": 3}})] {
+        for pod in [
+            json!(null),
+            json!([]),
+            json!({"metadata": [], "spec": "x"}),
+            json!({"spec": {"tolerations": 3}}),
+        ] {
             place(&pod, "query", Some(&placement(true)));
             own(&Request { object: &pod, old: Some(&pod), user: "anna" }, true);
         }
@@ -285,7 +292,10 @@ mod tests {
         }
         // Metadata alone: nobody becomes an owner.
         let object = compute(None, "query");
-        assert_eq!(own(&Request { object: &object, old: Some(&object), user: "poros" }, true), [] as [Value; 0]);
+        assert_eq!(
+            own(&Request { object: &object, old: Some(&object), user: "poros" }, true),
+            [] as [Value; 0]
+        );
     }
 
     #[test]

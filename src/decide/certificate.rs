@@ -150,8 +150,7 @@ impl Keyring {
         trusted: impl Fn(&Generation) -> bool,
     ) -> Option<&Generation> {
         let valid: Vec<_> = self.generations.iter().filter(|generation| now < generation.not_after).collect();
-        let fitting: Vec<_> =
-            valid.iter().copied().filter(|generation| covers(generation, hosts)).collect();
+        let fitting: Vec<_> = valid.iter().copied().filter(|generation| covers(generation, hosts)).collect();
         let candidates = if fitting.is_empty() { valid } else { fitting };
         let due = |generation: &&&Generation| now >= lifetime.served_from(generation) && trusted(generation);
         candidates.iter().rev().find(due).or_else(|| candidates.first()).copied()

@@ -44,8 +44,9 @@ pub fn desired(observed: &Observed, valid: &Result<Valid, Fault>) -> Desired {
     if let Desired::Spec(wanted) | Desired::LastProven(Some(wanted), _) | Desired::Closed(wanted) =
         &mut desired
     {
-        // The absence of the binding says it to a policy; a webhook reads it in the Placement.
-        wanted.placement.withdrawn = !wanted.bound && observed.admission.calls_webhook();
+        // The absence of the binding says it to a policy, and this to a webhook: in every mode, for the mode may change
+        // before Poros can write again.
+        wanted.placement.withdrawn = !wanted.bound;
     }
     desired
 }
@@ -83,12 +84,10 @@ fn decided(observed: &Observed, valid: &Result<Valid, Fault>) -> Desired {
     }
 }
 
-/// Whether what stands is to place pods: its binding is there, or the webhook is not told to leave it alone.
+/// Whether what stands places pods: it is not withdrawn, and its binding is there where one is needed.
 fn was_bound(observed: &Observed) -> bool {
-    if observed.admission.binds {
-        return observed.binding.is_some();
-    }
-    observed.placement.as_ref().is_some_and(|child| child.spec["withdrawn"] != true)
+    let told = observed.placement.as_ref().is_some_and(|child| child.spec["withdrawn"] != true);
+    told && (observed.binding.is_some() || !observed.admission.binds)
 }
 
 /// Whether the users of a Compute that is being deleted keep it standing.

@@ -25,7 +25,12 @@ impl Default for Admission {
 impl Admission {
     /// What places pods, given what the API server serves, whether its mutating policies and bindings are listed
     /// (`listed`), and [`mode`]'s arguments.
-    pub fn of(serves_policies: bool, listed: bool, unsettled_for: Option<Duration>, settle: Duration) -> Self {
+    pub fn of(
+        serves_policies: bool,
+        listed: bool,
+        unsettled_for: Option<Duration>,
+        settle: Duration,
+    ) -> Self {
         let binds = serves_policies && listed;
         match mode(serves_policies, unsettled_for, settle) {
             // Not before it is known what stands.

@@ -131,10 +131,14 @@ fn contended(facts: &Facts<'_>, wakes: &mut Wakes) -> Option<String> {
     if ago < facts.settings.repair_interval {
         wakes.at(facts.settings.repair_interval.saturating_sub(ago));
     }
+    let name = &facts.observed.name;
+    let binding = match facts.observed.admission.binds {
+        true => format!(" mutatingadmissionpolicybinding/poros-{name}"),
+        false => String::new(),
+    };
     Some(format!(
-        "another writer undid the repairs of what Poros built; Poros repairs at most every {} s until it stops (kubectl get placement/{name} mutatingadmissionpolicybinding/poros-{name} --show-managed-fields -o yaml names it)",
+        "another writer undid the repairs of what Poros built; Poros repairs at most every {} s until it stops (kubectl get placement/{name}{binding} --show-managed-fields -o yaml names it)",
         facts.settings.repair_interval.as_secs(),
-        name = facts.observed.name,
     ))
 }
 

@@ -236,7 +236,12 @@ mod tests {
         let mut found = stored();
         found.retain(|(kind, _), _| !kind.is_mutating_policy());
         let unregistered = compare(&found, webhook);
-        assert!(unregistered.missing.unwrap().starts_with("MutatingWebhookConfiguration poros.dataos.io is absent"));
+        assert!(
+            unregistered
+                .missing
+                .unwrap()
+                .starts_with("MutatingWebhookConfiguration poros.dataos.io is absent")
+        );
         let endpoint = registration::Endpoint::Url("https://127.0.0.1:9443".into());
         let spec = registration::to_json(&endpoint, "CA")["webhooks"].clone();
         found.insert((SharedKind::Webhook, WEBHOOK.to_owned()), Stored { version: 1, spec });

@@ -137,7 +137,8 @@ pub fn is_as_wanted(stored: &Value, endpoint: &Endpoint, bundle: &str) -> bool {
 /// Whether each of the stored `webhooks` trusts this authority (PEM).
 pub fn trusts(stored: Option<&Value>, authority: &str) -> bool {
     let bundles = |webhook: &Value| {
-        let bundle: Option<ByteString> = serde_json::from_value(webhook["clientConfig"]["caBundle"].clone()).ok();
+        let bundle: Option<ByteString> =
+            serde_json::from_value(webhook["clientConfig"]["caBundle"].clone()).ok();
         bundle.is_some_and(|bundle| String::from_utf8_lossy(&bundle.0).contains(authority))
     };
     stored.and_then(Value::as_array).is_some_and(|webhooks| webhooks.iter().all(bundles))
@@ -147,7 +148,8 @@ pub fn trusts(stored: Option<&Value>, authority: &str) -> bool {
 pub fn trust(stored: &Value, bundle: &str) -> Vec<Value> {
     let bundle = json!(ByteString(bundle.as_bytes().to_vec()));
     let webhooks = stored.as_array().map(Vec::as_slice).unwrap_or_default();
-    let differ = webhooks.iter().enumerate().filter(|(_, webhook)| webhook["clientConfig"]["caBundle"] != bundle);
+    let differ =
+        webhooks.iter().enumerate().filter(|(_, webhook)| webhook["clientConfig"]["caBundle"] != bundle);
     differ
         .flat_map(|(index, webhook)| {
             [

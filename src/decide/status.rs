@@ -119,7 +119,10 @@ fn builder_state(
     let (wanted, processed) = if resources_as_before(facts, verdict) {
         (state.number_of_wanted_resources, state.number_of_processed_resources)
     } else {
-        (if *facts.desired == Desired::Nothing { 0 } else { facts.applied.needed() }, facts.applied.in_place())
+        (
+            if *facts.desired == Desired::Nothing { 0 } else { facts.applied.needed() },
+            facts.applied.in_place(),
+        )
     };
     // A pending Compute is pending since it became so for this generation, whatever it waits for meanwhile.
     let same = before.aggregate_status == words.aggregate

@@ -253,8 +253,7 @@ impl Rig {
             return Ok(());
         }
         let mutating_policies = self.mutating_policies.load(Ordering::Relaxed);
-        let arguments =
-            arguments::of(component, &self.layout, &self.ports, &self.options, mutating_policies);
+        let arguments = arguments::of(component, &self.layout, &self.ports, &self.options, mutating_policies);
         let program = self.assets.path(component.tool());
         let child =
             process::spawn(component, program, &arguments, &self.layout).map_err(RigError::Process)?;

@@ -20,7 +20,8 @@ pub async fn drive(setting: &Setting<'_>) -> Vec<(String, Value)> {
     let client = &setting.client;
     if raw_computes(client).get_opt(NAME).await.unwrap().is_none() {
         let mut manifest = with(compute(NAME), "/spec/nodePool/minReadyNodes", json!(0));
-        manifest["spec"]["nodePool"]["nodeSelector"] = json!({"pool": NAME, "dataos.io/tier": "x", "zone": "z1"});
+        manifest["spec"]["nodePool"]["nodeSelector"] =
+            json!({"pool": NAME, "dataos.io/tier": "x", "zone": "z1"});
         manifest["spec"]["nodePool"]["tolerations"] = json!([
             {"key": "dedicated", "operator": "Equal", "value": NAME, "effect": "NoSchedule"},
             {"key": "spot", "operator": "Exists"},
@@ -33,7 +34,11 @@ pub async fn drive(setting: &Setting<'_>) -> Vec<(String, Value)> {
     for (case, pod) in pod_cases() {
         results.push((case.to_owned(), comparable(dry_run(&pods(client), &pod).await)));
     }
-    assert!(results[0].1["spec"]["nodeSelector"]["pool"] == NAME, "the first case is placed: {}", results[0].1);
+    assert!(
+        results[0].1["spec"]["nodeSelector"]["pool"] == NAME,
+        "the first case is placed: {}",
+        results[0].1
+    );
     results.extend(compute_cases(setting).await);
     results
 }
@@ -66,20 +71,40 @@ fn pod_cases() -> Vec<(&'static str, Value)> {
         ("no spec of its own but empty maps", spec(json!({"nodeSelector": {}, "tolerations": []}))),
         ("keys of its own", spec(json!({"nodeSelector": {"disk": "ssd", "pool": NAME}}))),
         ("one key that differs", spec(json!({"nodeSelector": {"pool": "elsewhere"}}))),
-        ("two keys that differ", spec(json!({"nodeSelector": {"zone": "z2", "dataos.io/tier": "y", "a": "b"}}))),
+        (
+            "two keys that differ",
+            spec(json!({"nodeSelector": {"zone": "z2", "dataos.io/tier": "y", "a": "b"}})),
+        ),
         ("an empty value that differs", spec(json!({"nodeSelector": {"zone": ""}}))),
-        ("tolerations of its own", spec(json!({"tolerations": [{"key": "own", "operator": "Exists"}, spot]}))),
+        (
+            "tolerations of its own",
+            spec(json!({"tolerations": [{"key": "own", "operator": "Exists"}, spot]})),
+        ),
         ("a toleration without its operator", spec(json!({"tolerations": [{"key": "spot"}]}))),
-        ("a toleration for seconds", spec(json!({"tolerations": [{"key": "spot", "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": 5}]}))),
+        (
+            "a toleration for seconds",
+            spec(
+                json!({"tolerations": [{"key": "spot", "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": 5}]}),
+            ),
+        ),
         ("a toleration with an empty value", spec(json!({"tolerations": [empty]}))),
-        ("everything it would be given", spec(json!({
-            "nodeSelector": {"pool": NAME, "dataos.io/tier": "x", "zone": "z1"},
-            "tolerations": [{"key": "dedicated", "operator": "Equal", "value": NAME, "effect": "NoSchedule"}, spot, empty],
-        }))),
+        (
+            "everything it would be given",
+            spec(json!({
+                "nodeSelector": {"pool": NAME, "dataos.io/tier": "x", "zone": "z1"},
+                "tolerations": [{"key": "dedicated", "operator": "Equal", "value": NAME, "effect": "NoSchedule"}, spot, empty],
+            })),
+        ),
         ("annotations of its own", annotated(NAME, json!({"example.com/a~b": "c"}))),
-        ("forged marks", annotated(NAME, json!({
-            MARK: "same/99", "poros.dataos.io/closed": "true", "poros.dataos.io/conflict": "a", "x": "y",
-        }))),
+        (
+            "forged marks",
+            annotated(
+                NAME,
+                json!({
+                    MARK: "same/99", "poros.dataos.io/closed": "true", "poros.dataos.io/conflict": "a", "x": "y",
+                }),
+            ),
+        ),
         ("its own mark, copied", annotated(NAME, json!({MARK: "same/1"}))),
         ("a Compute that is not there", pod("same-1", "nobody")),
         ("one that is not there, with its mark forged", annotated("nobody", json!({MARK: "nobody/1"}))),
@@ -126,7 +151,11 @@ async fn compute_cases(setting: &Setting<'_>) -> Vec<(String, Value)> {
     assert_eq!(results[1].1["spec"]["owner"], "anna");
     assert_eq!(results[3].1["spec"]["owner"], "bob");
     let kept = "owned-kept";
-    apply(admin, &with(with(compute(kept), "/spec/nodePool/minReadyNodes", json!(0)), "/spec/owner", json!("eve"))).await;
+    apply(
+        admin,
+        &with(with(compute(kept), "/spec/nodePool/minReadyNodes", json!(0)), "/spec/owner", json!("eve")),
+    )
+    .await;
     for (case, api, change) in [
         ("edited by anna", &anna, json!({"spec": {"description": "x"}})),
         ("edited by anna, owner and all", &anna, json!({"spec": {"description": "x", "owner": "anna"}})),
@@ -148,7 +177,10 @@ async fn rights(client: &Client) {
     let group = "rbac.authorization.k8s.io/v1";
     let roles = dynamic(client, group, "ClusterRole", "clusterroles", None);
     let bound = dynamic(client, group, "ClusterRoleBinding", "clusterrolebindings", None);
-    for (user, verbs) in [("anna", json!(["get", "create", "patch"])), ("flux", json!(["get", "create", "patch", "assign-owner"]))] {
+    for (user, verbs) in [
+        ("anna", json!(["get", "create", "patch"])),
+        ("flux", json!(["get", "create", "patch", "assign-owner"])),
+    ] {
         let role = json!({
             "apiVersion": group, "kind": "ClusterRole", "metadata": {"name": user},
             "rules": [{"apiGroups": ["poros.dataos.io"], "resources": ["computes"], "verbs": verbs}],
