@@ -30,15 +30,20 @@ const BODY_LIMIT: usize = 8 << 20;
 /// The longest that a review may take: less than the API server waits.
 const TIMEOUT: Duration = Duration::from_secs(4);
 
+/// Gives the Placement that is in force for the Compute of a name.
+pub type InForce = Arc<dyn Fn(&str) -> Option<PlacementSpec> + Send + Sync>;
+/// Says whether somebody may name another as the owner of the Compute of a name.
+pub type MayAssign = Arc<dyn Fn(Subject, String) -> BoxFuture<'static, bool> + Send + Sync>;
+
 /// What answers are made from. Given in as functions, so that nothing here knows a client or a lock.
 #[derive(Clone)]
 pub struct Knowledge {
     /// What is not known yet; empty when answers can be given.
     pub unready: Arc<dyn Fn() -> Vec<&'static str> + Send + Sync>,
     /// The Placement that is in force for the Compute of this name.
-    pub in_force: Arc<dyn Fn(&str) -> Option<PlacementSpec> + Send + Sync>,
+    pub in_force: InForce,
     /// Whether somebody may name another as the owner of the Compute of this name.
-    pub may_assign: Arc<dyn Fn(Subject, String) -> BoxFuture<'static, bool> + Send + Sync>,
+    pub may_assign: MayAssign,
 }
 
 /// Serves until it is dropped.

@@ -76,7 +76,7 @@ struct Running {
     last: Keyring,
     /// When the whole registration was written last.
     registered: Option<Instant>,
-    _server: JoinSet<()>,
+    _tasks: JoinSet<()>,
 }
 
 impl Webhook {
@@ -197,8 +197,8 @@ impl Webhook {
         let (configs, served) = watch::channel(None);
         let listener = TlsListener::new(listener, served).map_err(failed)?;
         let knowledge = self.knowledge.clone();
-        let mut server = JoinSet::new();
-        server.spawn(async move {
+        let mut tasks = JoinSet::new();
+        tasks.spawn(async move {
             if let Err(error) = admission::serve(listener, knowledge).await {
                 warn!("the webhook is served no longer: {error}");
             }
@@ -212,7 +212,7 @@ impl Webhook {
             served: None,
             last: Keyring::default(),
             registered: None,
-            _server: server,
+            _tasks: tasks,
         })
     }
 

@@ -32,13 +32,13 @@ pub fn named(pod: &Value) -> Option<&str> {
 /// The patch (RFC 6902) that places a pod which names the Compute `name`; with no Placement in force it takes off marks
 /// and no more, so that the policy `placed` refuses the pod. Made again over its own result it is empty.
 pub fn place(pod: &Value, name: &str, placement: Option<&PlacementSpec>) -> Vec<Value> {
-    let mut patch = Patch::default();
+    let mut operations = Patch::default();
     let empty = Map::new();
     let own = pod["spec"]["nodeSelector"].as_object();
     let marks = placement.map(|placement| marks(name, placement, own.unwrap_or(&empty))).unwrap_or_default();
     let annotations = pod["metadata"]["annotations"].as_object();
     if annotations.is_none() && !marks.is_empty() {
-        patch.add("/metadata/annotations", json!({}));
+        operations.add("/metadata/annotations", json!({}));
     }
     let carries = |key: &str| annotations.and_then(|annotations| annotations.get(key));
     for key in MARKS {
@@ -46,30 +46,30 @@ pub fn place(pod: &Value, name: &str, placement: Option<&PlacementSpec>) -> Vec<
         let path = format!("/metadata/annotations/{}", escaped(key));
         match (carries(key), wanted) {
             (Some(found), Some(wanted)) if found.as_str() == Some(wanted) => {}
-            (_, Some(wanted)) => patch.add(path, json!(wanted)),
-            (Some(_), None) => patch.remove(path),
+            (_, Some(wanted)) => operations.add(&path, wanted.as_str()),
+            (Some(_), None) => operations.remove(&path),
             (None, None) => {}
         }
     }
-    let Some(placement) = placement else { return patch.0 };
+    let Some(placement) = placement else { return operations.0 };
     if own.is_none() && !placement.node_selector.is_empty() {
-        patch.add("/spec/nodeSelector", json!({}));
+        operations.add("/spec/nodeSelector", json!({}));
     }
     for (key, value) in &placement.node_selector {
         if own.is_none_or(|own| !own.contains_key(key)) {
-            patch.add(format!("/spec/nodeSelector/{}", escaped(key)), json!(value));
+            operations.add(&format!("/spec/nodeSelector/{}", escaped(key)), value.as_str());
         }
     }
     let own = pod["spec"]["tolerations"].as_array();
     if own.is_none() && !placement.tolerations.is_empty() {
-        patch.add("/spec/tolerations", json!([]));
+        operations.add("/spec/tolerations", json!([]));
     }
     for toleration in placement.tolerations.iter().map(|toleration| json!(toleration)) {
         if own.is_none_or(|own| !own.contains(&toleration)) {
-            patch.add("/spec/tolerations/-", toleration);
+            operations.add("/spec/tolerations/-", toleration);
         }
     }
-    patch.0
+    operations.0
 }
 
 /// The marks of a pod that is placed.
@@ -142,7 +142,7 @@ pub fn own(request: &Request<'_>, may_assign: bool) -> Vec<Value> {
     let named = request.object["spec"]["owner"].as_str();
     let owner = named.filter(|_| may_assign).unwrap_or_else(|| request.kept());
     if named != Some(owner) && !request.as_it_was() {
-        patch.add("/spec/owner", json!(owner));
+        patch.add("/spec/owner", owner);
     }
     if request.old.is_none() {
         let held = request.object["metadata"]["finalizers"].as_array();
@@ -150,7 +150,7 @@ pub fn own(request: &Request<'_>, may_assign: bool) -> Vec<Value> {
             patch.add("/metadata/finalizers", json!([]));
         }
         if held.is_none_or(|held| !held.iter().any(|finalizer| finalizer == FINALIZER)) {
-            patch.add("/metadata/finalizers/-", json!(FINALIZER));
+            patch.add("/metadata/finalizers/-", FINALIZER);
         }
     }
     patch.0
@@ -160,11 +160,12 @@ pub fn own(request: &Request<'_>, may_assign: bool) -> Vec<Value> {
 struct Patch(Vec<Value>);
 
 impl Patch {
-    fn add(&mut self, path: impl Into<String>, value: Value) {
-        self.0.push(json!({"op": "add", "path": path.into(), "value": value}));
+    fn add(&mut self, path: &str, value: impl Into<Value>) {
+        let value: Value = value.into();
+        self.0.push(json!({"op": "add", "path": path, "value": value}));
     }
 
-    fn remove(&mut self, path: String) {
+    fn remove(&mut self, path: &str) {
         self.0.push(json!({"op": "remove", "path": path}));
     }
 }
@@ -188,17 +189,17 @@ mod tests {
     }
 
     /// Carries out a patch of the few operations that are made here.
-    fn patched(mut object: Value, patch: &[Value]) -> Value {
-        for operation in patch {
-            let path = operation["path"].as_str().unwrap();
-            let (parent, key) = path.rsplit_once('/').unwrap();
+    fn patched(mut object: Value, operations: &[Value]) -> Value {
+        for operation in operations {
+            let pointer = operation["path"].as_str().unwrap();
+            let (parent, key) = pointer.rsplit_once('/').unwrap();
             let key = key.replace("~1", "/").replace("~0", "~");
-            let parent = object.pointer_mut(parent).unwrap_or_else(|| panic!("{path}: no parent"));
+            let parent = object.pointer_mut(parent).unwrap_or_else(|| panic!("{pointer}: no parent"));
             match (operation["op"].as_str().unwrap(), parent) {
                 ("add", Value::Array(list)) if key == "-" => list.push(operation["value"].clone()),
                 ("add", Value::Object(map)) => drop(map.insert(key, operation["value"].clone())),
                 ("remove", Value::Object(map)) => {
-                    drop(map.remove(&key).expect("only what is there is removed"))
+                    drop(map.remove(&key).expect("only what is there is removed"));
                 }
                 other => panic!("{other:?}"),
             }

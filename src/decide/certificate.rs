@@ -29,6 +29,13 @@ pub struct Generation {
     pub key: String,
 }
 
+impl Generation {
+    /// By its own life, which may have been set otherwise when it was made.
+    fn renew_at(&self) -> i64 {
+        self.made_at + (self.not_after - self.made_at) / 3 * 2
+    }
+}
+
 impl fmt::Debug for Generation {
     /// Without the key, and without what nobody reads.
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -79,11 +86,6 @@ impl Lifetime {
         (self.0 / 10).min(OVERLAP)
     }
 
-    fn renew_at(self, generation: &Generation) -> i64 {
-        // By its own life, which may have been set otherwise when it was made.
-        generation.made_at + (generation.not_after - generation.made_at) / 3 * 2
-    }
-
     fn served_from(self, generation: &Generation) -> i64 {
         generation.made_at + seconds(self.overlap())
     }
@@ -102,7 +104,7 @@ impl Keyring {
     pub fn step(&self, hosts: &[String], lifetime: Lifetime, now: i64) -> Step {
         let newest = self.generations.last();
         let covered = newest.is_some_and(|newest| covers(newest, hosts));
-        if newest.is_none_or(|newest| now >= lifetime.renew_at(newest)) || !covered {
+        if newest.is_none_or(|newest| now >= newest.renew_at()) || !covered {
             // Replicas that are called by other names keep theirs, or each would replace the other's for ever.
             let mut all: Vec<String> = hosts.to_vec();
             let others = newest.iter().flat_map(|newest| &newest.hosts);
@@ -128,12 +130,13 @@ impl Keyring {
     /// When to look again, if nothing happens before.
     pub fn next_look(&self, lifetime: Lifetime, now: i64) -> Option<Duration> {
         let newest = self.generations.last()?;
-        let times = [lifetime.renew_at(newest), lifetime.served_from(newest), lifetime.gone_at(newest)];
+        let times = [newest.renew_at(), lifetime.served_from(newest), lifetime.gone_at(newest)];
         let next = times.into_iter().filter(|time| *time > now).min()?;
         u64::try_from(next - now).ok().map(Duration::from_secs)
     }
 
     /// With one more generation.
+    #[must_use]
     pub fn with(&self, generation: Generation) -> Self {
         let mut generations = self.generations.clone();
         generations.push(generation);

@@ -132,9 +132,10 @@ fn contended(facts: &Facts<'_>, wakes: &mut Wakes) -> Option<String> {
         wakes.at(facts.settings.repair_interval.saturating_sub(ago));
     }
     let name = &facts.observed.name;
-    let binding = match facts.observed.admission.binds {
-        true => format!(" mutatingadmissionpolicybinding/poros-{name}"),
-        false => String::new(),
+    let binding = if facts.observed.admission.binds {
+        format!(" mutatingadmissionpolicybinding/poros-{name}")
+    } else {
+        String::new()
     };
     Some(format!(
         "another writer undid the repairs of what Poros built; Poros repairs at most every {} s until it stops (kubectl get placement/{name}{binding} --show-managed-fields -o yaml names it)",

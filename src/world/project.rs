@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use k8s_openapi::ByteString;
 use k8s_openapi::api::admissionregistration::v1::{
-    MutatingAdmissionPolicyBindingSpec, MutatingAdmissionPolicySpec, MutatingWebhook, ValidatingAdmissionPolicyBindingSpec,
-    ValidatingAdmissionPolicySpec,
+    MutatingAdmissionPolicyBindingSpec, MutatingAdmissionPolicySpec, MutatingWebhook,
+    ValidatingAdmissionPolicyBindingSpec, ValidatingAdmissionPolicySpec,
 };
 use kube::api::{DynamicObject, ObjectMeta};
 use kube::core::{Object, PartialObjectMeta};

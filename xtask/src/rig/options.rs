@@ -54,6 +54,7 @@ impl Component {
 
 /// What to start, and where.
 #[derive(Debug, Clone)]
+#[allow(clippy::struct_excessive_bools)] // each is a part of its own, there or not
 pub struct Options {
     /// Part of the folder's name; a few plain letters.
     pub name: String,
