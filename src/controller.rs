@@ -189,7 +189,9 @@ impl Controller {
                     }
                     _ => "",
                 };
-                if matches!(what, Watched::Policies(_)) {
+                // Not served any more, or nobody there: who answers next may be another one. A refusal says nothing of it.
+                let gone = why.contains("(status 404)") || !why.contains("(status ");
+                if gone && matches!(what, Watched::Policies(_)) {
                     self.modes.doubt();
                 }
                 warn!("the watch of {} failed, trying again: {why}{hint}", what.plural());

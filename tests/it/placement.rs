@@ -5,6 +5,7 @@ mod same;
 use std::time::Duration;
 
 use kube::Client;
+use kube::api::{Patch, PatchParams};
 use poros::api::compute::Compute;
 use poros::api::status::PlacementMode;
 use serde_json::{Value, json};
@@ -19,7 +20,7 @@ use crate::harness::until;
 use crate::harness::wait::{self, info};
 use crate::kstatus;
 use crate::proofs::webhook::Stripper;
-use crate::rows::{apply, clear, edit, poolless, revision, served};
+use crate::rows::{apply, clear, poolless, revision, served};
 use crate::trials;
 
 trials![policies_place_pods, the_webhook_places_pods, both_place_pods_until_it_is_settled];
@@ -281,6 +282,19 @@ async fn absent_poros_refuses_labelled_pods_alone(setting: &Setting<'_>, poros: 
     assert_eq!(crate::rows::seq(&after), crate::rows::seq(&before), "a restart is no transition");
     assert_eq!(placements(client).get(name).await.unwrap(), placement, "and writes no child");
     clear(client, name).await;
+}
+
+/// Edits a Compute. Right after a policy on Computes is made, that may answer 503 once more.
+async fn edit(client: &Client, name: &str, change: Value) {
+    let (parameters, patch) = (PatchParams::default(), Patch::Merge(&change));
+    until("the edit to be taken", Duration::from_secs(15), || async {
+        match raw_computes(client).patch(name, &parameters, &patch).await {
+            Ok(_) => Ok(()),
+            Err(kube::Error::Api(status)) if status.code == 503 => Err(status.message),
+            Err(error) => panic!("{error}"),
+        }
+    })
+    .await;
 }
 
 /// A pod or a refusal as it compares: without what differs from try to try.
