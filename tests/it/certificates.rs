@@ -141,10 +141,10 @@ async fn replicas_renew_certificates_under_load_and_nothing_is_refused() {
         }
         for (replica, port) in ports.into_iter().enumerate() {
             // What was read may be old by the time of the handshake, so it is read anew; a wrong one stays wrong.
-            let found =
-                until(&format!("replica {replica} to be trusted"), Duration::from_secs(2), || async {
-                    served_certificate(port, &entry(&secret(&client).await, "ca.crt")).await
-                });
+            let what = format!("replica {replica} to be trusted");
+            let found = until(&what, Duration::from_secs(2), || async {
+                served_certificate(port, &entry(&secret(&client).await, "ca.crt")).await
+            });
             seen[replica].insert(found.await);
         }
         tokio::time::sleep(Duration::from_millis(200)).await;
