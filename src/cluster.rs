@@ -1,13 +1,17 @@
 //! The API server: watches, applies a plan, sends the probe, writes status. It chooses nothing.
 
+pub mod access;
 pub mod apply;
 pub mod call;
+pub mod certificates;
 pub mod client;
+pub mod discovery;
 pub mod events;
 pub mod install;
 pub mod lease;
 pub mod probe;
 pub mod read;
+pub mod registration;
 pub mod resources;
 pub mod status;
 pub mod watch;

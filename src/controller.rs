@@ -5,11 +5,15 @@ pub mod elect;
 pub mod events;
 pub mod guard;
 pub mod health;
-pub mod home;
+mod hearing;
+mod home;
+mod knowledge;
 pub mod leadership;
 pub mod memory;
+pub mod mode;
 pub mod pass;
 pub mod queue;
+pub mod webhook;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -22,19 +26,19 @@ use tokio::task::JoinSet;
 use tracing::{debug, error, info, warn};
 
 use crate::cluster::lease::Place;
-use crate::cluster::watch::{News, Watched};
+use crate::cluster::watch::Watched;
 use crate::controller::context::{Context, Options};
 use crate::controller::elect::Election;
 use crate::controller::health::Health;
+use crate::controller::knowledge::knowledge;
 use crate::controller::leadership::{Leadership, Term};
 use crate::controller::memory::Next;
+use crate::controller::mode::Modes;
 use crate::controller::pass::pass;
 use crate::controller::queue::Queue;
-use crate::decide::manifest::Kind;
+use crate::controller::webhook::Webhook;
 use crate::decide::observed::Compute;
-use crate::decide::policies::SharedKind;
 use crate::telemetry::Metrics;
-use crate::world::{Change, Written};
 
 /// Passes at one time.
 const WORKERS: usize = 16;
@@ -60,12 +64,15 @@ pub struct Controller {
     election: Option<Arc<Election>>,
     /// Whether what changes is queued: only a leader works on it.
     working: AtomicBool,
+    modes: Modes,
+    webhook: Webhook,
 }
 
 impl Controller {
     /// A controller that has seen nothing yet.
     pub fn new(client: Client, options: Options, metrics: Metrics) -> Arc<Self> {
-        let watched = watched(&options);
+        let watched = watched(&options).collect();
+        let health = Health::new(options.settings.watch_grace);
         let leadership = Arc::new(if options.election.is_some() {
             Leadership::standing_by()
         } else {
@@ -81,15 +88,21 @@ impl Controller {
             Election::new(place, identity, terms, make_namespace, leadership.clone(), metrics.clone())
         });
         metrics.leads(election.is_none());
+        let context = Arc::new(Context::new(client, options, metrics));
+        let unsynced = watch::Sender::new(watched);
+        let webhook =
+            Webhook::new(context.clone(), leadership.clone(), knowledge(&context, unsynced.subscribe()));
         Arc::new(Self {
-            health: Health::new(options.settings.watch_grace),
+            health,
             leadership,
             election,
             working: AtomicBool::new(false),
-            context: Arc::new(Context::new(client, options, metrics)),
             queue: Queue::new(),
-            unsynced: watch::Sender::new(watched.collect()),
             policies_changed: Notify::new(),
+            modes: Modes::new(),
+            context,
+            unsynced,
+            webhook,
         })
     }
 
@@ -120,13 +133,28 @@ impl Controller {
         for what in watched(&self.context.options) {
             let controller = self.clone();
             tasks.spawn(async move {
-                let (holder, teller) = (controller.clone(), controller.clone());
-                let held = move || holder.held(what);
-                let tell = move |news| teller.hear(what, news);
-                let (client, audit) = (controller.context.client.clone(), controller.context.options.audit);
-                crate::cluster::watch::run(client, what, audit, held, tell).await;
+                if what.is_mutating_policy() {
+                    controller.modes.while_served(what, || controller.clone().watch(what)).await;
+                } else {
+                    controller.clone().watch(what).await;
+                }
             });
         }
+        let controller = self.clone();
+        tasks.spawn(async move {
+            controller.webhook.needed().await;
+            controller.clone().watch(Watched::Certificates).await;
+        });
+        let controller = self.clone();
+        tasks.spawn(async move {
+            let tell = |names| controller.concern(names);
+            controller.modes.run(&controller.context, &controller.unsynced, tell).await;
+        });
+        let controller = self.clone();
+        tasks.spawn(async move {
+            controller.modes.known().await;
+            controller.webhook.run().await;
+        });
         let teller = self.clone();
         tasks.spawn(async move {
             let context = &teller.context;
@@ -170,11 +198,8 @@ impl Controller {
     /// Takes part in the election as soon as this process could lead: one that cannot list what it works on must not keep
     /// another one from leading.
     async fn campaign(self: Arc<Self>, mut stop: watch::Receiver<bool>) {
-        let prepared = async {
-            self.synced().await;
-        };
         tokio::select! {
-            () = prepared => {}
+            () = self.synced() => {}
             _ = stop.wait_for(|stop| *stop) => return,
         }
         if let Some(election) = &self.election {
@@ -182,99 +207,19 @@ impl Controller {
         }
     }
 
+    /// Waits until all is listed, and it is decided what places pods.
     async fn synced(&self) {
         // An error is the end of this, too.
         let _ = self.unsynced.subscribe().wait_for(BTreeSet::is_empty).await;
+        self.modes.known().await;
     }
 
-    /// The names that are known of, of the resources that this process writes itself.
-    fn held(&self, what: Watched) -> Vec<String> {
-        match what {
-            Watched::Placements => self.context.world().names(Kind::Placement),
-            Watched::Policies(SharedKind::MutatingBinding) => self.context.world().names(Kind::Binding),
-            Watched::Computes
-            | Watched::Nodes
-            | Watched::Pods
-            | Watched::Workloads(_)
-            | Watched::Scheduled
-            | Watched::Servers
-            | Watched::Policies(_) => Vec::new(),
-        }
-    }
-
-    /// A list is about to be asked for: it holds all that this process wrote so far.
-    fn list_begins(&self, what: Watched) {
-        if let Some(written) = written(what) {
-            self.context.world().list_begins(written);
-        }
-    }
-
-    /// A list is complete. After a failure, passes may have failed for the same reason: they are made again.
-    fn list_ends(&self, what: Watched) {
-        if let Some(written) = written(what) {
-            self.context.world().list_ends(written);
-        }
-        if self.health.listed(what) {
-            let names = self.context.memories().forgive();
-            for name in names {
-                self.queue.push(name, true);
-            }
-        }
-    }
-
-    fn hear(&self, what: Watched, news: News) {
-        match news {
-            News::Listing => self.list_begins(what),
-            News::Change(change) => {
-                self.health.heard(what);
-                self.learn(change);
-            }
-            News::Synced => {
-                self.list_ends(what);
-                self.unsynced.send_if_modified(|unsynced| unsynced.remove(&what));
-                self.context.metrics.watch_synced(what.plural());
-            }
-            News::Failing { why, code } => {
-                self.context.metrics.watch_failed(what.plural());
-                let hint = match what {
-                    Watched::Computes | Watched::Placements if code == Some(404) => {
-                        "; are the CRDs installed? (poros crd | kubectl apply -f -)"
-                    }
-                    Watched::Policies(_) if code == Some(404) => {
-                        "; Poros needs admissionregistration.k8s.io/v1 with MutatingAdmissionPolicy: Kubernetes 1.36 or newer"
-                    }
-                    _ if why.contains(" cannot ") => {
-                        "; Poros needs the verbs list and watch on it, in the whole cluster"
-                    }
-                    _ => "",
-                };
-                warn!("the watch of {} failed, trying again: {why}{hint}", what.plural());
-                self.health.failed(what, format!("{why}{hint}"), Instant::now());
-            }
-        }
-    }
-
-    /// Takes in a change and, as a leader, queues whom it concerns.
-    fn learn(&self, change: Change) {
-        let shared = matches!(change, Change::Shared(..));
-        // Requests change with each pod of the cluster, and are counters that are written once an interval at most.
-        let lazily = matches!(change, Change::Scheduled(..));
-        let names = self.context.world().apply(change);
-        if shared {
-            self.policies_changed.notify_one();
-        }
-        if !self.working.load(Ordering::SeqCst) {
-            self.context.world().stand_by();
-            return;
-        }
-        for name in names {
-            if lazily {
-                self.queue.push_within(&name, self.context.options.settings.counter_interval);
-            } else {
-                // A changed policy concerns every Compute, and none of them more than what people do meanwhile.
-                self.queue.push(name, shared);
-            }
-        }
+    async fn watch(self: Arc<Self>, what: Watched) {
+        let (holder, teller) = (self.clone(), self.clone());
+        let held = move || holder.held(what);
+        let tell = move |news| teller.hear(what, news);
+        let (client, options) = (self.context.client.clone(), &self.context.options);
+        crate::cluster::watch::run(client, &options.namespace, what, options.audit, held, tell).await;
     }
 
     /// Makes passes whenever this process leads, and stands by when it does not.
@@ -297,6 +242,7 @@ impl Controller {
         self.working.store(true, Ordering::SeqCst);
         let names = self.context.world().everything();
         info!(names = names.len(), "passes begin");
+        self.webhook.look();
         for name in names {
             self.queue.push(name, true);
         }
@@ -361,20 +307,5 @@ impl Controller {
 
 /// What this controller watches.
 fn watched(options: &Options) -> impl Iterator<Item = Watched> + use<> {
-    Watched::ALL.into_iter().chain(options.pool_usage.then_some(Watched::Scheduled))
-}
-
-/// Of what this process writes itself: what is watched by this.
-fn written(what: Watched) -> Option<Written> {
-    match what {
-        Watched::Computes => Some(Written::Compute),
-        Watched::Placements => Some(Written::Child(Kind::Placement)),
-        Watched::Policies(SharedKind::MutatingBinding) => Some(Written::Child(Kind::Binding)),
-        Watched::Nodes
-        | Watched::Pods
-        | Watched::Workloads(_)
-        | Watched::Scheduled
-        | Watched::Servers
-        | Watched::Policies(_) => None,
-    }
+    Watched::FIRST.into_iter().chain(options.pool_usage.then_some(Watched::Scheduled))
 }

@@ -3,7 +3,9 @@
 //! No client, no async, no clock (time comes in as an argument), no randomness, no logging. The steps of a pass, in order:
 //! [`observed`] → [`validate`] → [`desired`] → [`plan`] → (the cluster) → [`prove`] → [`outcome`] → [`status`].
 
+pub mod admission;
 pub mod applied;
+pub mod certificate;
 pub mod desired;
 pub mod difference;
 pub mod events;
@@ -12,6 +14,7 @@ pub mod fit;
 pub mod hash;
 pub mod lease;
 pub mod manifest;
+pub mod mode;
 pub mod observed;
 pub mod outcome;
 pub mod plan;
@@ -20,6 +23,7 @@ pub mod policies;
 pub mod pool;
 pub mod prove;
 pub mod quantity;
+pub mod registration;
 pub mod requests;
 pub mod schema;
 pub mod status;

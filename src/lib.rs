@@ -14,6 +14,7 @@
     allow(clippy::needless_pass_by_value, clippy::unnecessary_wraps, clippy::unchecked_time_subtraction)
 )]
 
+pub mod admission;
 pub mod api;
 pub mod cluster;
 pub mod controller;

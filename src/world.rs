@@ -12,8 +12,13 @@ pub mod users;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
-use crate::api::names::compute_of_binding;
+use crate::api::names::{WEBHOOK, binding_name, compute_of_binding};
+use crate::api::placement::PlacementSpec;
+use crate::api::status::PlacementMode;
+use crate::decide::admission::in_force;
+use crate::decide::certificate::StoredKeyring;
 use crate::decide::manifest::Kind;
+use crate::decide::mode::Admission;
 use crate::decide::observed::{Child, Compute, Observed, Policies, Recall};
 use crate::decide::policies::{self, Shared, SharedKind, Stored, compare};
 use crate::decide::pool::Node;
@@ -44,10 +49,12 @@ pub enum Change {
     Workload(WorkloadKind, String, Option<String>),
     /// A scheduled, unfinished pod, by `<namespace>/<name>`, whichever Compute it names.
     Scheduled(String, Option<Scheduled>),
-    /// A shared policy or its binding.
-    Shared((SharedKind, String), Option<Stored>),
     /// An `EndpointSlice` of the API servers, by name.
     Servers(String, Option<Slice>),
+    /// A shared policy or its binding, or the registration of the webhook.
+    Shared((SharedKind, String), Option<Stored>),
+    /// The certificates of the webhook.
+    Keyring(Option<Box<StoredKeyring>>),
 }
 
 /// A kind of which this process writes objects itself.
@@ -80,6 +87,8 @@ pub struct World {
     shared: BTreeMap<(SharedKind, String), Stored>,
     policies: Policies,
     servers: Servers,
+    admission: Admission,
+    keyring: Option<Arc<StoredKeyring>>,
     /// By Compute: uids that went since it was last observed. A reply that is heard late must not bring them back.
     departed: HashMap<String, HashSet<String>>,
     /// What this process wrote since the list of its kind began that the watch goes on from: what that list or watch
@@ -99,7 +108,7 @@ pub struct World {
 impl World {
     /// An empty world: nothing was seen, so every shared policy is missing.
     pub fn new() -> Self {
-        Self { policies: compare(&BTreeMap::new()), ..Self::default() }
+        Self { policies: compare(&BTreeMap::new(), Admission::default()), ..Self::default() }
     }
 
     /// Takes in a change; returns the names of the Computes that it concerns.
@@ -143,6 +152,10 @@ impl World {
             Change::Servers(name, slice) => {
                 // No Compute is looked at for it: what was proven stays so.
                 self.servers.apply(name, slice);
+                Vec::new()
+            }
+            Change::Keyring(stored) => {
+                self.keyring = stored.map(Arc::from);
                 Vec::new()
             }
         }
@@ -302,12 +315,56 @@ impl World {
             Some(stored) => self.shared.insert(key, stored),
             None => self.shared.remove(&key),
         };
-        let policies = compare(&self.shared);
+        self.judge_policies()
+    }
+
+    fn judge_policies(&mut self) -> Vec<String> {
+        let policies = compare(&self.shared, self.admission);
         if policies == self.policies {
             return Vec::new();
         }
         self.policies = policies;
         self.computes.keys().cloned().collect()
+    }
+
+    /// Takes in what places pods from now on; returns the names of the Computes that it concerns.
+    pub fn admit(&mut self, admission: Admission) -> Vec<String> {
+        if admission == self.admission {
+            return Vec::new();
+        }
+        self.admission = admission;
+        if !admission.binds {
+            // Nobody tells of these any more; a list will, once they are served again.
+            self.shared.retain(|(kind, _), _| !kind.is_mutating_policy());
+        }
+        self.judge_policies();
+        self.computes.keys().cloned().collect()
+    }
+
+    /// What places pods.
+    pub fn admission(&self) -> Admission {
+        self.admission
+    }
+
+    /// The modes that stored statuses speak of, of Computes whose status Poros keeps.
+    pub fn modes(&self) -> Vec<PlacementMode> {
+        let kept = self.computes.values().filter(|compute| !compute.paused && !compute.deleting);
+        kept.filter_map(|compute| Some(compute.status.placement.as_ref()?.mode)).collect()
+    }
+
+    /// The Placement that is in force for a Compute.
+    pub fn in_force(&self, name: &str) -> Option<PlacementSpec> {
+        in_force(self.computes.get(name)?, self.placements.get(name)?)
+    }
+
+    /// The certificates of the webhook, as stored.
+    pub fn keyring(&self) -> Option<Arc<StoredKeyring>> {
+        self.keyring.clone()
+    }
+
+    /// The registration of the webhook, as stored: its `webhooks`.
+    pub fn registration(&self) -> Option<&Stored> {
+        self.shared.get(&(SharedKind::Webhook, WEBHOOK.to_owned()))
     }
 
     /// All that a pass over this name looks at; what passes remember is added by who keeps it.
@@ -319,12 +376,13 @@ impl World {
             name: name.to_owned(),
             compute: self.computes.get(name).cloned(),
             placement,
-            binding: self.bindings.get(&crate::api::names::binding_name(name)).cloned(),
+            binding: self.bindings.get(&binding_name(name)).filter(|_| self.admission.binds).cloned(),
             pool: self.nodes.pool(name),
             users: self.users.of(name, revision),
             policies: self.policies.clone(),
             doubted: self.doubted.contains(name),
             api_servers: self.servers.count(),
+            admission: self.admission,
             recall: Recall::default(),
         }
     }

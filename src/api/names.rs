@@ -88,6 +88,14 @@ pub const VERB_BUILD: &str = "build";
 pub const VERB_ASSIGN_OWNER: &str = "assign-owner";
 /// RBAC verb on Computes: a pod whose service account has it may name them, where that is asked for.
 pub const VERB_USE: &str = "use";
+/// The MutatingWebhookConfiguration by which the API server calls Poros, where it has no MutatingAdmissionPolicy.
+pub const WEBHOOK: &str = "poros.dataos.io";
+/// Name of its webhook for pods.
+pub const WEBHOOK_PODS: &str = "pods.poros.dataos.io";
+/// Name of its webhook for Computes.
+pub const WEBHOOK_COMPUTES: &str = "computes.poros.dataos.io";
+/// The Secret with the certificates of the webhook, in the namespace of Poros.
+pub const WEBHOOK_SECRET: &str = "poros-webhook";
 
 /// Service account of the dry-run pod that proves a placement.
 pub const PROBE_SERVICE_ACCOUNT: &str = "poros-probe";

@@ -53,6 +53,9 @@ pub struct PlacementSpec {
     pub previous: Option<PreviousPlacement>,
     /// New pods are refused: the Compute is being deleted.
     pub closed: bool,
+    /// Nothing is in force: the webhook places no pods by it. To the policy the absence of the binding says so.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub withdrawn: bool,
 }
 
 /// Content that was proven.

@@ -184,7 +184,7 @@ pub enum ResourceStatus {
 #[derive(JsonSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct PlacementStatus {
-    /// `Policy`: inside the API server.
+    /// What places the pods: `Policy`, inside the API server; `Webhook`, served by Poros; or `Both`.
     pub mode: PlacementMode,
     /// The revision of the Placement that stands.
     pub revision: u64,
@@ -210,6 +210,10 @@ pub enum PlacementMode {
     /// A MutatingAdmissionPolicy inside the API server.
     #[default]
     Policy,
+    /// A mutating webhook that Poros serves: the API server has no MutatingAdmissionPolicy.
+    Webhook,
+    /// Both, while it is not settled which of them the API server can do.
+    Both,
 }
 
 /// How many nodes the pool has. Counts only: a status never grows with the pool.

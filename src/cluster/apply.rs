@@ -141,6 +141,7 @@ impl Work<'_> {
         match action {
             Action::Keep => State::InPlace,
             Action::None => State::Absent,
+            Action::Unneeded => State::Unneeded,
             Action::Await => State::Pending("is being removed".into()),
             Action::Linger(_) => {
                 State::Pending("stays until every API server has forgotten its binding".into())

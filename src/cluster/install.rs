@@ -30,7 +30,8 @@ pub async fn policy(client: &Client, shared: &Shared) -> Result<(), CallError> {
     apply(&resources::shared(client, shared.kind), shared.name, &shared.to_json()).await
 }
 
-async fn apply(api: &Api<DynamicObject>, name: &str, object: &Value) -> Result<(), CallError> {
+/// Applies an object (server-side apply), over whatever others say.
+pub(super) async fn apply(api: &Api<DynamicObject>, name: &str, object: &Value) -> Result<(), CallError> {
     let parameters = PatchParams::apply(MANAGER_BUILDER).force();
     call(api.patch(name, &parameters, &Patch::Apply(object))).await.map(|_| ())
 }

@@ -13,7 +13,7 @@ use kube::{Api, Client, Resource, ResourceExt};
 use serde::de::DeserializeOwned;
 use tokio::time::Instant;
 
-use crate::api::names::{LABEL_COMPUTE, compute_of_binding};
+use crate::api::names::{LABEL_COMPUTE, WEBHOOK, WEBHOOK_SECRET, compute_of_binding};
 use crate::cluster::call::chain;
 use crate::cluster::resources;
 use crate::decide::manifest::Kind;
@@ -55,11 +55,13 @@ pub enum Watched {
     Servers,
     /// Admission policies and their bindings, shared and per Compute.
     Policies(SharedKind),
+    /// The Secret with the certificates of the webhook.
+    Certificates,
 }
 
 impl Watched {
-    /// All of them that are always watched.
-    pub const ALL: [Self; 13] = [
+    /// What is listed before passes are made. The API server need not serve all of it.
+    pub const FIRST: [Self; 14] = [
         Self::Computes,
         Self::Placements,
         Self::Nodes,
@@ -73,7 +75,13 @@ impl Watched {
         Self::Policies(SharedKind::MutatingBinding),
         Self::Policies(SharedKind::Validating),
         Self::Policies(SharedKind::ValidatingBinding),
+        Self::Policies(SharedKind::Webhook),
     ];
+
+    /// Whether it needs an API server that has MutatingAdmissionPolicy.
+    pub fn is_mutating_policy(self) -> bool {
+        matches!(self, Self::Policies(kind) if kind.is_mutating_policy())
+    }
 
     /// The resource, as in a URL of the API. (All pods have a word of their own.)
     pub fn plural(self) -> &'static str {
@@ -86,6 +94,7 @@ impl Watched {
             Self::Scheduled => "scheduled pods",
             Self::Servers => "endpointslices",
             Self::Policies(kind) => kind.plural(),
+            Self::Certificates => "secrets",
         }
     }
 }
@@ -108,10 +117,12 @@ pub enum News {
     },
 }
 
-/// Watches for ever, and tells each news. `held` gives the names that are known of now, by the watch or otherwise. Each watch
+/// Watches for ever, and tells each news. `namespace` is that of Poros; `held` gives the names that are known of now, by the watch or otherwise. Each watch
 /// is begun anew with a list after one to two times `audit`: the net under all that a watch may have missed.
+#[allow(clippy::too_many_lines)] // a line or two for each resource
 pub async fn run(
     client: Client,
+    namespace: &str,
     what: Watched,
     audit: Duration,
     held: impl Fn() -> Vec<String> + Send,
@@ -185,6 +196,23 @@ pub async fn run(
             let theirs = everything.labels("kubernetes.io/service-name=kubernetes");
             supervise(resources::endpoint_slices(&client), theirs, audit, held, tell, |name, object| {
                 Some(Change::Servers(name, object.map(project::slice)))
+            })
+            .await;
+        }
+        Watched::Certificates => {
+            let ours = everything.fields(&format!("metadata.name={WEBHOOK_SECRET}"));
+            let secrets = resources::core(&client, Some(namespace), "Secret", "secrets");
+            supervise(secrets, ours, audit, held, tell, |_, object| {
+                Some(Change::Keyring(object.map(|object| Box::new(project::keyring(&object)))))
+            })
+            .await;
+        }
+        Watched::Policies(SharedKind::Webhook) => {
+            let ours = everything.fields(&format!("metadata.name={WEBHOOK}"));
+            let registrations = resources::shared(&client, SharedKind::Webhook);
+            supervise(registrations, ours, audit, held, tell, |name, object| {
+                let kind = SharedKind::Webhook;
+                Some(Change::Shared((kind, name), object.map(|object| project::shared(kind, object))))
             })
             .await;
         }

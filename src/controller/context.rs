@@ -1,5 +1,6 @@
 //! What all passes share: the client, the world, the memories, the metrics.
 
+use std::net::SocketAddr;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -8,9 +9,11 @@ use tokio::sync::Notify;
 
 use crate::controller::events::Events;
 use crate::controller::memory::Memories;
+use crate::decide::certificate::Lifetime;
 use crate::decide::lease::Terms;
 use crate::decide::observed::Settings;
 use crate::decide::policies::Choice;
+use crate::decide::registration::Endpoint;
 use crate::telemetry::Metrics;
 use crate::world::{Change, World};
 
@@ -33,6 +36,21 @@ pub struct Options {
     pub settings: Settings,
     /// Who this process is to other replicas, and how they choose one that leads; none leads without asking them.
     pub election: Option<(String, Terms)>,
+    /// What the API server serves must have been the same this long before only one of the two ways to place pods stands.
+    pub discovery_settle: Duration,
+    /// The webhook, where it is needed.
+    pub webhook: WebhookOptions,
+}
+
+/// What is told of the webhook.
+#[derive(Clone, Debug)]
+pub struct WebhookOptions {
+    /// Where it listens.
+    pub listen: SocketAddr,
+    /// Where the API server finds it; none where it listens.
+    pub endpoint: Option<Endpoint>,
+    /// How long its certificates are valid.
+    pub lifetime: Lifetime,
 }
 
 /// What all passes share.

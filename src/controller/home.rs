@@ -55,6 +55,7 @@ impl Controller {
         if unsynced.wait_for(policies_known).await.is_err() {
             return;
         }
+        self.modes.known().await;
         loop {
             let term = self.leadership.won().await;
             self.leadership.during(term, self.repair_policies(&choice)).await;
@@ -64,7 +65,10 @@ impl Controller {
     async fn repair_policies(&self, choice: &Choice) {
         let mut pauses = patience().build();
         loop {
-            let lacking = self.context.world().lacking(policies::chosen(choice));
+            let lacking = {
+                let world = self.context.world();
+                world.lacking(policies::servable(choice, world.admission().binds).collect())
+            };
             if lacking.is_empty() {
                 pauses = patience().build();
                 self.policies_changed.notified().await;

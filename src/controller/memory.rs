@@ -187,7 +187,7 @@ impl Memories {
                 .fault()
                 .is_some_and(|fault| matches!(fault.category, Category::ApplyFailed | Category::Forbidden));
         memory.trouble_since = if trouble { memory.trouble_since.or(Some(now)) } else { None };
-        let unbound = applied.binding == State::Absent;
+        let unbound = matches!(applied.binding, State::Absent | State::Unneeded);
         memory.unbound_since = if unbound { memory.unbound_since.or(Some(now)) } else { None };
     }
 

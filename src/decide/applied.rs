@@ -31,6 +31,8 @@ pub enum State {
     InPlace,
     /// It is not there.
     Absent,
+    /// The API server does not serve its kind, and pods are placed without it.
+    Unneeded,
     /// It is not as wanted yet, for this reason.
     Pending(String),
     /// It could not be written.
@@ -43,16 +45,27 @@ impl Applied {
         u32::from(self.placement == State::InPlace) + u32::from(self.binding == State::InPlace)
     }
 
+    /// How many are needed: the Placement, and the binding where the API server serves bindings.
+    pub fn needed(&self) -> u32 {
+        [&self.placement, &self.binding].into_iter().map(|state| u32::from(*state != State::Unneeded)).sum()
+    }
+
+    /// Whether all that is needed stands as wanted.
+    pub fn all_in_place(&self) -> bool {
+        self.in_place() == self.needed()
+    }
+
     /// Whether neither is there.
     pub fn all_absent(&self) -> bool {
-        self.placement == State::Absent && self.binding == State::Absent
+        let absent = |state: &State| matches!(state, State::Absent | State::Unneeded);
+        absent(&self.placement) && absent(&self.binding)
     }
 
     /// What an object that is not as wanted yet waits for.
     pub fn waits_for(&self) -> Option<&str> {
         [&self.placement, &self.binding].into_iter().find_map(|state| match state {
             State::Pending(why) => Some(why.as_str()),
-            State::InPlace | State::Absent | State::Failed(_) => None,
+            State::InPlace | State::Absent | State::Unneeded | State::Failed(_) => None,
         })
     }
 
@@ -60,7 +73,7 @@ impl Applied {
     pub fn fault(&self) -> Option<&Fault> {
         [&self.placement, &self.binding].into_iter().find_map(|state| match state {
             State::Failed(fault) => Some(fault),
-            State::InPlace | State::Absent | State::Pending(_) => None,
+            State::InPlace | State::Absent | State::Unneeded | State::Pending(_) => None,
         })
     }
 }

@@ -40,6 +40,18 @@ impl Wanted {
 
 /// Decides what should stand.
 pub fn desired(observed: &Observed, valid: &Result<Valid, Fault>) -> Desired {
+    let mut desired = decided(observed, valid);
+    if let Desired::Spec(wanted) | Desired::LastProven(Some(wanted), _) | Desired::Closed(wanted) =
+        &mut desired
+    {
+        // The absence of the binding says it to a policy, and this to a webhook: in every mode, for the mode may change
+        // before Poros can write again.
+        wanted.placement.withdrawn = !wanted.bound;
+    }
+    desired
+}
+
+fn decided(observed: &Observed, valid: &Result<Valid, Fault>) -> Desired {
     let Some(compute) = &observed.compute else { return Desired::Nothing };
     let stored = stored_placement(observed, compute);
     if compute.deleting {
@@ -59,7 +71,7 @@ pub fn desired(observed: &Observed, valid: &Result<Valid, Fault>) -> Desired {
             let mut last = last_proven(compute, stored);
             // What cannot be read is no reason to touch what is in force.
             if let Some(wanted) = last.as_mut().filter(|_| fault.category == Category::Undecodable) {
-                wanted.bound |= observed.binding.is_some();
+                wanted.bound |= was_bound(observed);
             }
             Desired::LastProven(last, fault.clone())
         }
@@ -70,6 +82,12 @@ pub fn desired(observed: &Observed, valid: &Result<Valid, Fault>) -> Desired {
             }
         },
     }
+}
+
+/// Whether what stands places pods: it is not withdrawn, and its binding is there where one is needed.
+fn was_bound(observed: &Observed) -> bool {
+    let told = observed.placement.as_ref().is_some_and(|child| child.spec["withdrawn"] != true);
+    told && (observed.binding.is_some() || !observed.admission.binds)
 }
 
 /// Whether the users of a Compute that is being deleted keep it standing.
@@ -102,6 +120,7 @@ fn stored_placement(observed: &Observed, compute: &Compute) -> Option<PlacementS
         last_revision: status.last_revision.max(revision),
         previous: None,
         closed: false,
+        withdrawn: false,
         ..spec
     })
 }
@@ -125,7 +144,7 @@ fn rejection(
         Some(_) => return None,
         None => {
             let taken_back =
-                stored.is_none_or(|stored| content_of(stored) != *content || observed.binding.is_none());
+                stored.is_none_or(|stored| content_of(stored) != *content || !was_bound(observed));
             let said = ready_reason(compute) == Some(Category::ProofMismatch.word())
                 && status.observed_generation == compute.generation;
             if !(said && taken_back) {
@@ -149,7 +168,7 @@ pub fn ready_reason(compute: &Compute) -> Option<&str> {
 
 /// What was proven last, of a Compute whose spec cannot be in force.
 fn last_proven(compute: &Compute, stored: Option<PlacementSpec>) -> Option<Wanted> {
-    let stored = PlacementSpec { closed: false, ..stored? };
+    let stored = in_force(stored?);
     if is_proven(compute, &stored) {
         return Some(Wanted { placement: stored, bound: true });
     }
@@ -162,7 +181,7 @@ fn last_proven(compute: &Compute, stored: Option<PlacementSpec>) -> Option<Wante
 /// The content of the spec, under its number.
 fn numbered(compute: &Compute, stored: Option<PlacementSpec>, content: &Content) -> PlacementSpec {
     let Some(stored) = stored else { return first(compute, content) };
-    let stored = PlacementSpec { closed: false, ..stored };
+    let stored = in_force(stored);
     if content_of(&stored) == *content {
         return stored;
     }
@@ -187,6 +206,7 @@ fn numbered(compute: &Compute, stored: Option<PlacementSpec>, content: &Content)
                 tolerations: content.tolerations.clone(),
                 previous,
                 closed: false,
+                withdrawn: false,
             }
         }
     }
@@ -207,7 +227,13 @@ fn first(compute: &Compute, content: &Content) -> PlacementSpec {
         tolerations: content.tolerations.clone(),
         previous: None,
         closed: false,
+        withdrawn: false,
     }
+}
+
+/// A Placement as it is when it places pods.
+fn in_force(stored: PlacementSpec) -> PlacementSpec {
+    PlacementSpec { closed: false, withdrawn: false, ..stored }
 }
 
 fn put_back(stored: &PlacementSpec, previous: PreviousPlacement) -> PlacementSpec {
@@ -218,6 +244,7 @@ fn put_back(stored: &PlacementSpec, previous: PreviousPlacement) -> PlacementSpe
         tolerations: previous.tolerations,
         previous: None,
         closed: false,
+        withdrawn: false,
     }
 }
 

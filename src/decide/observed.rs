@@ -17,6 +17,7 @@ use crate::api::status::{ComputeStatus, NodeCounts, Users};
 use crate::decide::applied::Pace;
 use crate::decide::difference::Writer;
 use crate::decide::hash;
+use crate::decide::mode::Admission;
 
 /// How long things may last before they count. All of them are settings of `poros run`.
 #[derive(Clone, Debug, PartialEq)]
@@ -81,6 +82,8 @@ pub struct Observed {
     pub doubted: bool,
     /// How many API servers stand side by side, as far as they tell; 0 if none does.
     pub api_servers: usize,
+    /// What places pods.
+    pub admission: Admission,
     /// What earlier passes of this process left.
     pub recall: Recall,
 }

@@ -47,12 +47,21 @@ pub fn outcome(facts: &Facts<'_>) -> Verdict {
     Verdict { outcome, verified, pool, drifted, contended, wake: wakes.0 }
 }
 
+const REFUSED: &str = "nothing is in force: pods that name this Compute are refused";
+
 /// What pods get while the spec cannot be in force.
 fn instead(facts: &Facts<'_>, standing: Option<&Wanted>) -> String {
     let revision = standing.filter(|wanted| wanted.bound).map(|wanted| wanted.placement.revision);
-    match (revision, &facts.applied.binding) {
+    // Without bindings the Placement itself says whether it is in force.
+    let bearer = match &facts.applied.binding {
+        State::Unneeded => &facts.applied.placement,
+        binding => binding,
+    };
+    let withdrawn = standing.is_some_and(|wanted| wanted.placement.withdrawn);
+    match (revision, bearer) {
         (Some(revision), State::InPlace) => format!("revision {revision} stays in force"),
-        (None, State::Absent) => "nothing is in force: pods that name this Compute are refused".into(),
+        (None, State::InPlace) if withdrawn && facts.applied.all_in_place() => REFUSED.into(),
+        (None, State::Absent) => REFUSED.into(),
         (_, State::Failed(fault)) => format!("and what stands could not be mended: {}", fault.text),
         (Some(revision), _) => format!("revision {revision} is put back in force"),
         (None, _) => "what stands is being withdrawn".into(),
@@ -70,7 +79,7 @@ impl Wakes {
 }
 
 fn verified(facts: &Facts<'_>, wakes: &mut Wakes) -> Verified {
-    let Some(target) = facts.target.filter(|_| facts.applied.in_place() == 2) else {
+    let Some(target) = facts.target.filter(|_| facts.applied.all_in_place()) else {
         return Verified::Pending("nothing is in place to be proven".into());
     };
     if let Some(after) = facts.prove_in {
@@ -132,10 +141,15 @@ fn contended(facts: &Facts<'_>, wakes: &mut Wakes) -> Option<String> {
         Some(manager) => format!("another writer ({manager})"),
         None => "another writer".into(),
     };
+    let name = &facts.observed.name;
+    let binding = if facts.observed.admission.binds {
+        format!(" mutatingadmissionpolicybinding/poros-{name}")
+    } else {
+        String::new()
+    };
     Some(format!(
-        "{rival} undid the repairs of what Poros built; Poros repairs at most every {} s until it stops (kubectl get placement/{name} mutatingadmissionpolicybinding/poros-{name} --show-managed-fields -o yaml tells more)",
+        "{rival} undid the repairs of what Poros built; Poros repairs at most every {} s until it stops (kubectl get placement/{name}{binding} --show-managed-fields -o yaml tells more)",
         facts.settings.repair_interval.as_secs(),
-        name = facts.observed.name,
     ))
 }
 

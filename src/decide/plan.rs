@@ -38,6 +38,8 @@ pub enum Action {
     Keep,
     /// It is not wanted, and not there.
     None,
+    /// The API server does not serve its kind.
+    Unneeded,
     /// It is missing.
     Create {
         /// What to write.
@@ -88,6 +90,7 @@ impl Action {
             Self::Create { .. } | Self::Update { .. } | Self::Replace { .. } | Self::Remove { .. } => true,
             Self::Keep
             | Self::None
+            | Self::Unneeded
             | Self::Await
             | Self::Linger(_)
             | Self::Postpone { .. }
@@ -149,6 +152,11 @@ impl Plan {
 
 /// Plans the writes.
 pub fn plan(observed: &Observed, desired: &Desired, settings: &Settings) -> Plan {
+    let plan = planned(observed, desired, settings);
+    if observed.admission.binds { plan } else { Plan { binding: Action::Unneeded, ..plan } }
+}
+
+fn planned(observed: &Observed, desired: &Desired, settings: &Settings) -> Plan {
     let Some(compute) = &observed.compute else { return sweep(observed) };
     let plan = match desired {
         Desired::AsItIs => Plan::nothing(),
@@ -189,8 +197,15 @@ fn build(observed: &Observed, compute: &Compute, wanted: &Wanted, hold_repairs: 
     // A Placement that is as Poros wrote it and yet not as wanted is for an edit, a retry or a deletion, not for a rival.
     let edited =
         observed.placement.as_ref().is_some_and(|child| child.is_as_written() && child.spec != manifest.spec);
-    let stood =
-        |kind| !edited && (was_in_place(compute, kind, wanted) || is_proven(compute, &wanted.placement));
+    // A binding that the status does not speak of was not needed before: the API server has only begun to serve them.
+    let known = |kind: Kind| {
+        kind == Kind::Placement
+            || compute.status.cloud_kernel_resources.iter().any(|resource| resource.kind == kind.kind())
+    };
+    let stood = |kind| {
+        !edited
+            && (was_in_place(compute, kind, wanted) || is_proven(compute, &wanted.placement) && known(kind))
+    };
     let placement = one(manifest, observed.placement.as_ref(), compute, stood(Kind::Placement), hold_repairs);
     let binding = if wanted.bound {
         let manifest = Manifest::binding(compute);

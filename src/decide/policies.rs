@@ -17,13 +17,15 @@ use serde_json::{Value, json};
 
 use crate::api::names::{
     ANNOTATION_POLICY_VERSION, LABEL_MANAGED_BY, MANAGED_BY, POLICY_COMPUTES, POLICY_DEFAULTS, POLICY_MARKS,
-    POLICY_PLACEMENT,
+    POLICY_PLACEMENT, WEBHOOK,
 };
 use crate::decide::difference::{self, Step};
 use crate::decide::hash;
+use crate::decide::mode::Admission;
 use crate::decide::observed::Policies;
 use crate::decide::policies::guard::{Guard, Levels};
 use crate::decide::policies::matching::in_namespaces;
+use crate::decide::registration;
 
 /// The version of the texts. A stored policy of a higher one belongs to a newer chart and is not compared.
 pub const POLICY_VERSION: u32 = 1;
@@ -39,6 +41,8 @@ pub enum SharedKind {
     Validating,
     /// `ValidatingAdmissionPolicyBinding`
     ValidatingBinding,
+    /// `MutatingWebhookConfiguration`
+    Webhook,
 }
 
 impl SharedKind {
@@ -49,6 +53,7 @@ impl SharedKind {
             Self::MutatingBinding => "MutatingAdmissionPolicyBinding",
             Self::Validating => "ValidatingAdmissionPolicy",
             Self::ValidatingBinding => "ValidatingAdmissionPolicyBinding",
+            Self::Webhook => "MutatingWebhookConfiguration",
         }
     }
 
@@ -59,6 +64,15 @@ impl SharedKind {
             Self::MutatingBinding => "mutatingadmissionpolicybindings",
             Self::Validating => "validatingadmissionpolicies",
             Self::ValidatingBinding => "validatingadmissionpolicybindings",
+            Self::Webhook => "mutatingwebhookconfigurations",
+        }
+    }
+
+    /// Whether it needs an API server that has MutatingAdmissionPolicy.
+    pub fn is_mutating_policy(self) -> bool {
+        match self {
+            Self::Mutating | Self::MutatingBinding => true,
+            Self::Validating | Self::ValidatingBinding | Self::Webhook => false,
         }
     }
 }
@@ -117,6 +131,11 @@ impl Shared {
         })
     }
 
+    /// Whether an API server can be given it that has, or has not, MutatingAdmissionPolicy.
+    fn is_servable(&self, binds: bool) -> bool {
+        binds || !self.kind.is_mutating_policy()
+    }
+
     /// What a stored object lacks of this; none if it will do.
     fn lack(&self, stored: Option<&Stored>) -> Option<String> {
         let Some(stored) = stored else { return Some("is absent".into()) };
@@ -145,7 +164,7 @@ fn judged(spec: &Value) -> Value {
 pub struct Stored {
     /// The version of its text.
     pub version: u32,
-    /// `spec`.
+    /// `spec`; of a webhook configuration its `webhooks`.
     pub spec: Value,
 }
 
@@ -217,20 +236,35 @@ pub fn lacking(wanted: Vec<Shared>, stored: &BTreeMap<(SharedKind, String), Stor
     wanted.into_iter().filter(lacks).collect()
 }
 
+/// Those of a choice that an API server can be given that has, or has not, MutatingAdmissionPolicy.
+pub fn servable(choice: &Choice, binds: bool) -> impl Iterator<Item = Shared> {
+    chosen(choice).into_iter().filter(move |shared| shared.is_servable(binds))
+}
+
 /// Compares what is stored with what should be.
-pub fn compare(stored: &BTreeMap<(SharedKind, String), Stored>) -> Policies {
+pub fn compare(stored: &BTreeMap<(SharedKind, String), Stored>, admission: Admission) -> Policies {
     let mut missing = None;
     let mut placing = Vec::new();
-    for shared in known() {
+    let flag = if admission.binds { "" } else { " --validating-only" };
+    for shared in known().into_iter().filter(|shared| shared.is_servable(admission.binds)) {
         let found = stored.get(&(shared.kind, shared.name.to_owned()));
         if missing.is_none() && !(shared.optional && found.is_none()) {
             missing = shared.lack(found).map(|lack| {
-                format!("{} {} {lack}; apply the shared policies again: poros policies | kubectl apply --server-side --force-conflicts -f -", shared.kind.kind(), shared.name)
+                format!("{} {} {lack}; apply the shared policies again: poros policies{flag} | kubectl apply --server-side --force-conflicts -f -", shared.kind.kind(), shared.name)
             });
         }
         if shared.places_pods {
             placing.push(found.map_or(Value::Null, |stored| judged(&stored.spec)));
         }
+    }
+    if admission.calls_webhook() {
+        let registered = stored.get(&(SharedKind::Webhook, WEBHOOK.to_owned()));
+        let lack = registration::lack(registered.map(|stored| &stored.spec));
+        missing = missing.or_else(|| {
+            lack.map(|lack| format!("MutatingWebhookConfiguration {WEBHOOK} {lack}; install the chart again, or run Poros with --manage-policies"))
+        });
+        // Another way to place pods asks for new proofs.
+        placing.push(json!(admission.mode));
     }
     Policies { missing, fingerprint: hash::of(&Value::Array(placing)) }
 }
@@ -239,6 +273,9 @@ pub fn compare(stored: &BTreeMap<(SharedKind, String), Stored>) -> Policies {
 mod tests {
     use super::*;
     use crate::api::names::{POLICY_ACCOUNT, POLICY_IN_USE, POLICY_PLACED, POLICY_USE};
+    use crate::api::status::PlacementMode;
+
+    const POLICY: Admission = Admission { mode: PlacementMode::Policy, binds: true };
 
     fn stored() -> BTreeMap<(SharedKind, String), Stored> {
         all()
@@ -249,7 +286,7 @@ mod tests {
 
     #[test]
     fn what_is_as_it_should_be_lacks_nothing() {
-        assert_eq!(compare(&stored()).missing, None);
+        assert_eq!(compare(&stored(), POLICY).missing, None);
     }
 
     #[test]
@@ -258,18 +295,18 @@ mod tests {
         let mut absent = stored();
         absent.remove(&key);
         assert!(
-            compare(&absent)
+            compare(&absent, POLICY)
                 .missing
                 .unwrap()
                 .contains("MutatingAdmissionPolicy placement.poros.dataos.io is absent")
         );
         let mut altered = stored();
         altered.get_mut(&key).unwrap().spec["failurePolicy"] = "Ignore".into();
-        let found = compare(&altered);
+        let found = compare(&altered, POLICY);
         assert!(found.missing.unwrap().contains("was altered at spec.failurePolicy"));
         assert_ne!(
             found.fingerprint,
-            compare(&stored()).fingerprint,
+            compare(&stored(), POLICY).fingerprint,
             "a change of a placing policy asks for new proofs"
         );
     }
@@ -284,7 +321,11 @@ mod tests {
         binding.spec["validationActions"] = json!(["Warn"]);
         let placed = newer.get_mut(&(SharedKind::ValidatingBinding, POLICY_PLACED.to_owned())).unwrap();
         placed.spec["validationActions"] = json!(["Audit"]);
-        assert_eq!(compare(&newer), compare(&stored()), "nor is anything proven anew for a level");
+        assert_eq!(
+            compare(&newer, POLICY),
+            compare(&stored(), POLICY),
+            "nor is anything proven anew for a level"
+        );
     }
 
     #[test]
@@ -304,11 +345,11 @@ mod tests {
             .into_iter()
             .map(|shared| ((shared.kind, shared.name.to_owned()), Stored { version: 1, spec: shared.spec }))
             .collect();
-        assert_eq!(compare(&with).missing, None);
-        assert_eq!(compare(&with).fingerprint.len(), compare(&stored()).fingerprint.len());
+        assert_eq!(compare(&with, POLICY).missing, None);
+        assert_eq!(compare(&with, POLICY).fingerprint.len(), compare(&stored(), POLICY).fingerprint.len());
         with.get_mut(&(SharedKind::Validating, POLICY_USE.to_owned())).unwrap().spec["validations"] =
             json!([]);
-        assert!(compare(&with).missing.unwrap().contains(POLICY_USE));
+        assert!(compare(&with, POLICY).missing.unwrap().contains(POLICY_USE));
     }
 
     #[test]
@@ -321,5 +362,27 @@ mod tests {
             let speaks_of_it = binding && [POLICY_ACCOUNT, POLICY_DEFAULTS].contains(&shared.name);
             assert_eq!(named, speaks_of_it, "{} {}", shared.kind.kind(), shared.name);
         }
+    }
+
+    #[test]
+    fn without_mutating_policies_the_validating_ones_and_the_registration_are_asked_for() {
+        let webhook = Admission { mode: PlacementMode::Webhook, binds: false };
+        let mut found = stored();
+        found.retain(|(kind, _), _| !kind.is_mutating_policy());
+        let unregistered = compare(&found, webhook);
+        assert!(
+            unregistered
+                .missing
+                .unwrap()
+                .starts_with("MutatingWebhookConfiguration poros.dataos.io is absent")
+        );
+        let endpoint = registration::Endpoint::Url("https://127.0.0.1:9443".into());
+        let spec = registration::to_json(&endpoint, "CA")["webhooks"].clone();
+        found.insert((SharedKind::Webhook, WEBHOOK.to_owned()), Stored { version: 1, spec });
+        let registered = compare(&found, webhook);
+        assert_eq!(registered.missing, None);
+        assert_ne!(registered.fingerprint, compare(&stored(), POLICY).fingerprint);
+        found.remove(&(SharedKind::Validating, POLICY_PLACED.to_owned()));
+        assert!(compare(&found, webhook).missing.unwrap().contains("poros policies --validating-only"));
     }
 }

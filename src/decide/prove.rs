@@ -48,7 +48,7 @@ pub fn task<'a>(
         _ => return None,
     };
     let target = target(observed, compute, wanted);
-    if applied.in_place() < 2 {
+    if !applied.all_in_place() {
         return Some(Task { wanted, target, when: When::Not, known: None });
     }
     let when = when(observed, compute, desired, &target, applied.wrote);
@@ -76,10 +76,12 @@ pub enum When {
 
 /// What a proof of what is wanted would be a proof of.
 fn target(observed: &Observed, compute: &Compute, wanted: &Wanted) -> Target {
+    let binding = observed.admission.binds.then(|| Manifest::binding(compute).spec);
     Target {
         revision: wanted.placement.revision,
         content: wanted.content().hash(),
-        through: hash::of(&json!([Manifest::binding(compute).spec, observed.policies.fingerprint])),
+        // The fingerprint tells the modes apart.
+        through: hash::of(&json!([binding, observed.policies.fingerprint])),
     }
 }
 
@@ -296,6 +298,7 @@ mod tests {
             policies: crate::decide::observed::Policies::default(),
             doubted: false,
             api_servers: 1,
+            admission: crate::decide::mode::Admission::default(),
             recall: Recall { changed_ago: Some(change), ..Recall::default() },
         }
     }

@@ -8,8 +8,8 @@ use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 
 use crate::api::status::{
-    AggregateStatus, BuilderState, Capacity, CloudKernelResource, ComputeStatus, PlacementMode,
-    PlacementStatus, ResourceStatus, Transition,
+    AggregateStatus, BuilderState, Capacity, CloudKernelResource, ComputeStatus, PlacementStatus,
+    ResourceStatus, Transition,
 };
 use crate::decide::applied::{Applied, State};
 use crate::decide::desired::{Desired, ready_reason, said_mismatch};
@@ -133,7 +133,10 @@ fn builder_state(
     let (wanted, processed) = if resources_as_before(facts, verdict) {
         (state.number_of_wanted_resources, state.number_of_processed_resources)
     } else {
-        (if *facts.desired == Desired::Nothing { 0 } else { 2 }, facts.applied.in_place())
+        (
+            if *facts.desired == Desired::Nothing { 0 } else { facts.applied.needed() },
+            facts.applied.in_place(),
+        )
     };
     // A pending Compute is pending since it became so for this generation, whatever it waits for meanwhile.
     let same = before.aggregate_status == words.aggregate
@@ -164,15 +167,16 @@ fn resources(facts: &Facts<'_>) -> Vec<CloudKernelResource> {
     let Applied { placement, binding, .. } = facts.applied;
     [(Kind::Placement, placement), (Kind::Binding, binding)]
         .into_iter()
-        .map(|(kind, state)| {
+        .filter_map(|(kind, state)| {
             let (status, reason) = match state {
+                State::Unneeded => return None,
                 State::InPlace => (ResourceStatus::Created, None),
                 State::Absent if *facts.desired == Desired::Nothing => (ResourceStatus::Deleted, None),
                 State::Absent => (ResourceStatus::Pending, None),
                 State::Pending(why) => (ResourceStatus::Pending, Some(bounded(why))),
                 State::Failed(fault) => (ResourceStatus::Error, Some(bounded(&fault.text))),
             };
-            CloudKernelResource {
+            Some(CloudKernelResource {
                 name: kind.name_for(&facts.observed.name),
                 namespace: String::new(),
                 version: kind.api_version().into(),
@@ -181,7 +185,7 @@ fn resources(facts: &Facts<'_>) -> Vec<CloudKernelResource> {
                 dataplane: facts.settings.dataplane.clone(),
                 status,
                 reason,
-            }
+            })
         })
         .collect()
 }
@@ -196,7 +200,7 @@ fn placement(facts: &Facts<'_>, verdict: &Verdict, now: &Time) -> Option<Placeme
         return before;
     }
     let mut status = PlacementStatus {
-        mode: PlacementMode::Policy,
+        mode: facts.observed.admission.mode,
         revision: wanted.placement.revision,
         last_revision: wanted.placement.last_revision,
         ..before.unwrap_or_default()

@@ -13,6 +13,7 @@ use crate::api::names::API_VERSION;
 use crate::api::status::{ComputeStatus, NodeCounts, Users};
 use crate::decide::desired::{Desired, desired};
 use crate::decide::fit::{self, Asks, untolerated};
+use crate::decide::mode::Admission;
 use crate::decide::observed::{Child, Compute, Observed, Policies, Pool, Recall, Settings};
 use crate::decide::pool::{self, Node};
 use crate::decide::schema::{Problem, Step, check_compute, written};
@@ -297,6 +298,7 @@ fn number(
         policies: Policies::default(),
         doubted: false,
         api_servers: 0,
+        admission: Admission::default(),
         recall: Recall::default(),
     };
     let now = placement.as_ref().and_then(Child::placement_spec).map(|placement| placement.revision);

@@ -8,7 +8,8 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use crate::api::status::{AggregateStatus, ResourceStatus};
+use crate::api::placement::PlacementSpec;
+use crate::api::status::{AggregateStatus, PlacementMode, ResourceStatus};
 use crate::decide::desired::ready_reason;
 use crate::decide::fault::Category;
 use crate::decide::fit::{Asks, untolerated};
@@ -282,8 +283,11 @@ fn in_force(facts: &ComputeFacts) -> Vec<String> {
         None => "not proven".into(),
     };
     let mut told = match &facts.binding {
-        Ok(Some(_)) => vec![format!("{number}, {proof}")],
-        Ok(None) => return nothing("there is no binding"),
+        Ok(binding) if is_bound(&facts.compute, &placement, binding.is_some()) => {
+            vec![format!("{number}, {proof}")]
+        }
+        Ok(_) if placement.withdrawn => return nothing("it is withdrawn"),
+        Ok(_) => return nothing("there is no binding"),
         Err(_) => vec![format!("{number}, {proof}, if its binding stands")],
     };
     told.push(format!("nodeSelector {}", pairs(&placement.node_selector)));
@@ -295,6 +299,15 @@ fn in_force(facts: &ComputeFacts) -> Vec<String> {
         told.push("closed: it takes no new pods".into());
     }
     told
+}
+
+/// Whether a Placement is in force: by its binding, or, where a webhook places pods, by not being withdrawn.
+pub(super) fn is_bound(compute: &Compute, placement: &PlacementSpec, binding: bool) -> bool {
+    match compute.status.placement.as_ref().map(|status| status.mode).unwrap_or_default() {
+        PlacementMode::Policy => binding,
+        PlacementMode::Webhook => !placement.withdrawn,
+        PlacementMode::Both => binding || !placement.withdrawn,
+    }
 }
 
 fn built(compute: &Compute) -> Vec<String> {

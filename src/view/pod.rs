@@ -11,6 +11,7 @@ use crate::api::names::{LABEL_COMPUTE, MARK_PLACED_BY};
 use crate::api::placement::PlacementSpec;
 use crate::decide::observed::{Child, Compute};
 use crate::view::Seen;
+use crate::view::compute::is_bound;
 use crate::view::compute::state;
 use crate::view::names::absent;
 use crate::view::nodes::{Fit, Nodes, fit};
@@ -140,7 +141,10 @@ pub fn explain(facts: &PodFacts) -> PodExplanation {
     let mut unseen = Vec::new();
     let stored = facts.trial.is_none();
     let placement = seen(&facts.placement, &mut unseen).and_then(|child| child.as_ref()?.placement_spec());
-    let bound = seen(&facts.binding, &mut unseen).map(Option::is_some);
+    let bound = seen(&facts.binding, &mut unseen).map(|binding| match (&facts.compute, &placement) {
+        (Ok(Some(compute)), Some(placement)) => is_bound(compute, placement, binding.is_some()),
+        _ => binding.is_some(),
+    });
     let compute = named(facts);
     // What the pod is, once admission had its way: as far as that is known.
     let settled = match &facts.trial {

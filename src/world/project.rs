@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use k8s_openapi::ByteString;
 use k8s_openapi::api::admissionregistration::v1::{
-    MutatingAdmissionPolicyBindingSpec, MutatingAdmissionPolicySpec, ValidatingAdmissionPolicyBindingSpec,
-    ValidatingAdmissionPolicySpec,
+    MutatingAdmissionPolicyBindingSpec, MutatingAdmissionPolicySpec, MutatingWebhook,
+    ValidatingAdmissionPolicyBindingSpec, ValidatingAdmissionPolicySpec,
 };
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ManagedFieldsEntry;
 use kube::api::{DynamicObject, ObjectMeta};
@@ -18,6 +19,7 @@ use crate::api::names::{
     ANNOTATION_DELETE_IN_USE, ANNOTATION_PAUSED, ANNOTATION_POLICY_VERSION, LABEL_COMPUTE, MANAGER_BUILDER,
     MARK_PLACED_BY,
 };
+use crate::decide::certificate::StoredKeyring;
 use crate::decide::difference::Writer;
 use crate::decide::manifest::Kind;
 use crate::decide::observed::{Child, Compute};
@@ -185,7 +187,7 @@ fn known<T: DeserializeOwned + Serialize>(spec: Value) -> Value {
     typed.unwrap_or(spec)
 }
 
-/// The projection of a shared policy or its binding.
+/// The projection of a shared policy or its binding, or of the registration of the webhook.
 pub fn shared(kind: SharedKind, mut object: DynamicObject) -> Stored {
     let annotations = object.metadata.annotations.unwrap_or_default();
     let version = annotations.get(ANNOTATION_POLICY_VERSION).and_then(|version| version.parse().ok());
@@ -195,6 +197,9 @@ pub fn shared(kind: SharedKind, mut object: DynamicObject) -> Stored {
         SharedKind::MutatingBinding => known::<MutatingAdmissionPolicyBindingSpec>(spec),
         SharedKind::Validating => known::<ValidatingAdmissionPolicySpec>(spec),
         SharedKind::ValidatingBinding => known::<ValidatingAdmissionPolicyBindingSpec>(spec),
+        SharedKind::Webhook => known::<Vec<MutatingWebhook>>(
+            object.data.get_mut("webhooks").map(Value::take).unwrap_or_default(),
+        ),
     };
     Stored { version: version.unwrap_or_default(), spec }
 }
@@ -206,6 +211,19 @@ pub fn slice(object: k8s_openapi::api::discovery::v1::EndpointSlice) -> Slice {
     });
     Slice { family: object.address_type, addresses: ready.flat_map(|endpoint| endpoint.addresses).collect() }
 }
+
+/// The projection of the Secret with the certificates of the webhook. What cannot be read is as good as none.
+pub fn keyring(object: &DynamicObject) -> StoredKeyring {
+    let stored: Option<ByteString> = serde_json::from_value(object.data["data"][KEYRING].clone()).ok();
+    let keyring = stored.and_then(|stored| serde_json::from_slice(&stored.0).ok());
+    StoredKeyring {
+        resource_version: object.metadata.resource_version.clone().unwrap_or_default(),
+        keyring: keyring.unwrap_or_default(),
+    }
+}
+
+/// The key of the Secret under which the certificates of the webhook are.
+pub const KEYRING: &str = "keyring.json";
 
 /// The projection of a node.
 pub fn node(object: WireNode) -> Node {
@@ -320,6 +338,7 @@ mod tests {
             tolerations: Vec::new(),
             previous: None,
             closed: false,
+            withdrawn: false,
         };
         let mut object = Manifest::placement(&compute(), &spec).to_json(None);
         let entry = |manager: &str, fields: Value| {

@@ -10,6 +10,7 @@
     clippy::unchecked_time_subtraction
 )] // tests
 
+mod certificates;
 mod counts;
 mod explain;
 mod faults;
@@ -17,6 +18,7 @@ mod guards;
 mod harness;
 mod kills;
 mod kstatus;
+mod placement;
 mod proofs;
 mod replicas;
 mod report;
@@ -33,6 +35,8 @@ fn main() {
         schema::trials(),
         rows::trials(),
         proofs::trials(),
+        placement::trials(),
+        certificates::trials(),
         counts::trials(),
         explain::trials(),
         faults::trials(),

@@ -2,7 +2,7 @@
 
 mod marks;
 mod mismatch;
-mod webhook;
+pub mod webhook;
 
 use libtest_mimic::Trial;
 

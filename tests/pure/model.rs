@@ -3,8 +3,9 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use poros::api::status::{AggregateStatus, Stage};
+use poros::api::status::{AggregateStatus, PlacementMode, Stage};
 use poros::decide::manifest::Kind;
+use poros::decide::mode::Admission;
 use poros::decide::observed::{Overlap, Proof};
 use proptest::prelude::*;
 use serde_json::json;
@@ -33,6 +34,7 @@ enum Event {
     HeldChild(bool),
     Unfinalised,
     KillAfter(u32),
+    Mode(PlacementMode, bool),
     Restart,
     Pass,
     Wait(u16),
@@ -61,10 +63,20 @@ fn event() -> impl Strategy<Value = Event> {
         1 => any::<bool>().prop_map(Event::HeldChild),
         1 => Just(Event::Unfinalised),
         3 => (0..4u32).prop_map(Event::KillAfter),
+        2 => mode().prop_map(|(mode, binds)| Event::Mode(mode, binds)),
         1 => Just(Event::Restart),
         4 => Just(Event::Pass),
         3 => (0..20_000u16).prop_map(Event::Wait),
         3 => (0..400u16).prop_map(Event::Settle),
+    ]
+}
+
+fn mode() -> impl Strategy<Value = (PlacementMode, bool)> {
+    prop_oneof![
+        Just((PlacementMode::Policy, true)),
+        Just((PlacementMode::Both, true)),
+        Just((PlacementMode::Both, false)),
+        Just((PlacementMode::Webhook, false)),
     ]
 }
 
@@ -114,6 +126,7 @@ fn happen(sim: &mut Sim, event: &Event) {
         }
         Event::Unfinalised => sim.edit(|compute| compute.finalizers.clear()),
         Event::KillAfter(writes) => sim.kill_after = Some(*writes),
+        Event::Mode(mode, binds) => sim.mode = Admission { mode: *mode, binds: *binds },
         Event::Restart => sim.restart(),
         Event::Pass => drop(sim.pass()),
         Event::Wait(milliseconds) => sim.wait(Duration::from_millis(u64::from(*milliseconds))),
@@ -159,7 +172,8 @@ fn check_road(sim: &Sim) {
         );
         let paused = status.conditions.iter().any(|c| c.type_ == "Paused");
         assert!(paused || status.observed_generation == compute.generation);
-        let whole = status.builder_state.number_of_processed_resources == 2;
+        let state = &status.builder_state;
+        let whole = state.number_of_processed_resources == state.number_of_wanted_resources;
         let said = status.conditions.iter().any(|c| ["Drifted", "Contended"].contains(&c.type_.as_str()));
         assert!(
             word.0 != AggregateStatus::Active || whole || said || paused,
@@ -200,7 +214,11 @@ proptest! {
         prop_assert_eq!(compute.status.aggregate_status, AggregateStatus::Active, "{:?}", compute.status);
         prop_assert_eq!(&placement.spec["nodeSelector"], &json!({"pool": "final"}));
         prop_assert_eq!(&placement.spec["closed"], &json!(false));
-        prop_assert!(sim.binding.is_some());
+        prop_assert!(sim.binding.is_some() || !sim.mode.binds);
+        prop_assert!(sim.in_force());
+        let wanted = if sim.mode.binds { 2 } else { 1 };
+        prop_assert_eq!(compute.status.builder_state.number_of_wanted_resources, wanted);
+        prop_assert_eq!(compute.status.placement.map(|placement| placement.mode), Some(sim.mode.mode));
         prop_assert_eq!(compute.finalizers.len(), 1);
         check_road(&sim);
 
@@ -213,6 +231,7 @@ proptest! {
 
         sim.edit(|compute| compute.deleting = true);
         sim.settle(Duration::from_secs(120));
-        prop_assert!(sim.compute.is_none() && sim.placement.is_none() && sim.binding.is_none());
+        prop_assert!(sim.compute.is_none() && sim.placement.is_none());
+        prop_assert!(sim.binding.is_none() || !sim.mode.binds);
     }
 }

@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use poros::api::names::ANNOTATION_OWNER_UID;
-use poros::api::status::{AggregateStatus, Stage};
+use poros::api::status::{AggregateStatus, PlacementMode, Stage};
 use poros::decide::manifest::Kind;
+use poros::decide::mode::Admission;
 use poros::decide::observed::Proof;
 use poros::decide::truth::Outcome;
 use serde_json::json;
@@ -200,6 +201,67 @@ fn deletion_waits_for_users_closed_and_leaves_nothing() {
             (AggregateStatus::Deleted, Stage::Built)
         );
     }
+}
+
+const WEBHOOK: Admission = Admission { mode: PlacementMode::Webhook, binds: false };
+
+fn summary(sim: &Sim) -> String {
+    sim.compute.as_ref().unwrap().status.builder_state.summary.clone()
+}
+
+#[test]
+fn by_webhook_a_compute_costs_one_child_and_the_placement_says_what_is_in_force() {
+    let mut sim = Sim::new();
+    sim.mode = WEBHOOK;
+    sim.settle(SOON);
+    assert_eq!((sim.writes, summary(&sim), sim.binding.is_none()), (3, "1/1".into(), true));
+    assert!(sim.in_force());
+    // An edit that fails its proof is put back.
+    sim.admission = Proof::Mismatch("spec.tolerations: stripped".into());
+    sim.edit(|compute| compute.spec = Ok(spec("b")));
+    sim.settle(SOON);
+    assert_eq!((revision(&sim), said(&sim).2), (1, "ProofMismatch".into()));
+    assert!(sim.in_force());
+
+    // One that was never proven is withdrawn, stays so over a restart, and comes back under its number.
+    let mut sim = Sim::new();
+    (sim.mode, sim.admission) = (WEBHOOK, Proof::Mismatch("spec.tolerations: stripped".into()));
+    sim.settle(Duration::from_secs(3));
+    assert_eq!(said(&sim), (AggregateStatus::Error, Stage::Error, "ProofMismatch".into()));
+    assert_eq!((sim.placement.as_ref().unwrap().spec["withdrawn"] == true, sim.in_force()), (true, false));
+    let info = |sim: &Sim| sim.compute.as_ref().unwrap().status.builder_state.info.clone();
+    assert!(info(&sim).ends_with("pods that name this Compute are refused"), "{}", info(&sim));
+    sim.restart();
+    (sim.writes, sim.admission) = (0, Proof::Proven);
+    sim.pass().ok().unwrap();
+    assert_eq!((sim.writes, sim.in_force()), (0, false), "not before it is due to be tried again");
+    sim.settle(Duration::from_secs(600));
+    assert_eq!((said(&sim).0, revision(&sim), sim.in_force()), (AggregateStatus::Active, 1, true));
+}
+
+#[test]
+fn another_mode_is_told_and_proven_and_is_nobodys_drift() {
+    let mut sim = active();
+    let seq = sim.compute.as_ref().unwrap().status.transition_seq;
+    let both = |binds| Admission { mode: PlacementMode::Both, binds };
+    for (mode, expect) in
+        [(both(false), "1/1"), (WEBHOOK, "1/1"), (both(true), "2/2"), (Admission::default(), "2/2")]
+    {
+        (sim.writes, sim.mode) = (0, mode);
+        if mode == WEBHOOK {
+            // Meanwhile the binding went with the API server that had it.
+            sim.binding = None;
+        }
+        sim.settle(SOON);
+        let status = sim.compute.as_ref().unwrap().status.clone();
+        assert_eq!((said(&sim).0, summary(&sim).as_str()), (AggregateStatus::Active, expect));
+        assert_eq!(status.placement.as_ref().unwrap().mode, mode.mode);
+        assert_eq!(status.transition_seq, seq, "{:?}", status.history);
+        assert!(status.condition("Drifted").is_none());
+        assert!(sim.writes <= 3, "two statuses, and a binding that is new: {}", sim.writes);
+    }
+    let drifted = sim.written.iter().any(|(_, status)| status.condition("Drifted").is_some());
+    assert!(!drifted);
 }
 
 #[test]

@@ -12,11 +12,13 @@ use poros::api::compute::ComputeSpec;
 use poros::api::names::FINALIZER;
 use poros::api::status::{ComputeStatus, NodeCounts, Users};
 use poros::controller::memory::{Memories, Next};
+use poros::decide::admission::in_force;
 use poros::decide::applied::{Applied, Pace, State};
-use poros::decide::desired::desired;
+use poros::decide::desired::{Desired, desired};
 use poros::decide::fault::Fault;
 use poros::decide::manifest::{Kind, Manifest};
-use poros::decide::observed::{Child, Compute, Observed, Policies, Pool, Proof, Recall, Settings};
+use poros::decide::mode::Admission;
+use poros::decide::observed::{Child, Compute, Observed, Policies, Pool, Proof, Recall, Settings, Standing};
 use poros::decide::outcome::outcome;
 use poros::decide::plan::{Action, Plan, plan};
 use poros::decide::prove::{self, When};
@@ -40,6 +42,8 @@ pub struct Sim {
     pub api_servers: usize,
     /// What admission makes of a probe that is placed as the Placement says.
     pub admission: Proof,
+    /// What places pods.
+    pub mode: Admission,
     pub settings: Settings,
     pub memories: Memories,
     /// Every status that was written, in order.
@@ -93,6 +97,7 @@ impl Sim {
             policies: Policies { missing: None, fingerprint: "policies-1".into() },
             api_servers: 1,
             admission: Proof::Proven,
+            mode: Admission::default(),
             memories: Memories::new(settings.clone()),
             settings,
             written: Vec::new(),
@@ -167,10 +172,16 @@ impl Sim {
             name: NAME.into(),
             compute: self.compute.clone().map(Arc::new),
             placement: self.placement.clone().map(Arc::new),
-            binding: self.binding.clone().map(Arc::new),
+            // As `World::observe` has it.
+            binding: self.binding.clone().filter(|_| self.mode.binds).map(Arc::new),
             pool: self.pool.clone(),
             users: self.users.clone(),
-            policies: self.policies.clone(),
+            policies: Policies {
+                // As `policies::compare` has it.
+                fingerprint: format!("{} {:?}", self.policies.fingerprint, self.mode),
+                ..self.policies.clone()
+            },
+            admission: self.mode,
             doubted: false,
             api_servers: self.api_servers,
             recall: Recall::default(),
@@ -223,6 +234,11 @@ impl Sim {
             Worth::Nothing => {}
             Worth::Counters(wait) => wake = Some(wake.map_or(wait, |wake| wake.min(wait))),
             Worth::News => {
+                // While failed content is tried again it is in force for a moment, and the last word stands; so it does for
+                // a paused Compute.
+                let judged = matches!(desired, Desired::LastProven(..));
+                let refused = new.builder_state.info.ends_with("pods that name this Compute are refused");
+                assert!(!judged || !refused || !self.in_force(), "placed, and said to be refused: {new:?}");
                 self.write()?;
                 self.written.push(((*compute).clone(), new.clone()));
                 if let (Some(said), Some(child)) = (&new.placement, &self.placement)
@@ -268,6 +284,14 @@ impl Sim {
             }
         }
         panic!("10000 passes, and still something to do: {last:?}");
+    }
+
+    /// Whether a pod that names the Compute would be placed: by the policy, or by the webhook.
+    pub fn in_force(&self) -> bool {
+        let (Some(compute), Some(placement)) = (&self.compute, &self.placement) else { return false };
+        let ours = |child: &Child| child.standing(&compute.uid) == Standing::Ours;
+        let bound = self.mode.binds && self.binding.as_ref().is_some_and(ours);
+        bound || self.mode.calls_webhook() && in_force(compute, placement).is_some()
     }
 
     /// What admission makes of a probe now: what was written lately, it does not know yet.
@@ -332,6 +356,7 @@ impl Sim {
         match action {
             Action::Keep => Ok(State::InPlace),
             Action::None => Ok(State::Absent),
+            Action::Unneeded => Ok(State::Unneeded),
             Action::Await | Action::Linger(_) | Action::Postpone { .. } => Ok(State::Pending("later".into())),
             Action::Refuse(fault) => Ok(State::Failed(fault.clone())),
             Action::Create { manifest, repair } => put(self, manifest, None, *repair),

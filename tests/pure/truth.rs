@@ -67,6 +67,7 @@ fn report(compute: &Compute, outcome: &Outcome, second: i64) -> (ComputeStatus, 
         policies: sim.policies.clone(),
         doubted: false,
         api_servers: 1,
+        admission: sim.mode,
         recall: Recall::default(),
     };
     let valid = validate(compute, &settings);

@@ -90,6 +90,7 @@ pub struct Rig {
     guard: Option<Guard>,
     ready_after: Duration,
     keep: AtomicBool,
+    mutating_policies: Mutex<MutatingPolicies>,
 }
 
 impl Rig {
@@ -209,6 +210,11 @@ impl Rig {
         self.stop_component(Component::Apiserver, signal)
     }
 
+    /// Whether the API server has MutatingAdmissionPolicy from its next start on: an upgrade, or going back.
+    pub fn set_mutating_policies(&self, policies: MutatingPolicies) {
+        *self.mutating_policies.lock().unwrap_or_else(PoisonError::into_inner) = policies;
+    }
+
     /// Starts the API server again, on the same port with the same data, and waits until it is ready.
     pub fn start_apiserver(&self) -> Result<(), RigError> {
         self.start_component(Component::Apiserver)
@@ -259,7 +265,8 @@ impl Rig {
             return Ok(());
         }
         let program = self.assets.path(component.tool());
-        let arguments = arguments::of(component, program, &self.layout, &self.ports, &self.options);
+        let policies = *self.mutating_policies.lock().unwrap_or_else(PoisonError::into_inner);
+        let arguments = arguments::of(component, program, &self.layout, &self.ports, &self.options, policies);
         let child =
             process::spawn(component, program, &arguments, &self.layout).map_err(RigError::Process)?;
         // Into the hands of `Drop` before anything else can fail.

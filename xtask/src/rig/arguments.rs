@@ -17,13 +17,14 @@ pub(super) fn of(
     layout: &Layout,
     ports: &BTreeMap<Component, u16>,
     options: &Options,
+    policies: MutatingPolicies,
 ) -> Vec<String> {
     let port = |component| ports.get(&component).copied().unwrap_or_default();
     let own = port(component);
     match component {
         Component::Etcd => etcd(layout, own),
         Component::Apiserver | Component::SecondApiserver => {
-            apiserver(layout, component, program, own, port(Component::Etcd), options)
+            apiserver(layout, component, program, own, port(Component::Etcd), options, policies)
         }
         Component::ControllerManager => {
             let mut arguments = client(layout, component, own);
@@ -73,6 +74,7 @@ fn apiserver(
     port: u16,
     etcd: u16,
     options: &Options,
+    policies: MutatingPolicies,
 ) -> Vec<String> {
     let mut arguments = vec![
         format!("--etcd-servers=https://127.0.0.1:{etcd}"),
@@ -103,17 +105,22 @@ fn apiserver(
         "--shutdown-send-retry-after=false".to_owned(),
         "--profiling=false".to_owned(),
     ];
+    let mut disabled = Vec::new();
     if !options.controller_manager {
         // Nobody makes the `default` service account of a namespace, and without it no pod is let in.
-        arguments.push("--disable-admission-plugins=ServiceAccount".to_owned());
+        disabled.push("ServiceAccount");
     }
     // Only the program itself is sure of its version, since a folder of the user's may hold any.
     let known = || minor(&version_of(program).unwrap_or_default()) >= MUTATING_PLUGIN_SINCE;
-    if options.mutating_policies == MutatingPolicies::Off && known() {
+    if policies == MutatingPolicies::Off && known() {
+        disabled.push("MutatingAdmissionPolicy");
         let resources = ["mutatingadmissionpolicies", "mutatingadmissionpolicybindings"];
         let off = resources.map(|resource| format!("admissionregistration.k8s.io/v1/{resource}=false"));
         arguments.push(format!("--runtime-config={}", off.join(",")));
-        arguments.push("--disable-admission-plugins=MutatingAdmissionPolicy".to_owned());
+    }
+    // A flag given twice has its last value.
+    if !disabled.is_empty() {
+        arguments.push(format!("--disable-admission-plugins={}", disabled.join(",")));
     }
     arguments.extend(options.extra_apiserver_args.iter().cloned());
     arguments

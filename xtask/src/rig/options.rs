@@ -69,6 +69,7 @@ pub enum MutatingPolicies {
 
 /// What to start, and where.
 #[derive(Debug, Clone)]
+#[allow(clippy::struct_excessive_bools)] // each is a part of its own, there or not
 pub struct Options {
     /// Part of the folder's name; a few plain letters.
     pub name: String,
@@ -110,6 +111,12 @@ impl Options {
             heartbeat: Duration::from_secs(10),
             extra_apiserver_args: Vec::new(),
         }
+    }
+
+    /// The same, with an API server that has no MutatingAdmissionPolicy.
+    #[must_use]
+    pub fn without_mutating_policies(self) -> Self {
+        Self { mutating_policies: MutatingPolicies::Off, ..self }
     }
 
     /// The whole control plane with KWOK.

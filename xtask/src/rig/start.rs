@@ -33,7 +33,9 @@ pub(super) fn start(options: Options, assets: Assets, report: &mut dyn Report) -
     let authority = certificates::write(&layout).map_err(RigError::Certificates)?;
     let probe = Probe::new(&authority);
     let components = options.components();
+    let mutating_policies = Mutex::new(options.mutating_policies);
     let mut rig = Rig {
+        mutating_policies,
         options,
         assets,
         layout,

@@ -1,0 +1,13 @@
+//! Asks the API server whether it has MutatingAdmissionPolicy.
+
+use kube::Client;
+
+use crate::cluster::call::{CallError, call};
+use crate::decide::policies::SharedKind;
+
+/// Whether the API server that answers serves MutatingAdmissionPolicies and their bindings at `v1` (Kubernetes 1.36).
+pub async fn serves_policies(client: &Client) -> Result<bool, CallError> {
+    let served = call(client.list_api_group_resources("admissionregistration.k8s.io/v1")).await?;
+    let has = |kind: SharedKind| served.resources.iter().any(|resource| resource.name == kind.plural());
+    Ok(has(SharedKind::Mutating) && has(SharedKind::MutatingBinding))
+}

@@ -1,0 +1,142 @@
+//! What the watches tell: taken into the world, and, while this process leads, queued for whom it concerns.
+
+use std::sync::atomic::Ordering;
+use std::time::Instant;
+
+use tracing::warn;
+
+use crate::cluster::watch::{News, Watched};
+use crate::controller::Controller;
+use crate::decide::manifest::Kind;
+use crate::decide::policies::SharedKind;
+use crate::world::{Change, Written};
+
+impl Controller {
+    /// The names that are known of, of the resources that this process writes itself.
+    pub(super) fn held(&self, what: Watched) -> Vec<String> {
+        let written = written(what);
+        match written {
+            Some(Written::Child(kind)) => self.context.world().names(kind),
+            Some(Written::Compute) | None => Vec::new(),
+        }
+    }
+
+    /// Takes in what a watch tells.
+    pub(super) fn hear(&self, what: Watched, news: News) {
+        match news {
+            News::Listing => {
+                if let Some(written) = written(what) {
+                    self.context.world().list_begins(written);
+                }
+            }
+            News::Change(change) => {
+                self.health.heard(what);
+                self.learn(change);
+            }
+            News::Synced => {
+                self.list_ends(what);
+                self.unsynced.send_if_modified(|unsynced| unsynced.remove(&what));
+                self.context.metrics.watch_synced(what.plural());
+            }
+            News::Failing { why, code } => {
+                self.context.metrics.watch_failed(what.plural());
+                let hint = hint(what, &why, code);
+                // Not served any more, or nobody there: who answers next may be another one. A refusal says nothing of it.
+                if matches!(what, Watched::Policies(_)) && code.is_none_or(|code| code == 404) {
+                    self.modes.doubt();
+                }
+                warn!("the watch of {} failed, trying again: {why}{hint}", what.plural());
+                self.health.failed(what, format!("{why}{hint}"), Instant::now());
+            }
+        }
+    }
+
+    /// A list is complete. After a failure, passes may have failed for the same reason: they are made again.
+    fn list_ends(&self, what: Watched) {
+        if let Some(written) = written(what) {
+            self.context.world().list_ends(written);
+        }
+        if what.is_mutating_policy() {
+            self.modes.list(what);
+        }
+        match what {
+            Watched::Certificates => self.webhook.list(),
+            Watched::Policies(SharedKind::Validating) => self.modes.look(),
+            _ => {}
+        }
+        if self.health.listed(what) {
+            let names = self.context.memories().forgive();
+            for name in names {
+                self.queue.push(name, true);
+            }
+        }
+    }
+
+    /// Takes in a change and, as a leader, queues whom it concerns.
+    fn learn(&self, change: Change) {
+        let shared = matches!(change, Change::Shared(..));
+        let webhook = shared || matches!(change, Change::Keyring(_));
+        // Requests change with each pod of the cluster, and are counters that are written once an interval at most.
+        let lazily = matches!(change, Change::Scheduled(..));
+        let names = self.context.world().apply(change);
+        if shared {
+            self.policies_changed.notify_one();
+        }
+        if webhook {
+            self.webhook.look();
+        }
+        if !self.working.load(Ordering::SeqCst) {
+            self.context.world().stand_by();
+            return;
+        }
+        for name in names {
+            if lazily {
+                self.queue.push_within(&name, self.context.options.settings.counter_interval);
+            } else {
+                // A changed policy concerns every Compute, and none of them more than what people do meanwhile.
+                self.queue.push(name, shared);
+            }
+        }
+    }
+
+    /// Another way to place pods concerns these Computes, the shared policies and the webhook.
+    pub(super) fn concern(&self, names: Vec<String>) {
+        self.policies_changed.notify_one();
+        self.webhook.look();
+        if self.working.load(Ordering::SeqCst) {
+            for name in names {
+                self.queue.push(name, true);
+            }
+        }
+    }
+}
+
+/// How to mend what a watch fails of.
+fn hint(what: Watched, why: &str, code: Option<u16>) -> &'static str {
+    match what {
+        Watched::Computes | Watched::Placements if code == Some(404) => {
+            "; are the CRDs installed? (poros crd | kubectl apply -f -)"
+        }
+        Watched::Policies(kind) if code == Some(404) && !kind.is_mutating_policy() => {
+            "; Poros needs ValidatingAdmissionPolicy v1: Kubernetes 1.30 or newer"
+        }
+        _ if why.contains(" cannot ") => "; Poros needs the verbs list and watch on it, in the whole cluster",
+        _ => "",
+    }
+}
+
+/// Of what this process writes itself: what is watched by this.
+fn written(what: Watched) -> Option<Written> {
+    match what {
+        Watched::Computes => Some(Written::Compute),
+        Watched::Placements => Some(Written::Child(Kind::Placement)),
+        Watched::Policies(SharedKind::MutatingBinding) => Some(Written::Child(Kind::Binding)),
+        Watched::Nodes
+        | Watched::Pods
+        | Watched::Workloads(_)
+        | Watched::Scheduled
+        | Watched::Servers
+        | Watched::Certificates
+        | Watched::Policies(_) => None,
+    }
+}
