@@ -1,6 +1,8 @@
 //! `poros`: the controller. Wiring and exit codes; everything else is in the library.
 #![allow(clippy::print_stderr)] // the edge: here printing is the job
 
+mod webhook;
+
 use std::io::{IsTerminal, Write};
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -8,18 +10,17 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::webhook::Webhook;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use poros::cluster::call::chain;
 use poros::cluster::client::connect;
 use poros::controller::Controller;
-use poros::controller::context::{Options, WebhookOptions};
+use poros::controller::context::Options;
 use poros::controller::elect::identity;
-use poros::decide::certificate::Lifetime;
 use poros::decide::lease::{Terms, TermsError};
 use poros::decide::observed::Settings;
 use poros::decide::policies::Choice;
 use poros::decide::policies::guard::Levels;
-use poros::decide::registration::Endpoint;
 use poros::telemetry::{self, Metrics};
 use poros::web::Scrape;
 use poros::web::states::Group;
@@ -177,59 +178,6 @@ impl Election {
 }
 
 /// Where the API server has no MutatingAdmissionPolicy (Kubernetes below 1.36)
-#[derive(Args)]
-#[command(
-    next_help_heading = "The webhook, where the API server has no MutatingAdmissionPolicy (Kubernetes below 1.36)"
-)]
-#[allow(clippy::struct_field_names)] // the names are those of the flags
-struct Webhook {
-    /// Where the webhook is served; port 0 is a free one
-    #[arg(long, env = "POROS_WEBHOOK_LISTEN", default_value = "127.0.0.1:0", value_name = "ADDRESS:PORT")]
-    webhook_listen: SocketAddr,
-    /// Where the API server finds it, without a path. Default: where it listens
-    #[arg(long, env = "POROS_WEBHOOK_URL", value_name = "URL", value_parser = webhook_url)]
-    webhook_url: Option<String>,
-    /// The Service, in the namespace of Poros, by which the API server finds it (in a cluster)
-    #[arg(long, env = "POROS_WEBHOOK_SERVICE", value_name = "NAME", conflicts_with = "webhook_url")]
-    webhook_service: Option<String>,
-    /// How long its certificates are valid; they are renewed after two thirds of that
-    #[arg(long, env = "POROS_WEBHOOK_CERTIFICATE_LIFETIME", default_value_t = 31_536_000, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(10..=315_360_000))]
-    webhook_certificate_lifetime: u64,
-    /// What the API server serves must have been the same this long before only one way to place pods stands
-    #[arg(long, env = "POROS_DISCOVERY_SETTLE", default_value = "600", value_name = "SECONDS", value_parser = seconds, hide = true)]
-    discovery_settle: Duration,
-}
-
-impl Webhook {
-    /// What the controller is told of it.
-    fn options(&self, namespace: &str) -> Result<WebhookOptions, Failure> {
-        let endpoint = match (&self.webhook_service, &self.webhook_url) {
-            (Some(name), _) => {
-                Some(Endpoint::Service { namespace: namespace.to_owned(), name: name.clone() })
-            }
-            (None, Some(url)) => Some(Endpoint::Url(url.clone())),
-            (None, None) if self.webhook_listen.ip().is_unspecified() => {
-                return Err(format!(
-                    "--webhook-listen {} is every address of this machine: say with --webhook-url or --webhook-service by which the API server finds the webhook",
-                    self.webhook_listen
-                )
-                .into());
-            }
-            (None, None) => None,
-        };
-        let lifetime = Lifetime(Duration::from_secs(self.webhook_certificate_lifetime));
-        Ok(WebhookOptions { listen: self.webhook_listen, endpoint, lifetime })
-    }
-}
-
-fn webhook_url(text: &str) -> Result<String, String> {
-    let url = text.trim_end_matches('/');
-    let plain = url
-        .strip_prefix("https://")
-        .is_some_and(|rest| !rest.is_empty() && !rest.contains(['/', '?', '#', '@']));
-    if plain { Ok(url.to_owned()) } else { Err("https://HOST or https://HOST:PORT is expected".into()) }
-}
-
 #[derive(Clone, Copy, ValueEnum)]
 enum Format {
     Text,
