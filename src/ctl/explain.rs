@@ -209,7 +209,7 @@ async fn stored_pod(arguments: &PodArguments, client: &Client) -> Result<pod::Po
     };
     let mut found = facts::read(&with_kind(found)).map_err(ExplainError::Stored)?;
     found.namespace = Some(namespace.to_owned());
-    Ok(pod::explain(&gather::pod(client, found, None, arguments.common.all_nodes).await))
+    Ok(pod::explain(&Box::pin(gather::pod(client, found, None, arguments.common.all_nodes)).await))
 }
 
 /// Of a typed list or get the API server may leave out what kind it is.
@@ -246,7 +246,7 @@ async fn pod_of_file(
     };
     found.namespace = Some(namespace);
     found = Pod { mark: None, ..found };
-    Ok(pod::explain(&gather::pod(client, found, Some(trial), arguments.common.all_nodes).await))
+    Ok(pod::explain(&Box::pin(gather::pod(client, found, Some(trial), arguments.common.all_nodes)).await))
 }
 
 async fn explain_compute(arguments: &ComputeArguments, coloured: bool) -> Result<String, ExplainError> {
