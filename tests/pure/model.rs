@@ -184,6 +184,29 @@ fn check_road(sim: &Sim) {
     }
 }
 
+/// Once found by the model below: the number of a foreign Placement is nobody's, also where Poros gave the same one.
+#[test]
+fn a_foreign_placement_with_the_number_of_ours_says_nothing_of_that_number() {
+    let mut sim = Sim::new();
+    sim.settle(Duration::from_secs(60));
+    happen(&mut sim, &Event::Pool(1));
+    sim.settle(Duration::from_secs(60));
+    let ours = sim.placement.clone().unwrap().spec;
+    assert_eq!((&ours["revision"], &ours["nodeSelector"]), (&json!(2), &json!({"pool": "b"})));
+    happen(&mut sim, &Event::ForeignChild(true));
+    assert_eq!(sim.placement.as_ref().unwrap().spec["revision"], ours["revision"]);
+    let verdict = sim.settle(Duration::from_secs(60)).unwrap();
+    assert_eq!(verdict.outcome.reason(), "NameTaken");
+    // An edit meanwhile gets a number of its own once there is room for it.
+    happen(&mut sim, &Event::Pool(2));
+    sim.settle(Duration::from_secs(60));
+    happen(&mut sim, &Event::RemoveChild(true));
+    sim.settle(Duration::from_secs(60));
+    let ours = sim.placement.clone().unwrap().spec;
+    assert_eq!((&ours["revision"], &ours["nodeSelector"]), (&json!(3), &json!({"pool": "c"})));
+    check_road(&sim);
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
