@@ -385,7 +385,8 @@ impl Deadline {
     fn waiting(&self, facts: &Facts<'_>, reason: &'static str, info: String) -> Outcome {
         let status = &facts.compute.status;
         match status.aggregate_status {
-            AggregateStatus::Active if self.proven => as_before(facts),
+            // A revision that was proven once is not the one of which the status says that it is in force.
+            AggregateStatus::Active if self.proven && !edited(facts) => as_before(facts),
             AggregateStatus::Error if status.observed_generation == facts.compute.generation => {
                 as_before(facts)
             }

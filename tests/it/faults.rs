@@ -23,6 +23,7 @@ use std::time::Duration;
 use kube::{Client, ResourceExt as _};
 use libtest_mimic::Trial;
 use poros::api::compute::Compute;
+use poros::cluster::watch::Watched;
 use serde_json::{Value, json};
 
 use crate::harness::objects::{bindings, computes, node, placements};
@@ -32,6 +33,9 @@ use crate::harness::{until, wait};
 const LIMIT: Duration = Duration::from_secs(45);
 /// For what is to be seen at once, on a machine that is busy.
 const SOON: Duration = Duration::from_secs(8);
+
+/// Watches of Poros: one of each resource that it reads.
+const WATCHES: usize = Watched::ALL.len();
 
 /// All tests of faults. A slow one is only listed with `POROS_TEST_ALL`, so that nothing passes by being skipped.
 pub fn trials() -> Vec<Trial> {

@@ -198,6 +198,55 @@ fn check_road(sim: &Sim) {
     }
 }
 
+/// Once found by the model below: the number of a foreign Placement is nobody's, also where Poros gave the same one.
+#[test]
+fn a_foreign_placement_with_the_number_of_ours_says_nothing_of_that_number() {
+    let mut sim = Sim::new();
+    sim.settle(Duration::from_secs(60));
+    happen(&mut sim, &Event::Pool(1));
+    sim.settle(Duration::from_secs(60));
+    let ours = sim.placement.clone().unwrap().spec;
+    assert_eq!((&ours["revision"], &ours["nodeSelector"]), (&json!(2), &json!({"pool": "b"})));
+    happen(&mut sim, &Event::ForeignChild(true));
+    assert_eq!(sim.placement.as_ref().unwrap().spec["revision"], ours["revision"]);
+    let verdict = sim.settle(Duration::from_secs(60)).unwrap();
+    assert_eq!(verdict.outcome.reason(), "NameTaken");
+    // An edit meanwhile gets a number of its own once there is room for it.
+    happen(&mut sim, &Event::Pool(2));
+    sim.settle(Duration::from_secs(60));
+    happen(&mut sim, &Event::RemoveChild(true));
+    sim.settle(Duration::from_secs(60));
+    let ours = sim.placement.clone().unwrap().spec;
+    assert_eq!((&ours["revision"], &ours["nodeSelector"]), (&json!(3), &json!({"pool": "c"})));
+    check_road(&sim);
+}
+
+/// Found by the model below, with longer roads: what is in force was never proven (its proof is blocked), and an edit back to
+/// what was cannot be written yet. The new generation is not active by what is said of the old one.
+#[test]
+fn an_edit_back_to_proven_content_that_waits_is_not_active() {
+    let mut sim = Sim::new();
+    sim.settle(Duration::from_secs(2));
+    happen(&mut sim, &Event::Blocked(true));
+    happen(&mut sim, &Event::Pool(1));
+    let verdict = sim.settle(Duration::from_secs(31)).unwrap();
+    assert_eq!(verdict.outcome.reason(), "Active");
+    happen(&mut sim, &Event::HeldChild(true));
+    happen(&mut sim, &Event::Pool(0));
+    happen(&mut sim, &Event::Pass);
+    let status = &sim.compute.as_ref().unwrap().status;
+    assert_eq!(status.aggregate_status, AggregateStatus::Pending, "{status:?}");
+    check_road(&sim);
+    happen(&mut sim, &Event::RemoveChild(true));
+    sim.settle(Duration::from_secs(60));
+    let (status, placement) = (&sim.compute.as_ref().unwrap().status, sim.placement.as_ref().unwrap());
+    assert_eq!(status.aggregate_status, AggregateStatus::Active);
+    assert_eq!(
+        (&placement.spec["revision"], &placement.spec["nodeSelector"]),
+        (&json!(1), &json!({"pool": "a"}))
+    );
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 

@@ -393,7 +393,8 @@ pub fn foreign(kind: Kind) -> Child {
         writers: Vec::new(),
         spec: match kind {
             Kind::Placement => {
-                json!({"revision": 9, "lastRevision": 9, "nodeSelector": {}, "tolerations": [], "closed": false})
+                // A number that Poros gives, too.
+                json!({"revision": 2, "lastRevision": 2, "nodeSelector": {}, "tolerations": [], "closed": false})
             }
             Kind::Binding => json!({"policyName": "other"}),
         },

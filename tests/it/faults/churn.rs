@@ -14,7 +14,7 @@ use serde_json::json;
 use xtask::rig::{Component, Rig, Signal};
 
 use super::outages::make;
-use super::{LIMIT, edit, pool, quiet, settled, settled_within};
+use super::{LIMIT, WATCHES, edit, pool, quiet, settled, settled_within};
 use crate::harness::objects::{compute, computes, create, delete, patch, raw_computes};
 use crate::harness::poros::SHORT;
 use crate::harness::proxy::stage::Stage;
@@ -189,10 +189,11 @@ async fn a_watch_that_an_api_server_cannot_resume_begins_anew() {
     create(&raw_computes(client), &compute("forgot")).await.unwrap();
     settled(client, "forgot", 1).await;
     // The watches that begin now are on their way while the API server is started anew, with an empty cache.
-    stage.proxy.on(Act::Hold(Duration::from_secs(25)), 8, |seen| seen.watch);
+    let watches = u32::try_from(WATCHES).unwrap();
+    stage.proxy.on(Act::Hold(Duration::from_secs(25)), watches, |seen| seen.watch);
     let mark = stage.proxy.mark();
     stage.proxy.order(Order::Cut, None);
-    stage.proxy.await_count("all watches to begin again", mark, 8, |seen| seen.watch).await;
+    stage.proxy.await_count("all watches to begin again", mark, WATCHES, |seen| seen.watch).await;
     for round in 0..50 {
         patch(&raw_computes(client), "forgot", &json!({"spec": {"description": format!("round {round}")}}))
             .await;

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use futures::future::join_all;
 use serde_json::json;
 
-use super::{LIMIT, SOON, pool, settled, settled_within};
+use super::{LIMIT, SOON, WATCHES, pool, settled, settled_within};
 use crate::harness::objects::{compute, create, raw_computes, with};
 use crate::harness::poros::SHORT;
 use crate::harness::proxy::stage::Stage;
@@ -81,6 +81,7 @@ async fn no_wish_for_a_pause_is_obeyed_beyond_reason() {
 async fn readiness_ends_while_the_api_server_throttles_and_comes_back_after() {
     let stage = Stage::new().await;
     let (poros, client) = (stage.launch(&[&["--watch-grace=10"], &SHORT[..]].concat()), &stage.client);
+    poros.await_ready(Duration::from_secs(30));
     pool(client, "throttled").await;
     stage.proxy.on(Act::Answer(429), u32::MAX, |_| true);
     let mark = stage.proxy.mark();
@@ -94,8 +95,8 @@ async fn readiness_ends_while_the_api_server_throttles_and_comes_back_after() {
     })
     .await;
     let asked = stage.proxy.count(mark, |_| true);
-    println!("throttled: {asked} requests of 8 watches until readiness ended");
-    assert!(asked < 8 * 30, "{asked} requests in half a minute are a storm");
+    println!("throttled: {asked} requests of {WATCHES} watches until readiness ended");
+    assert!(asked < WATCHES * 15, "{asked} requests until then are a storm");
     assert_eq!(poros.get("/healthz").unwrap().0, 200);
     let begin = Instant::now();
     stage.proxy.clear();
@@ -112,7 +113,8 @@ async fn readiness_ends_while_the_api_server_throttles_and_comes_back_after() {
 /// The slow ones: each waits out a deadline of Poros.
 pub mod patient {
     use super::{
-        Act, Body, Duration, NEVER, Said, Stage, compute, create, pool, raw_computes, settled_within, until,
+        Act, Body, Duration, NEVER, Said, Stage, WATCHES, compute, create, pool, raw_computes,
+        settled_within, until,
     };
     use crate::harness::proxy::Order;
     use crate::trials;
@@ -130,10 +132,10 @@ pub mod patient {
         let stage = Stage::new().await;
         let (_poros, client) = (stage.poros(), &stage.client);
         // Each watch that begins now: taken by the API server, and forgotten.
-        stage.proxy.on(Act::Hold(NEVER), 8, |seen| seen.watch);
+        stage.proxy.on(Act::Hold(NEVER), u32::try_from(WATCHES).unwrap(), |seen| seen.watch);
         let mark = stage.proxy.mark();
         stage.proxy.order(Order::Cut, None);
-        stage.proxy.await_count("all watches to begin again", mark, 8, |seen| seen.watch).await;
+        stage.proxy.await_count("all watches to begin again", mark, WATCHES, |seen| seen.watch).await;
         pool(client, "forgotten").await;
         create(&raw_computes(client), &compute("forgotten")).await.unwrap();
         settled_within(client, "forgotten", 1, FOUND_OUT).await;

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::{LIMIT, SOON, pool, settled, settled_within};
+use super::{LIMIT, SOON, WATCHES, pool, settled, settled_within};
 use crate::harness::objects::{compute, computes, create, delete, patch, placements, raw_computes};
 use crate::harness::proxy::stage::Stage;
 use crate::harness::proxy::{Act, Order, Seen};
@@ -15,9 +15,6 @@ trials![
     watches_that_are_refused_as_expired_begin_anew_with_a_list,
     a_child_that_goes_before_its_watch_told_of_it_is_missed_all_the_same,
 ];
-
-/// Watches of Poros: one of each resource that it reads.
-const WATCHES: usize = 8;
 
 fn a_list(seen: &Seen) -> bool {
     seen.verb == "GET" && !seen.watch && seen.name.is_empty()

@@ -31,7 +31,11 @@ async fn the_account_of_poros_is_kept_to_its_business() {
     of_a_webhook_it_changes_the_authority_alone(&cluster, &client, &account).await;
     policies_are_not_asked_about_bindings(&client, &account).await;
     let log = poros.log_text();
-    assert!(!log.contains("denied request"), "{log}");
+    // A proof that comes before its binding is acted on is refused as any pod would be, and by that guard alone.
+    let early = |line: &&str| line.contains("result=NotYet(") && line.contains("'placed.poros.dataos.io'");
+    let denied: Vec<&str> =
+        log.lines().filter(|line| line.contains("denied request")).filter(|line| !early(line)).collect();
+    assert!(denied.is_empty(), "{}", denied.join("\n"));
 }
 
 async fn pods_are_probes_and_dry_runs(account: &Client) {

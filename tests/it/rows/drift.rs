@@ -255,12 +255,14 @@ async fn what_others_add_is_theirs() {
     let writes: Vec<_> = audit.poros().into_iter().filter(ours).map(|request| request.what()).collect();
     assert_eq!(writes, ["update computes/status"], "the edit is told, and nothing else is written");
     for (kind, stored) in after {
-        // A repair of another field carries them along.
+        // A repair of another field carries them along, and tells the generation that it was made for.
+        let mut repaired = content(&stored);
+        repaired["annotations"]["poros.dataos.io/compute-generation"] = json!("2");
         let (api, child) = (children(&client, kind), kind.name_for(name));
         meddle(&api, &child, &json!({"metadata": {"labels": {"poros.dataos.io/compute": null}}})).await;
         until("the label to be put back", LIMIT, || async {
             let found = content(&api.get(&child).await.map_err(|error| error.to_string())?);
-            if found == content(&stored) { Ok(()) } else { Err(found.to_string()) }
+            if found == repaired { Ok(()) } else { Err(found.to_string()) }
         })
         .await;
         meddle(&api, &child, &json!({"metadata": {"finalizers": null}})).await;
