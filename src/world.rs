@@ -2,6 +2,7 @@
 //!
 //! Synchronous, without client or clock. An event whose projection is unchanged ends here.
 
+mod admitted;
 pub mod nodes;
 mod pools;
 pub mod project;
@@ -12,15 +13,12 @@ pub mod users;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
-use crate::api::names::{WEBHOOK, binding_name, compute_of_binding};
-use crate::api::placement::PlacementSpec;
-use crate::api::status::PlacementMode;
-use crate::decide::admission::in_force;
+use crate::api::names::{binding_name, compute_of_binding};
 use crate::decide::certificate::StoredKeyring;
 use crate::decide::manifest::Kind;
 use crate::decide::mode::Admission;
 use crate::decide::observed::{Child, Compute, Observed, Policies, Recall};
-use crate::decide::policies::{self, Shared, SharedKind, Stored, compare};
+use crate::decide::policies::{SharedKind, Stored, compare};
 use crate::decide::pool::Node;
 use crate::decide::validate::normal;
 use crate::world::nodes::Nodes;
@@ -327,46 +325,6 @@ impl World {
         self.computes.keys().cloned().collect()
     }
 
-    /// Takes in what places pods from now on; returns the names of the Computes that it concerns.
-    pub fn admit(&mut self, admission: Admission) -> Vec<String> {
-        if admission == self.admission {
-            return Vec::new();
-        }
-        self.admission = admission;
-        if !admission.binds {
-            // Nobody tells of these any more; a list will, once they are served again.
-            self.shared.retain(|(kind, _), _| !kind.is_mutating_policy());
-        }
-        self.judge_policies();
-        self.computes.keys().cloned().collect()
-    }
-
-    /// What places pods.
-    pub fn admission(&self) -> Admission {
-        self.admission
-    }
-
-    /// The modes that stored statuses speak of, of Computes whose status Poros keeps.
-    pub fn modes(&self) -> Vec<PlacementMode> {
-        let kept = self.computes.values().filter(|compute| !compute.paused && !compute.deleting);
-        kept.filter_map(|compute| Some(compute.status.placement.as_ref()?.mode)).collect()
-    }
-
-    /// The Placement that is in force for a Compute.
-    pub fn in_force(&self, name: &str) -> Option<PlacementSpec> {
-        in_force(self.computes.get(name)?, self.placements.get(name)?)
-    }
-
-    /// The certificates of the webhook, as stored.
-    pub fn keyring(&self) -> Option<Arc<StoredKeyring>> {
-        self.keyring.clone()
-    }
-
-    /// The registration of the webhook, as stored: its `webhooks`.
-    pub fn registration(&self) -> Option<&Stored> {
-        self.shared.get(&(SharedKind::Webhook, WEBHOOK.to_owned()))
-    }
-
     /// All that a pass over this name looks at; what passes remember is added by who keeps it.
     pub fn observe(&mut self, name: &str) -> Observed {
         self.departed.remove(name);
@@ -395,11 +353,6 @@ impl World {
     /// All Computes.
     pub fn computes(&self) -> Vec<Arc<Compute>> {
         self.computes.values().cloned().collect()
-    }
-
-    /// What of these shared objects is absent or altered.
-    pub fn lacking(&self, wanted: Vec<Shared>) -> Vec<Shared> {
-        policies::lacking(wanted, &self.shared)
     }
 
     /// Every name that there is something to look at for.

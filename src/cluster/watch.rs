@@ -11,6 +11,7 @@ use kube::runtime::watcher::Config;
 
 use crate::api::names::{LABEL_COMPUTE, WEBHOOK, WEBHOOK_SECRET, compute_of_binding};
 use crate::cluster::resources;
+pub use crate::cluster::watch::supervise::News;
 use crate::cluster::watch::supervise::{Seen, supervise};
 use crate::decide::manifest::Kind;
 use crate::decide::policies::{self, SharedKind};
@@ -78,24 +79,6 @@ impl Watched {
             Self::Certificates => "secrets",
         }
     }
-}
-
-/// What a watch tells.
-#[derive(Debug)]
-pub enum News {
-    /// A list is about to be asked for.
-    Listing,
-    /// Something changed.
-    Change(Change),
-    /// The list is complete: from now on changes are live.
-    Synced,
-    /// It fails, for this reason; it goes on trying.
-    Failing {
-        /// Why.
-        why: String,
-        /// The HTTP status, if the API server answered.
-        code: Option<u16>,
-    },
 }
 
 /// Watches for ever, and tells each news. `namespace` is that of Poros; `held` gives the names that are known of now, by the watch or otherwise. Each watch

@@ -1,14 +1,18 @@
 //! From what was found, done and proven to the one outcome of a pass. The rule that tells the two errors apart is here.
 
+mod rivals;
+mod wakes;
+
 use std::time::Duration;
 
 use crate::api::status::{AggregateStatus, Stage};
 use crate::decide::applied::State;
 use crate::decide::desired::{Desired, Wanted, held_by_users, ready_reason};
 use crate::decide::fault::{Category, Fault};
-use crate::decide::manifest::Kind;
 use crate::decide::observed::Proof;
-use crate::decide::plan::{Action, REPAIRS_UNTIL_CONTENDED};
+use crate::decide::outcome::rivals::{contended, drifted};
+use crate::decide::outcome::wakes::Wakes;
+use crate::decide::plan::Action;
 use crate::decide::pool;
 use crate::decide::prove;
 use crate::decide::truth::Outcome;
@@ -68,16 +72,6 @@ fn instead(facts: &Facts<'_>, standing: Option<&Wanted>) -> String {
     }
 }
 
-/// The earliest of several times to look again.
-#[derive(Default)]
-struct Wakes(Option<Duration>);
-
-impl Wakes {
-    fn at(&mut self, after: Duration) {
-        self.0 = Some(self.0.map_or(after, |earliest| earliest.min(after)));
-    }
-}
-
 fn verified(facts: &Facts<'_>, wakes: &mut Wakes) -> Verified {
     let Some(target) = facts.target.filter(|_| facts.applied.all_in_place()) else {
         return Verified::Pending("nothing is in place to be proven".into());
@@ -110,47 +104,6 @@ fn proven(facts: &Facts<'_>, verified: &Verified) -> bool {
         Verified::Failed(_) => false,
         Verified::Pending(_) | Verified::Blocked(_) => before,
     }
-}
-
-fn drifted(facts: &Facts<'_>, verified: &Verified) -> Option<String> {
-    if !matches!(facts.desired, Desired::Spec(_)) {
-        return None;
-    }
-    let undone =
-        facts.plan.placement.drift(Kind::Placement).or_else(|| facts.plan.binding.drift(Kind::Binding));
-    let held = || facts.applied.waits_for().map(|why| format!("an object that Poros builds {why}"));
-    // What was repaired is said until it is proven again.
-    let open = matches!(verified, Verified::Pending(_)) && facts.observed.recall.repaired_ago.is_some();
-    let said = || facts.compute.status.condition("Drifted").map(|condition| condition.message.clone());
-    undone.or_else(held).or_else(|| if open { said() } else { None })
-}
-
-fn contended(facts: &Facts<'_>, wakes: &mut Wakes) -> Option<String> {
-    let recall = &facts.observed.recall;
-    let ago = recall.repaired_ago?;
-    let repairs = recall.repairs + u32::from(facts.applied.repaired);
-    if repairs < REPAIRS_UNTIL_CONTENDED || ago >= facts.settings.contended_quiet {
-        return None;
-    }
-    wakes.at(facts.settings.contended_quiet.saturating_sub(ago));
-    if ago < facts.settings.repair_interval {
-        wakes.at(facts.settings.repair_interval.saturating_sub(ago));
-    }
-    // The first one seen stays the one that is named: two of them must not make a status a second.
-    let rival = match recall.rival.as_deref().or(facts.plan.rival()) {
-        Some(manager) => format!("another writer ({manager})"),
-        None => "another writer".into(),
-    };
-    let name = &facts.observed.name;
-    let binding = if facts.observed.admission.binds {
-        format!(" mutatingadmissionpolicybinding/poros-{name}")
-    } else {
-        String::new()
-    };
-    Some(format!(
-        "{rival} undid the repairs of what Poros built; Poros repairs at most every {} s until it stops (kubectl get placement/{name}{binding} --show-managed-fields -o yaml tells more)",
-        facts.settings.repair_interval.as_secs(),
-    ))
 }
 
 /// What is wrong with the pool, after the grace against flapping.

@@ -13,7 +13,6 @@ use serde::de::DeserializeOwned;
 use tokio::time::Instant;
 
 use crate::cluster::call::chain;
-use crate::cluster::watch::News;
 use crate::world::Change;
 
 /// The API server ends each watch after this long, and the client takes one that is silent for 5 s more as dead. It
@@ -30,6 +29,24 @@ const HEALTHY: Duration = Duration::from_secs(60);
 /// After so many failures to start in a row a watch is begun anew with a list: kube's watcher would go on from the same
 /// version for ever.
 const FAILURES_UNTIL_ANEW: u32 = 4;
+
+/// What a watch tells.
+#[derive(Debug)]
+pub enum News {
+    /// A list is about to be asked for.
+    Listing,
+    /// Something changed.
+    Change(Change),
+    /// The list is complete: from now on changes are live.
+    Synced,
+    /// It fails, for this reason; it goes on trying.
+    Failing {
+        /// Why.
+        why: String,
+        /// The HTTP status, if the API server answered.
+        code: Option<u16>,
+    },
+}
 
 /// What a watch saw of an object.
 pub(super) enum Seen<K> {
