@@ -99,6 +99,8 @@ pub struct World {
     doubted: HashSet<String>,
     /// Whether a list of Computes is under way.
     listing: bool,
+    /// Whether the watch of Computes broke and told nothing since: each Compute may be old, or of an etcd that was restored.
+    adrift: bool,
     /// The newest version of a Compute that was told since its list began.
     newest: u64,
 }
@@ -122,10 +124,15 @@ impl World {
         }
     }
 
+    /// The watch of Computes broke.
+    pub fn lose_computes(&mut self) {
+        self.adrift = true;
+    }
+
     /// The list of this kind is complete: what is told from now on is news.
     pub fn list_ends(&mut self, kind: Written) {
         if kind == Written::Compute {
-            self.listing = false;
+            (self.listing, self.adrift) = (false, false);
         }
     }
 
@@ -258,6 +265,7 @@ impl World {
 
     fn doubt(&mut self, name: &str, version: u64, back: bool, source: Source) {
         let doubtful = source == Source::Heard && (self.listing || back || version < self.newest);
+        self.adrift &= source != Source::Heard || self.listing;
         if doubtful {
             self.doubted.insert(name.to_owned());
         } else {
@@ -338,7 +346,7 @@ impl World {
             pool: self.nodes.pool(name),
             users: self.users.of(name, revision),
             policies: self.policies.clone(),
-            doubted: self.doubted.contains(name),
+            doubted: self.adrift || self.doubted.contains(name),
             api_servers: self.servers.count(),
             admission: self.admission,
             recall: Recall::default(),
@@ -432,6 +440,8 @@ mod tests {
         assert!(world.observe("query").doubted, "a list may be old");
         world.apply_own(compute("a", "5"));
         assert!(!world.observe("query").doubted, "it was read");
+        world.lose_computes();
+        assert!(world.observe("query").doubted, "nobody tells what becomes of it");
         world.apply(compute("a", "8"));
         assert!(!world.observe("query").doubted, "a watch tells news");
         world.apply(compute("a", "6"));

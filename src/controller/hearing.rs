@@ -40,6 +40,9 @@ impl Controller {
             }
             News::Failing { why, code } => {
                 self.context.metrics.watch_failed(what.plural());
+                if what == Watched::Computes {
+                    self.context.world().lose_computes();
+                }
                 let hint = hint(what, &why, code);
                 // Not served any more, or nobody there: who answers next may be another one. A refusal says nothing of it.
                 if matches!(what, Watched::Policies(_)) && code.is_none_or(|code| code == 404) {

@@ -23,7 +23,7 @@ const ALL: &str = "POROS_TEST_ALL";
 /// The Kubernetes of the cluster ring; by default the main one.
 const KUBERNETES: &str = "POROS_TEST_KUBERNETES";
 /// The modules of the cluster ring that every Kubernetes must pass.
-const ON_EVERY_VERSION: [&str; 1] = ["schema::"];
+const ON_EVERY_VERSION: [&str; 2] = ["schema::", "placement::"];
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
