@@ -315,7 +315,12 @@ fn comparable(result: Result<kube::api::DynamicObject, kube::Error>) -> Value {
                 "spec": object.data["spec"],
             })
         }
-        Err(kube::Error::Api(status)) => json!([status.code, status.message]),
+        Err(kube::Error::Api(status)) => {
+            // Here, too, the order of keys that differ is chance.
+            let mut parts: Vec<_> = status.message.split([':', ',', ';']).map(str::trim).collect();
+            parts.sort_unstable();
+            json!([status.code, parts])
+        }
         Err(error) => panic!("no answer of the API server: {error}"),
     }
 }
