@@ -36,7 +36,7 @@ async fn a_certificate_that_must_not_be_trusted_is_not() {
     let stage = Stage::new().await;
     let (poros, client) = (stage.poros(), &stage.client);
     for face in [Face::Expired, Face::Misnamed, Face::Next] {
-        let name = format!("{face:?}").to_lowercase();
+        let name = format!("face-{face:?}").to_lowercase();
         pool(client, &name).await;
         stage.proxy.shows(face);
         let mark = stage.proxy.mark();
@@ -56,7 +56,7 @@ async fn a_certificate_that_must_not_be_trusted_is_not() {
         stage.proxy.shows(Face::Known);
         settled_within(client, &name, 1, LIMIT).await;
     }
-    settled(client, "expired", 1).await;
+    settled(client, "face-expired", 1).await;
 }
 
 /// The slow ones: kube reads both files anew once a minute.

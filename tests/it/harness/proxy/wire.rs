@@ -78,7 +78,7 @@ pub(super) async fn accept(
         tokio::spawn(async move {
             let Ok(stream) = tls.accept(stream).await else { return };
             let (mut hang_ups, under_way) = (shared.hang_ups.subscribe(), AtomicU32::new(0));
-            let service = service_fn(|request| counted(request, &upstream, &shared, &under_way));
+            let service = service_fn(|request| counted(request, face, &upstream, &shared, &under_way));
             // An error of the service is meant: it closes the connection without a reply.
             let served =
                 hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service);
@@ -96,10 +96,15 @@ pub(super) async fn accept(
 /// Answers, and keeps count of what is under way on a connection.
 async fn counted(
     request: Request<Incoming>,
+    face: Face,
     upstream: &Upstream,
     shared: &Arc<Shared>,
     under_way: &AtomicU32,
 ) -> Result<Response<Body>, Failure> {
+    // A connection that was being made, or was in use, while the face changed shows what the proxy does not show now.
+    if shared.face() != face {
+        return Err("the proxy shows another face now".into());
+    }
     under_way.fetch_add(1, Ordering::Relaxed);
     let answer = answer(request, upstream, shared).await;
     under_way.fetch_sub(1, Ordering::Relaxed);
