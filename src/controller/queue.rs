@@ -142,7 +142,9 @@ impl State {
         while let Some((at, name)) = self.timers.first().cloned().filter(|(at, _)| *at <= now) {
             self.timers.remove(&(at, name.clone()));
             self.timer_of.remove(&name);
-            if !self.queued.contains(&name) {
+            if self.running.contains(&name) {
+                self.again.insert(name);
+            } else if !self.queued.contains(&name) {
                 self.enqueue(name, false);
             }
         }
@@ -207,6 +209,17 @@ mod tests {
         state.push_within("a", later + 500 * MS);
         state.done("a", None, later);
         assert_eq!(state.pop(later), Err(Some(500 * MS)), "what changed during a look is not lost");
+    }
+
+    #[test]
+    fn a_timer_that_fires_during_a_look_makes_no_second_one_beside_it() {
+        let (mut state, start) = (State::default(), Instant::now());
+        state.push("a".into(), false, start);
+        assert_eq!(state.pop(start), Ok("a".into()));
+        state.push_within("a", start + MS);
+        assert_eq!(state.pop(start + 1000 * MS), Err(None), "it is worked on");
+        state.done("a", None, start + 1001 * MS);
+        assert_eq!(state.pop(start + 1001 * MS), Ok("a".into()), "and looked at after that");
     }
 
     #[test]
