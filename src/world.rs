@@ -176,8 +176,8 @@ impl World {
             return;
         }
         let own = match &change {
-            Change::Compute(name, _) => Some(name.clone()),
-            // These concern their own Compute alone.
+            Change::Compute(name, _) | Change::Gone(name, _) => Some(name.clone()),
+            // All else concerns its own Compute alone.
             _ => None,
         };
         let concerned = self.take(change, Source::Own);
@@ -513,6 +513,8 @@ mod tests {
         world.apply_own(told("b", "x", 8, false));
         assert_eq!(world.take_concerned().into_iter().collect::<Vec<_>>(), ["a"]);
         assert!(world.take_concerned().is_empty());
+        world.apply_own(Change::Gone("b".into(), "b".into()));
+        assert_eq!(world.take_concerned().into_iter().collect::<Vec<_>>(), ["a"], "it found out that b is gone");
     }
 
     #[test]
