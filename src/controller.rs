@@ -111,7 +111,8 @@ impl Controller {
     pub fn unready(&self) -> Vec<String> {
         let unsynced = self.unsynced.borrow().clone();
         let failing = self.health.overdue(Instant::now()).into_iter();
-        let overdue = failing.filter(|(what, _)| !unsynced.contains(what));
+        // What is dispensable is said in the log and counted: as unready nobody would ask the webhook any more.
+        let overdue = failing.filter(|(what, _)| !unsynced.contains(what) && !what.is_dispensable());
         let overdue = overdue.map(|(what, why)| format!("the watch of {} fails: {why}", what.plural()));
         let unlisted = unsynced.iter().map(|what| match self.health.why(*what) {
             Some(why) => format!("{} are not listed yet: {why}", what.plural()),

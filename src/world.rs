@@ -129,6 +129,11 @@ impl World {
         }
     }
 
+    /// The API servers were asked how many they are.
+    pub fn servers_listed(&mut self) {
+        self.servers.list();
+    }
+
     fn take(&mut self, change: Change, source: Source) -> Vec<String> {
         match change {
             Change::Compute(name, compute) => self.compute(name, compute, source),

@@ -47,6 +47,9 @@ impl Controller {
                 }
                 warn!("the watch of {} failed, trying again: {why}{hint}", what.plural());
                 self.health.failed(what, format!("{why}{hint}"), Instant::now());
+                if what.is_dispensable() {
+                    self.unsynced.send_if_modified(|unsynced| unsynced.remove(&what));
+                }
             }
         }
     }
@@ -62,6 +65,7 @@ impl Controller {
         match what {
             Watched::Certificates => self.webhook.list(),
             Watched::Policies(SharedKind::Validating) => self.modes.look(),
+            Watched::Servers => self.context.world().servers_listed(),
             _ => {}
         }
         if self.health.listed(what) {
@@ -119,6 +123,9 @@ fn hint(what: Watched, why: &str, code: Option<u16>) -> &'static str {
         }
         Watched::Policies(kind) if code == Some(404) && !kind.is_mutating_policy() => {
             "; Poros needs ValidatingAdmissionPolicy v1: Kubernetes 1.30 or newer"
+        }
+        Watched::Servers if why.contains(" cannot ") => {
+            "; Poros needs the verbs list and watch on it in the namespace default, and until then waits 2 s more for each proof, as where several API servers stand side by side"
         }
         _ if why.contains(" cannot ") => "; Poros needs the verbs list and watch on it, in the whole cluster",
         _ => "",
