@@ -224,6 +224,7 @@ impl World {
     fn compute(&mut self, name: String, compute: Option<Box<Compute>>, source: Source) -> Vec<String> {
         let Some(compute) = compute else {
             self.doubted.remove(&name);
+            self.written.remove(&(Written::Compute, name.clone()));
             let mut concerned = self.nodes.forget(&name);
             if let Some(gone) = self.computes.remove(&name) {
                 self.departed.entry(name.clone()).or_default().insert(gone.uid.clone());
@@ -282,6 +283,7 @@ impl World {
         let known = self.children(kind).get(name);
         let Some(child) = child else {
             let Some(gone) = self.children_mut(kind).remove(name) else { return Vec::new() };
+            self.written.remove(&(Written::Child(kind), name.to_owned()));
             self.departed.entry(compute.to_owned()).or_default().insert(gone.uid.clone());
             return vec![compute.to_owned()];
         };
@@ -364,6 +366,11 @@ impl World {
     pub fn everything(&self) -> BTreeSet<String> {
         let bound = self.bindings.keys().filter_map(|binding| compute_of_binding(binding)).map(str::to_owned);
         self.computes.keys().chain(self.placements.keys()).cloned().chain(bound).collect()
+    }
+
+    /// A pass over this name ended: no reply to a write of it is to come.
+    pub fn passed(&mut self, name: &str) {
+        self.departed.remove(name);
     }
 
     /// Forgets what only late replies to writes are judged by: this process has none under way.
@@ -463,6 +470,18 @@ mod tests {
         world.apply_own(Change::Removed(Kind::Placement, "query".into(), "a".into()));
         assert!(world.observe("query").placement.is_some(), "another one of that name is another one");
         assert!(world.departed.is_empty());
+    }
+
+    #[test]
+    fn of_what_is_gone_nothing_is_kept() {
+        let mut world = World::new();
+        world.observe("query");
+        world.apply_own(placement("a", "5"));
+        assert!(!world.written.is_empty());
+        world.apply_own(Change::Removed(Kind::Placement, "query".into(), "a".into()));
+        assert!(world.written.is_empty());
+        world.passed("query");
+        assert!(world.departed.is_empty(), "no other pass over it may ever follow");
     }
 
     #[test]

@@ -17,7 +17,12 @@ impl Controller {
         let written = written(what);
         match written {
             Some(Written::Child(kind)) => self.context.world().names(kind),
-            Some(Written::Compute) | None => Vec::new(),
+            // Passes read them themselves, too.
+            Some(Written::Compute) => {
+                let computes = self.context.world().computes();
+                computes.iter().map(|compute| compute.name.clone()).collect()
+            }
+            None => Vec::new(),
         }
     }
 
@@ -90,7 +95,10 @@ impl Controller {
             self.webhook.look();
         }
         if !self.working.load(Ordering::SeqCst) {
-            self.context.world().stand_by();
+            // Passes that are being cancelled may still hear replies.
+            if self.queue.running() == 0 {
+                self.context.world().stand_by();
+            }
             return;
         }
         for name in names {
