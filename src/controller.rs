@@ -111,7 +111,8 @@ impl Controller {
     pub fn unready(&self) -> Vec<String> {
         let unsynced = self.unsynced.borrow().clone();
         let failing = self.health.overdue(Instant::now()).into_iter();
-        let overdue = failing.filter(|(what, _)| !unsynced.contains(what));
+        // What is dispensable is said in the log and counted: as unready nobody would ask the webhook any more.
+        let overdue = failing.filter(|(what, _)| !unsynced.contains(what) && !what.is_dispensable());
         let overdue = overdue.map(|(what, why)| format!("the watch of {} fails: {why}", what.plural()));
         let unlisted = unsynced.iter().map(|what| match self.health.why(*what) {
             Some(why) => format!("{} are not listed yet: {why}", what.plural()),
@@ -279,13 +280,14 @@ impl Controller {
     /// Makes a pass over one name. A panic or a hang in it costs this name a retry, and nobody else anything.
     async fn work(self: Arc<Self>, name: String, term: Term) {
         let started = Instant::now();
+        let working = self.queue.working(name.clone());
         let (context, leadership, of) = (self.context.clone(), self.leadership.clone(), name.clone());
         let pass = async move { leadership.during(term, Box::pin(pass(&context, &of))).await };
         let next = match guard::guarded(pass, PASS_TIMEOUT).await {
             Ok(Some(next)) => next,
             Ok(None) => {
                 debug!(compute = name, "the pass was cancelled: this process leads no more");
-                self.queue.done(&name, None);
+                working.done(None);
                 return;
             }
             Err(failure) => {
@@ -296,8 +298,12 @@ impl Controller {
         };
         self.context.metrics.passed(started.elapsed(), next.retry);
         let wake = self.context.memories().settle(&name, &next);
-        self.queue.done(&name, wake);
-        let concerned = self.context.world().take_concerned();
+        let concerned = {
+            let mut world = self.context.world();
+            world.passed(&name);
+            world.take_concerned()
+        };
+        working.done(wake);
         for other in concerned {
             self.queue.push(other, false);
         }

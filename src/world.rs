@@ -136,6 +136,11 @@ impl World {
         }
     }
 
+    /// The API servers were asked how many they are.
+    pub fn servers_listed(&mut self) {
+        self.servers.list();
+    }
+
     fn take(&mut self, change: Change, source: Source) -> Vec<String> {
         match change {
             Change::Compute(name, compute) => self.compute(name, compute, source),
@@ -183,8 +188,8 @@ impl World {
             return;
         }
         let own = match &change {
-            Change::Compute(name, _) => Some(name.clone()),
-            // These concern their own Compute alone.
+            Change::Compute(name, _) | Change::Gone(name, _) => Some(name.clone()),
+            // All else concerns its own Compute alone.
             _ => None,
         };
         let concerned = self.take(change, Source::Own);
@@ -226,6 +231,7 @@ impl World {
     fn compute(&mut self, name: String, compute: Option<Box<Compute>>, source: Source) -> Vec<String> {
         let Some(compute) = compute else {
             self.doubted.remove(&name);
+            self.written.remove(&(Written::Compute, name.clone()));
             let mut concerned = self.nodes.forget(&name);
             if let Some(gone) = self.computes.remove(&name) {
                 self.departed.entry(name.clone()).or_default().insert(gone.uid.clone());
@@ -285,6 +291,7 @@ impl World {
         let known = self.children(kind).get(name);
         let Some(child) = child else {
             let Some(gone) = self.children_mut(kind).remove(name) else { return Vec::new() };
+            self.written.remove(&(Written::Child(kind), name.to_owned()));
             self.departed.entry(compute.to_owned()).or_default().insert(gone.uid.clone());
             return vec![compute.to_owned()];
         };
@@ -367,6 +374,11 @@ impl World {
     pub fn everything(&self) -> BTreeSet<String> {
         let bound = self.bindings.keys().filter_map(|binding| compute_of_binding(binding)).map(str::to_owned);
         self.computes.keys().chain(self.placements.keys()).cloned().chain(bound).collect()
+    }
+
+    /// A pass over this name ended: no reply to a write of it is to come.
+    pub fn passed(&mut self, name: &str) {
+        self.departed.remove(name);
     }
 
     /// Forgets what only late replies to writes are judged by: this process has none under way.
@@ -471,6 +483,18 @@ mod tests {
     }
 
     #[test]
+    fn of_what_is_gone_nothing_is_kept() {
+        let mut world = World::new();
+        world.observe("query");
+        world.apply_own(placement("a", "5"));
+        assert!(!world.written.is_empty());
+        world.apply_own(Change::Removed(Kind::Placement, "query".into(), "a".into()));
+        assert!(world.written.is_empty());
+        world.passed("query");
+        assert!(world.departed.is_empty(), "no other pass over it may ever follow");
+    }
+
+    #[test]
     fn a_binding_concerns_its_compute_and_no_shared_one_does() {
         let mut world = World::new();
         let binding = |name: &str| {
@@ -523,6 +547,8 @@ mod tests {
         world.apply_own(told("b", "x", 8, false));
         assert_eq!(world.take_concerned().into_iter().collect::<Vec<_>>(), ["a"]);
         assert!(world.take_concerned().is_empty());
+        world.apply_own(Change::Gone("b".into(), "b".into()));
+        assert_eq!(world.take_concerned().into_iter().collect::<Vec<_>>(), ["a"], "it found out that b is gone");
     }
 
     #[test]

@@ -1,20 +1,24 @@
 //! The connection: in-cluster, or by kubeconfig as kubectl reads it.
 
+use std::task::{Context, Poll};
 use std::time::Duration;
 
-use http::Response;
+use futures::future::BoxFuture;
+use futures::{FutureExt, TryFutureExt};
+use http::{Request, Response};
 use http_body_util::Limited;
-use kube::client::{ClientBuilder, DynBody};
+use kube::client::{Body, ClientBuilder, DynBody};
 use kube::config::{InClusterError, KubeConfigOptions, Kubeconfig, KubeconfigError};
 use kube::{Client, Config};
 use thiserror::Error;
-use tower::util::MapResponseLayer;
+use tower::Service;
+use tower::layer::layer_fn;
 
 /// A connection on which nothing came for so long while an answer was due is dead. Watches end after 60 s at the latest,
 /// so a live one is never silent for longer.
 const SILENCE: Duration = Duration::from_secs(75);
 /// The largest answer that is read, in bytes. A page of a list is far below it, even one of the largest objects that
-/// people can make; what is above it would only cost memory.
+/// people can make; what is above it would only cost memory. A watch has no such limit: of its stream only a line is held.
 const LARGEST_ANSWER: usize = 128 << 20;
 
 /// Why there is no connection.
@@ -67,12 +71,37 @@ pub async fn connect(kubeconfig: Option<&std::path::Path>) -> Result<Client, Con
     config.read_timeout = Some(SILENCE);
     config.reset_reader_on_write = true;
     let url = config.cluster_url.to_string();
-    let limited = MapResponseLayer::new(|response: Response<Box<DynBody>>| {
-        response.map(|body| Limited::new(body, LARGEST_ANSWER))
-    });
     let builder = ClientBuilder::try_from(config);
     let builder = builder.map_err(|source| ConnectError::Client { url, source: Box::new(source) })?;
-    Ok(builder.with_layer(&limited).build())
+    Ok(builder.with_layer(&layer_fn(LimitAnswers)).build())
+}
+
+/// Reads no answer for ever, but those that are streams.
+#[derive(Clone, Debug)]
+struct LimitAnswers<S>(S);
+
+impl<S> Service<Request<Body>> for LimitAnswers<S>
+where
+    S: Service<Request<Body>, Response = Response<Box<DynBody>>>,
+    S::Future: Send + 'static,
+{
+    type Response = Response<Limited<Box<DynBody>>>;
+    type Error = S::Error;
+    type Future = BoxFuture<'static, Result<Self::Response, Self::Error>>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        self.0.poll_ready(context)
+    }
+
+    fn call(&mut self, request: Request<Body>) -> Self::Future {
+        let most = largest_answer(&request);
+        self.0.call(request).map_ok(move |response| response.map(|body| Limited::new(body, most))).boxed()
+    }
+}
+
+fn largest_answer<T>(request: &Request<T>) -> usize {
+    let mut parameters = request.uri().query().unwrap_or_default().split('&');
+    if parameters.any(|parameter| parameter == "watch=true") { usize::MAX } else { LARGEST_ANSWER }
 }
 
 /// As kubectl reads it, else the service account of the pod. A kubeconfig that is there and broken is an error: another
@@ -114,4 +143,22 @@ fn authority_file(kubeconfig: &Kubeconfig) -> Option<std::path::PathBuf> {
         return None;
     }
     cluster.certificate_authority.as_ref().map(Into::into)
+}
+
+#[cfg(test)]
+mod tests {
+    use kube::api::{ListParams, WatchParams};
+
+    use super::*;
+
+    #[test]
+    fn a_list_is_limited_and_a_watch_is_not() {
+        let pods = kube::core::Request::new("/api/v1/pods");
+        let list = pods.list(&ListParams::default().limit(250)).unwrap();
+        assert_eq!(largest_answer(&list), LARGEST_ANSWER);
+        let one = pods.get("watch=true", &kube::api::GetParams::default()).unwrap();
+        assert_eq!(largest_answer(&one), LARGEST_ANSWER);
+        let watch = pods.watch(&WatchParams::default(), "7").unwrap();
+        assert_eq!(largest_answer(&watch), usize::MAX);
+    }
 }

@@ -42,7 +42,8 @@ pub enum Watched {
 }
 
 impl Watched {
-    /// What is listed before passes are made. The API server need not serve all of it.
+    /// What is listed before passes are made. The API server need not serve all of it, and what is dispensable is not waited
+    /// for once it failed.
     pub const FIRST: [Self; 14] = [
         Self::Computes,
         Self::Placements,
@@ -63,6 +64,21 @@ impl Watched {
     /// Whether it needs an API server that has MutatingAdmissionPolicy.
     pub fn is_mutating_policy(self) -> bool {
         matches!(self, Self::Policies(kind) if kind.is_mutating_policy())
+    }
+
+    /// Whether Poros works without it, only slower: it leads though it may not read this.
+    pub fn is_dispensable(self) -> bool {
+        match self {
+            Self::Servers => true,
+            Self::Computes
+            | Self::Placements
+            | Self::Nodes
+            | Self::Pods
+            | Self::Workloads(_)
+            | Self::Scheduled
+            | Self::Policies(_)
+            | Self::Certificates => false,
+        }
     }
 
     /// The resource, as in a URL of the API. (All pods have a word of their own.)

@@ -17,7 +17,12 @@ impl Controller {
         let written = written(what);
         match written {
             Some(Written::Child(kind)) => self.context.world().names(kind),
-            Some(Written::Compute) | None => Vec::new(),
+            // Passes read them themselves, too.
+            Some(Written::Compute) => {
+                let computes = self.context.world().computes();
+                computes.iter().map(|compute| compute.name.clone()).collect()
+            }
+            None => Vec::new(),
         }
     }
 
@@ -50,6 +55,9 @@ impl Controller {
                 }
                 warn!("the watch of {} failed, trying again: {why}{hint}", what.plural());
                 self.health.failed(what, format!("{why}{hint}"), Instant::now());
+                if what.is_dispensable() {
+                    self.unsynced.send_if_modified(|unsynced| unsynced.remove(&what));
+                }
             }
         }
     }
@@ -65,6 +73,7 @@ impl Controller {
         match what {
             Watched::Certificates => self.webhook.list(),
             Watched::Policies(SharedKind::Validating) => self.modes.look(),
+            Watched::Servers => self.context.world().servers_listed(),
             _ => {}
         }
         if self.health.listed(what) {
@@ -89,7 +98,10 @@ impl Controller {
             self.webhook.look();
         }
         if !self.working.load(Ordering::SeqCst) {
-            self.context.world().stand_by();
+            // Passes that are being cancelled may still hear replies.
+            if self.queue.running() == 0 {
+                self.context.world().stand_by();
+            }
             return;
         }
         for name in names {
@@ -122,6 +134,9 @@ fn hint(what: Watched, why: &str, code: Option<u16>) -> &'static str {
         }
         Watched::Policies(kind) if code == Some(404) && !kind.is_mutating_policy() => {
             "; Poros needs ValidatingAdmissionPolicy v1: Kubernetes 1.30 or newer"
+        }
+        Watched::Servers if why.contains(" cannot ") => {
+            "; Poros needs the verbs list and watch on it in the namespace default, and until then waits 2 s more for each proof, as where several API servers stand side by side"
         }
         _ if why.contains(" cannot ") => "; Poros needs the verbs list and watch on it, in the whole cluster",
         _ => "",

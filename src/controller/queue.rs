@@ -9,6 +9,9 @@ use tokio::sync::Notify;
 /// A burst of changes to one name: the first is worked on at once, the rest in one pass this long after its start.
 const COALESCE: Duration = Duration::from_millis(100);
 
+/// When a name is looked at again whose work ended without a word.
+const LOST: Duration = Duration::from_secs(1);
+
 /// A keyed, deduplicating queue with timers.
 #[derive(Debug, Default)]
 pub struct Queue {
@@ -64,10 +67,9 @@ impl Queue {
         }
     }
 
-    /// The work on a name is done; look at it again after `wake`, if nothing changes before.
-    pub fn done(&self, name: &str, wake: Option<Duration>) {
-        self.state().done(name, wake, Instant::now());
-        self.changed.notify_one();
+    /// The work on a name is under way until what this gives is dropped; whatever ends it, it ends.
+    pub fn working(&self, name: String) -> Working<'_> {
+        Working { queue: self, name, wake: Some(LOST) }
     }
 
     /// Forgets all that waits; what is worked on is worked on.
@@ -94,6 +96,28 @@ impl Queue {
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The work on a name.
+#[derive(Debug)]
+pub struct Working<'a> {
+    queue: &'a Queue,
+    name: String,
+    wake: Option<Duration>,
+}
+
+impl Working<'_> {
+    /// It is done; the name is looked at again after `wake`, if nothing changes before.
+    pub fn done(mut self, wake: Option<Duration>) {
+        self.wake = wake;
+    }
+}
+
+impl Drop for Working<'_> {
+    fn drop(&mut self) {
+        self.queue.state().done(&self.name, self.wake, Instant::now());
+        self.queue.changed.notify_one();
     }
 }
 
@@ -142,7 +166,9 @@ impl State {
         while let Some((at, name)) = self.timers.first().cloned().filter(|(at, _)| *at <= now) {
             self.timers.remove(&(at, name.clone()));
             self.timer_of.remove(&name);
-            if !self.queued.contains(&name) {
+            if self.running.contains(&name) {
+                self.again.insert(name);
+            } else if !self.queued.contains(&name) {
                 self.enqueue(name, false);
             }
         }
@@ -210,12 +236,40 @@ mod tests {
     }
 
     #[test]
+    fn a_timer_that_fires_during_a_look_makes_no_second_one_beside_it() {
+        let (mut state, start) = (State::default(), Instant::now());
+        state.push("a".into(), false, start);
+        assert_eq!(state.pop(start), Ok("a".into()));
+        state.push_within("a", start + MS);
+        assert_eq!(state.pop(start + 1000 * MS), Err(None), "it is worked on");
+        state.done("a", None, start + 1001 * MS);
+        assert_eq!(state.pop(start + 1001 * MS), Ok("a".into()), "and looked at after that");
+    }
+
+    #[test]
     fn live_changes_go_before_the_backlog() {
         let (mut state, now) = (State::default(), Instant::now());
         state.push("old".into(), true, now);
         state.push("new".into(), false, now);
         assert_eq!(state.pop(now), Ok("new".into()));
         assert_eq!(state.pop(now), Ok("old".into()));
+    }
+
+    #[tokio::test]
+    async fn work_that_panics_ends_and_is_made_again() {
+        let queue = std::sync::Arc::new(Queue::new());
+        queue.push("a".into(), false);
+        assert_eq!(queue.next().await, "a");
+        let of = queue.clone();
+        let panicked = tokio::spawn(async move {
+            let _working = of.working("a".into());
+            assert!(std::env::args().count() == 0, "a bug");
+        });
+        assert!(panicked.await.is_err());
+        assert_eq!(queue.running(), 0);
+        assert_eq!(queue.next().await, "a");
+        queue.working("a".into()).done(None);
+        assert_eq!(queue.running(), 0);
     }
 
     #[test]

@@ -69,9 +69,10 @@ impl Terms {
         Ok(Self { duration, deadline, retry })
     }
 
-    /// How long a call about the Lease may take: half the deadline, so that a leader has two tries; 1 s to 5 s.
+    /// How long a call about the Lease may take: a quarter of the deadline, so that a leader whose renewal hangs has time to
+    /// pause, to read and to renew; 1 s to 5 s.
     pub fn call_limit(&self) -> Duration {
-        (self.deadline / 2).clamp(CALL.0, CALL.1)
+        (self.deadline / 4).clamp(CALL.0, CALL.1)
     }
 
     /// After this long without a sign of life the election of this process counts as dead.
@@ -363,7 +364,7 @@ mod tests {
             Err(TermsError::Retry { deadline: 10 * S, retry: 9 * S })
         );
         assert_eq!(Terms::new(15 * S, 10 * S, Duration::ZERO), Err(TermsError::Pause(Duration::ZERO)));
-        assert_eq!(terms().call_limit(), 5 * S);
+        assert_eq!(terms().call_limit(), 5 * S / 2);
         assert_eq!(Terms::new(3 * S, 2 * S, S / 2).unwrap().call_limit(), S);
     }
 
@@ -445,6 +446,23 @@ mod tests {
         leader.next(10 * S);
         assert_eq!(leader.leads_until(), None);
         assert_eq!(leader.why_lost(), "the Lease was not renewed for 10 s");
+    }
+
+    #[test]
+    fn a_renewal_that_hangs_is_not_the_end_of_a_term() {
+        let mut leader = leader("a");
+        let limit = leader.terms.call_limit();
+        let mine = Record::new(leader.manifest(time(0)));
+        let Todo::Wait(sent) = leader.next(Duration::ZERO) else { panic!("it renews at once") };
+        assert_eq!(leader.next(sent), Todo::Write { create: false });
+        leader.failed(sent + limit);
+        let Todo::Wait(pause) = leader.next(sent + limit) else { panic!("it does not pause") };
+        let again = sent + limit + pause;
+        assert_eq!(leader.next(again), Todo::Read);
+        // Each of these may take a second.
+        leader.read(Some(mine), again + S);
+        assert_eq!(leader.next(again + S), Todo::Write { create: false });
+        assert!(leader.leads(again + 2 * S), "{:?}", again + 2 * S);
     }
 
     #[test]

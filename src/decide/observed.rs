@@ -80,8 +80,8 @@ pub struct Observed {
     pub policies: Policies,
     /// Whether what is known of the Compute may be old: it was told by a list, or after something newer.
     pub doubted: bool,
-    /// How many API servers stand side by side, as far as they tell; 0 if none does.
-    pub api_servers: usize,
+    /// How many API servers stand side by side, as far as they tell: 0 if none does; none if they could not be asked.
+    pub api_servers: Option<usize>,
     /// What places pods.
     pub admission: Admission,
     /// What earlier passes of this process left.
@@ -93,9 +93,10 @@ pub struct Observed {
 const REFRESH: Duration = Duration::from_secs(2);
 
 impl Observed {
-    /// How long other API servers than the one that answers may take to act on what was written.
+    /// How long other API servers than the one that answers may take to act on what was written. Where it is not known how
+    /// many there are, there may be several.
     pub fn others_refresh(&self) -> Duration {
-        if self.api_servers > 1 { REFRESH } else { Duration::ZERO }
+        if self.api_servers.is_none_or(|servers| servers > 1) { REFRESH } else { Duration::ZERO }
     }
 }
 

@@ -297,7 +297,7 @@ mod tests {
             users: crate::api::status::Users::default(),
             policies: crate::decide::observed::Policies::default(),
             doubted: false,
-            api_servers: 1,
+            api_servers: Some(1),
             admission: crate::decide::mode::Admission::default(),
             recall: Recall { changed_ago: Some(change), ..Recall::default() },
         }

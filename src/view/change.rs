@@ -297,7 +297,7 @@ fn number(
         users: Users::default(),
         policies: Policies::default(),
         doubted: false,
-        api_servers: 0,
+        api_servers: Some(0),
         admission: Admission::default(),
         recall: Recall::default(),
     };

@@ -17,7 +17,7 @@ const SOON: Duration = Duration::from_secs(20);
 const REFRESH: Duration = Duration::from_secs(2);
 
 /// How long it takes to Active with so many API servers.
-fn time_to_active(servers: usize) -> Duration {
+fn time_to_active(servers: Option<usize>) -> Duration {
     let mut sim = Sim::new();
     sim.api_servers = servers;
     until_active(&mut sim)
@@ -49,18 +49,20 @@ fn planned(sim: &Sim) -> Plan {
 
 #[test]
 fn a_placement_is_proven_after_the_refresh_of_the_api_servers_that_are_not_asked() {
-    let alone = time_to_active(1);
-    assert_eq!(time_to_active(0), alone, "servers that do not name themselves are one");
+    let alone = time_to_active(Some(1));
+    assert_eq!(time_to_active(Some(0)), alone, "servers that do not name themselves are one");
     assert!(alone < REFRESH, "{alone:?}");
     let tried = REFRESH + Duration::from_millis(800);
-    assert_eq!((time_to_active(2), time_to_active(3)), (tried, tried), "the first try, so much later");
+    for servers in [Some(2), Some(3), None] {
+        assert_eq!(time_to_active(servers), tried, "the first try, so much later: {servers:?}");
+    }
 }
 
 #[test]
 fn an_edit_waits_too_and_what_stands_proven_is_not_proven_anew() {
     let mut sim = Sim::new();
     sim.settle(SOON);
-    sim.api_servers = 2;
+    sim.api_servers = Some(2);
     sim.writes = 0;
     sim.settle(SOON);
     assert_eq!(sim.writes, 0, "another API server is no news to a Compute");
@@ -73,7 +75,7 @@ fn an_edit_waits_too_and_what_stands_proven_is_not_proven_anew() {
 #[test]
 fn who_does_not_know_when_the_last_write_was_waits_as_if_it_were_now() {
     let mut sim = Sim::new();
-    sim.api_servers = 2;
+    sim.api_servers = Some(2);
     sim.pass().ok().unwrap();
     assert!(sim.placement.is_some() && sim.binding.is_some());
     sim.restart();
@@ -84,7 +86,7 @@ fn who_does_not_know_when_the_last_write_was_waits_as_if_it_were_now() {
 fn a_placement_outlives_its_binding_by_the_refresh_of_the_others() {
     for (servers, expect) in [(1, Duration::ZERO), (2, REFRESH)] {
         let mut sim = Sim::new();
-        sim.api_servers = servers;
+        sim.api_servers = Some(servers);
         sim.settle(SOON);
         sim.edit(|compute| compute.deleting = true);
         let (mut unbound, mut gone) = (None, None);

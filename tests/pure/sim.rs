@@ -39,7 +39,7 @@ pub struct Sim {
     pub pool: Pool,
     pub users: Users,
     pub policies: Policies,
-    pub api_servers: usize,
+    pub api_servers: Option<usize>,
     /// What admission makes of a probe that is placed as the Placement says.
     pub admission: Proof,
     /// What places pods.
@@ -95,7 +95,7 @@ impl Sim {
             pool: Pool::default(),
             users: Users::default(),
             policies: Policies { missing: None, fingerprint: "policies-1".into() },
-            api_servers: 1,
+            api_servers: Some(1),
             admission: Proof::Proven,
             mode: Admission::default(),
             memories: Memories::new(settings.clone()),

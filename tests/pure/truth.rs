@@ -66,7 +66,7 @@ fn report(compute: &Compute, outcome: &Outcome, second: i64) -> (ComputeStatus, 
         users: sim.users.clone(),
         policies: sim.policies.clone(),
         doubted: false,
-        api_servers: 1,
+        api_servers: Some(1),
         admission: sim.mode,
         recall: Recall::default(),
     };
