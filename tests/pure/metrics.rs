@@ -147,7 +147,7 @@ fn table() -> String {
         "# Metrics\n\nWhat `/metrics` serves, in the OpenMetrics text format. Made from the code.\n\n\
          Those that begin with `poros_compute` are written from the cache at each scrape, so that nothing outlives its Compute. `--metrics`\n\
          chooses among their groups: `totals` (`poros_computes`, `poros_faults`: as many series for one Compute as for ten thousand),\n\
-         `status`, `conditions`, `counts` (about 9, 5 and 7 series a Compute). No label holds a node, a pod or a text.\n\n\
+         `status`, `conditions`, `counts` (about 9, 5 and 8 series a Compute). No label holds a node, a pod or a text.\n\n\
          | metric | type | labels | what it says |\n|---|---|---|---|\n",
     ) + &rows.collect::<String>()
 }

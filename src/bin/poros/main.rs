@@ -54,7 +54,13 @@ struct Policies {
     #[command(flatten)]
     optional: Optional,
     /// How strict a guard is: Deny, Warn or Audit. all=Audit opens every guard that is not named
-    #[arg(long, env = "POROS_ENFORCE", default_value = "", hide_default_value = true, value_name = "GUARD=LEVEL,...")]
+    #[arg(
+        long,
+        env = "POROS_ENFORCE",
+        default_value = "",
+        hide_default_value = true,
+        value_name = "GUARD=LEVEL,..."
+    )]
     enforce: Levels,
     /// Only those that Kubernetes 1.30 to 1.35 has
     #[arg(long)]
@@ -113,7 +119,7 @@ struct Run {
     /// Install and repair the namespace, the probe's account and the shared policies
     #[arg(long, env = "POROS_MANAGE_POLICIES", help_heading = "Trying it without a chart")]
     manage_policies: bool,
-    #[command(flatten, next_help_heading = "Trying it without a chart: with --manage-policies")]
+    #[command(flatten, next_help_heading = "With --manage-policies")]
     optional: Optional,
     #[command(flatten)]
     patience: Patience,
@@ -145,7 +151,7 @@ struct Telling {
     #[arg(long, env = "POROS_LOG", default_value = "info", value_name = "LEVEL")]
     log: String,
     /// How to log
-    #[arg(long, env = "POROS_LOG_FORMAT", default_value = "text")]
+    #[arg(long, env = "POROS_LOG_FORMAT", default_value = "text", value_name = "FORMAT")]
     log_format: Format,
 }
 
@@ -153,7 +159,7 @@ struct Telling {
 #[derive(Args)]
 #[command(next_help_heading = "How replicas choose the one that writes")]
 struct Election {
-    /// Write only while holding the Lease `poros`. With =false this Poros leads, whoever else does
+    /// Write only while holding the Lease `poros`; with false this Poros leads, whoever else does
     #[arg(
         long, env = "POROS_LEADER_ELECT", value_name = "true|false", default_value_t = true,
         num_args = 0..=1, require_equals = true, default_missing_value = "true", action = clap::ArgAction::Set

@@ -30,11 +30,13 @@ pub(super) fn land(scene: &Scene<'_>) -> Result<(), StepError> {
 }
 
 pub(super) fn explain(scene: &Scene<'_>) -> Result<(), StepError> {
+    scene.run("cat examples/demo/greedy.yaml")?;
     scene.run("kubectl apply -f examples/demo/greedy.yaml")?;
     let limit = Duration::from_secs(30);
     scene.until("it is Pending: the scheduler finds no node", limit, &["pod", "greedy"], |pod| {
         condition_is(pod, "PodScheduled", "False", "Unschedulable")
     })?;
+    scene.remark("The program that runs as the controller also explains; for that it only reads, with your own rights.");
     let told = scene.run("poros explain pod greedy")?;
     scene.holds("of each node it is said why it does not fit", || {
         let expected = ["none of 5 nodes fits", "too small: cpu 8", "runnable-1"];
