@@ -63,7 +63,7 @@ struct Policies {
     )]
     enforce: Levels,
     /// Only those that Kubernetes 1.30 to 1.35 has
-    #[arg(long)]
+    #[arg(long, env = "POROS_VALIDATING_ONLY")]
     validating_only: bool,
 }
 
