@@ -24,7 +24,7 @@ pub enum Group {
     Status,
     /// The conditions of each Compute: 4 to 7 series a Compute.
     Conditions,
-    /// Built objects, nodes and users of each Compute: 7 series a Compute.
+    /// Built objects, nodes and users of each Compute: 8 series a Compute.
     Counts,
 }
 
@@ -134,11 +134,14 @@ impl States {
                 sample(&mut family, &[("compute", name), ("state", state)], count.into())?;
             }
         }
-        let help = "Unfinished pods that use a Compute (pods), and those of them that an older revision placed (outdated)";
+        let help = "Users of a Compute: unfinished pods (pods), those of them that an older revision placed (outdated), and \
+                    workloads that carry its label themselves (workloads)";
         let mut family = gauge(to, "compute_users", help)?;
         for (name, status) in self.each() {
             let Some(users) = &status.users else { continue };
-            for (kind, count) in [("pods", users.pods), ("outdated", users.outdated_pods)] {
+            for (kind, count) in
+                [("pods", users.pods), ("outdated", users.outdated_pods), ("workloads", users.workloads)]
+            {
                 sample(&mut family, &[("compute", name), ("kind", kind)], count.into())?;
             }
         }

@@ -183,7 +183,7 @@ async fn a_pod_of_an_older_revision_and_one_with_the_label_alone() {
         "the label was written ",
     ]);
     ask(cluster, &["compute", name]).holds(&[
-        "  Users      1 pod in 1 namespace\n",
+        "  Users      1 pod in namespace default\n",
         "1 of them run with an older revision until they are made anew: default/explain-old-a\n",
         "1 more carry the label, but were not placed by it",
         "             nodeSelector pool=explain-new\n",
@@ -271,7 +271,7 @@ async fn a_compute_in_error_and_in_use_is_told_with_what_to_do() {
         "               kubectl describe node NODE\n",
         "             nodeSelector pool=explain-use\n",
         "                 1  not ready: explain-use-3\n",
-        "  Users      1 pod in 1 namespace\n                 1  in namespace default\n",
+        "  Users      1 pod in namespace default\n",
         "workloads that carry the label: CronJob/default/explain-use-nightly\n",
         "  Deletion   refused: in use by 1 pod",
         "               kubectl annotate compute explain-use poros.dataos.io/delete-in-use=true\n",
@@ -370,7 +370,7 @@ async fn what_may_not_be_seen_is_said_and_the_rest_is_told() {
     ask_as(&viewer, &["compute", name], "").holds(&[
         "  State      active/built: revision 1 is in force\n",
         "  In force   cannot be seen\n",
-        "  Users      1 pod in 1 namespace\n",
+        "  Users      1 pod in namespace default\n",
         "  Not seen   Placement explain-view cannot be seen, so what is in force is not known:",
         "nodes cannot be seen, so what its pool is is not known: nodes is forbidden: User",
         "cannot list resource \"nodes\"",

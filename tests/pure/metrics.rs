@@ -39,7 +39,7 @@ fn each_compute_is_told_in_series_that_agree_with_its_status() {
         NodeCounts { matched: 4, ready: 3, schedulable: 2, summary: "2/4".into(), ..NodeCounts::default() };
     let well = settled("well", |sim| {
         sim.pool.counts = counts;
-        sim.users = Users { pods: 7, outdated_pods: 5, ..Users::default() };
+        sim.users = Users { pods: 7, outdated_pods: 5, workloads: 3, ..Users::default() };
     });
     let ill = settled("ill", |sim| sim.nodes(0));
     let text = scrape(&[well, ill], &ALL);
@@ -60,7 +60,7 @@ fn each_compute_is_told_in_series_that_agree_with_its_status() {
     for (state, count) in [("wanted", 2.0), ("processed", 2.0)] {
         is("poros_compute_resources", &[("compute", "ill"), ("state", state)], count);
     }
-    for (kind, count) in [("pods", 7.0), ("outdated", 5.0)] {
+    for (kind, count) in [("pods", 7.0), ("outdated", 5.0), ("workloads", 3.0)] {
         is("poros_compute_users", &[("compute", "well"), ("kind", kind)], count);
     }
     is("poros_computes", &[("status", "active")], 1.0);
@@ -82,7 +82,7 @@ fn groups_can_be_switched_off() {
     assert_eq!(read(&[Group::Totals]).value("poros_computes", &[("status", "active")]), Some(1.0));
     assert_eq!(read(&[Group::Status]).of("one").len(), 9);
     assert_eq!(read(&[Group::Conditions]).of("one").len(), 4);
-    assert_eq!(read(&[Group::Counts]).of("one").len(), 7);
+    assert_eq!(read(&[Group::Counts]).of("one").len(), 8);
     assert_eq!(read(&[Group::Counts]).value("poros_computes", &[("status", "active")]), None);
 }
 
@@ -110,13 +110,13 @@ fn a_scrape_of_many_computes_is_sound_and_tells_how_long_it_takes() {
     let computes: Vec<_> =
         (0..10_000).map(|index| Arc::new(Compute { name: format!("c-{index}"), ..(*one).clone() })).collect();
     let read = Exposition::read(&scrape(&computes[..1000], &ALL));
-    assert_eq!(read.of("c-999").len(), 10 + 5 + 7);
+    assert_eq!(read.of("c-999").len(), 10 + 5 + 8);
     assert_eq!(read.value("poros_faults", &[("category", "NoNodesMatch")]), Some(1000.0));
     let begin = Instant::now();
     let text = scrape(&computes, &ALL);
     let (took, series) = (begin.elapsed(), text.lines().filter(|line| !line.starts_with('#')).count());
     println!("10,000 Computes: {series} series, {} KiB, {took:.1?}", text.len() / 1024);
-    assert!(series > 220_000);
+    assert!(series > 230_000);
 }
 
 /// docs/metrics.md, from a scrape in which each metric was used.
@@ -147,7 +147,7 @@ fn table() -> String {
         "# Metrics\n\nWhat `/metrics` serves, in the OpenMetrics text format. Made from the code.\n\n\
          Those that begin with `poros_compute` are written from the cache at each scrape, so that nothing outlives its Compute. `--metrics`\n\
          chooses among their groups: `totals` (`poros_computes`, `poros_faults`: as many series for one Compute as for ten thousand),\n\
-         `status`, `conditions`, `counts` (about 9, 5 and 7 series a Compute). No label holds a node, a pod or a text.\n\n\
+         `status`, `conditions`, `counts` (about 9, 5 and 8 series a Compute). No label holds a node, a pod or a text.\n\n\
          | metric | type | labels | what it says |\n|---|---|---|---|\n",
     ) + &rows.collect::<String>()
 }

@@ -1,6 +1,7 @@
 //! The demo's engine: a story of steps that a person could type, each with a check that it held.
 
 use std::cell::RefCell;
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
@@ -35,14 +36,17 @@ pub struct Story {
     // Fields are dropped in this order: the companion goes before what it talks to.
     companion: RefCell<Option<Companion>>,
     rig: Rig,
+    programs: PathBuf,
     screen: Screen,
     rows: Vec<(String, Mark, Duration)>,
 }
 
 impl Story {
-    /// A story on a control plane that is up, which is its first step.
-    pub fn new(rig: Rig) -> Self {
-        let mut story = Self { companion: RefCell::new(None), rig, screen: Screen::new(), rows: Vec::new() };
+    /// A story on a control plane that is up, which is its first step. Its commands find the programs of the folder
+    /// `programs` by their names.
+    pub fn new(rig: Rig, programs: PathBuf) -> Self {
+        let (companion, screen, rows) = (RefCell::new(None), Screen::new(), Vec::new());
+        let mut story = Self { companion, rig, programs, screen, rows };
         let title = "A control plane is up: etcd, API server, controller manager, scheduler, KWOK";
         let time = story.rig.ready_after();
         story.screen.title(1, title);
@@ -63,7 +67,8 @@ impl Story {
         }
         self.screen.title(self.rows.len() + 1, title);
         let begin = Instant::now();
-        let result = play(&Scene { rig: &self.rig, companion: &self.companion, screen: &self.screen });
+        let Self { companion, rig, programs, screen, .. } = self;
+        let result = play(&Scene { rig, programs, companion, screen });
         self.screen.waited();
         if let Err(error) = &result {
             self.screen.failed(&chain(error));

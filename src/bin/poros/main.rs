@@ -1,6 +1,7 @@
 //! `poros`: the controller. Wiring and exit codes; everything else is in the library.
 #![allow(clippy::print_stderr)] // the edge: here printing is the job
 
+mod election;
 mod webhook;
 
 use std::io::{IsTerminal, Write};
@@ -10,14 +11,13 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::election::{Election, host};
 use crate::webhook::Webhook;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use poros::cluster::call::chain;
 use poros::cluster::client::connect;
 use poros::controller::Controller;
 use poros::controller::context::Options;
-use poros::controller::elect::identity;
-use poros::decide::lease::{Terms, TermsError};
 use poros::decide::observed::Settings;
 use poros::decide::policies::Choice;
 use poros::decide::policies::guard::Levels;
@@ -49,15 +49,21 @@ enum Command {
 #[derive(Args)]
 struct Policies {
     /// The namespace of Poros
-    #[arg(long, env = "POROS_NAMESPACE", default_value = "poros-system")]
+    #[arg(long, env = "POROS_NAMESPACE", default_value = "poros-system", value_name = "NAME")]
     namespace: String,
     #[command(flatten)]
     optional: Optional,
     /// How strict a guard is: Deny, Warn or Audit. all=Audit opens every guard that is not named
-    #[arg(long, default_value = "", hide_default_value = true, value_name = "GUARD=LEVEL,...")]
+    #[arg(
+        long,
+        env = "POROS_ENFORCE",
+        default_value = "",
+        hide_default_value = true,
+        value_name = "GUARD=LEVEL,..."
+    )]
     enforce: Levels,
     /// Only those that Kubernetes 1.30 to 1.35 has
-    #[arg(long)]
+    #[arg(long, env = "POROS_VALIDATING_ONLY")]
     validating_only: bool,
 }
 
@@ -79,30 +85,54 @@ impl Optional {
     }
 }
 
-/// Every flag is also an environment variable.
+/// Each flag is also an environment variable.
 #[derive(Args)]
+#[command(next_help_heading = "Where it works")]
 struct Run {
     /// The kubeconfig to use. Default: as kubectl, else the service account of the pod
     #[arg(long, env = "POROS_KUBECONFIG", value_name = "FILE")]
     kubeconfig: Option<PathBuf>,
-    /// The namespace of Poros: proofs are made there, as dry runs
-    #[arg(long, env = "POROS_NAMESPACE", default_value = "poros-system")]
+    /// The namespace of Poros: its Lease is there, and proofs are made there as dry runs
+    #[arg(long, env = "POROS_NAMESPACE", default_value = "poros-system", value_name = "NAME")]
     namespace: String,
     /// The name of this cluster, as `spec.dataplane` gives it
-    #[arg(long, env = "POROS_DATAPLANE", default_value = "hub")]
+    #[arg(long, env = "POROS_DATAPLANE", default_value = "hub", value_name = "NAME")]
     dataplane: String,
-    /// Install and repair the namespace, the probe's account and the shared policies: for trying Poros without its chart
-    #[arg(long, env = "POROS_MANAGE_POLICIES")]
-    manage_policies: bool,
+    /// What tells this Poros from others, in its events and in the Lease. Default: $POD_NAME, else the name of the host
+    #[arg(long, env = "POROS_INSTANCE", value_name = "NAME")]
+    instance: Option<String>,
+    /// Threads that work
+    #[arg(long, env = "POROS_THREADS", default_value_t = 2, value_name = "N")]
+    threads: usize,
     /// Watch all pods, and count what they request of each pool (status.capacity.requested and free)
     #[arg(long, env = "POROS_POOL_USAGE")]
     pool_usage: bool,
+    /// Compare every cache with a list after one to two times this long
+    #[arg(long, env = "POROS_AUDIT_INTERVAL", default_value = "3600", value_name = "SECONDS", value_parser = some_seconds)]
+    audit_interval: Duration,
+    #[command(flatten)]
+    telling: Telling,
+    #[command(flatten)]
+    election: Election,
+    #[command(flatten)]
+    webhook: Webhook,
+    /// Install and repair the namespace, the probe's account and the shared policies
+    #[arg(long, env = "POROS_MANAGE_POLICIES", help_heading = "Trying it without a chart")]
+    manage_policies: bool,
     #[command(flatten, next_help_heading = "With --manage-policies")]
     optional: Optional,
-    /// Where /healthz, /readyz and /metrics are served
+    #[command(flatten)]
+    patience: Patience,
+}
+
+/// How it tells what it does
+#[derive(Args)]
+#[command(next_help_heading = "How it tells what it does")]
+struct Telling {
+    /// Serve /healthz, /readyz and /metrics here
     #[arg(long, env = "POROS_LISTEN", default_value = "127.0.0.1:8080", value_name = "ADDRESS:PORT")]
     listen: SocketAddr,
-    /// Which metrics to serve about each Compute (status, conditions, counts) and about all of them (totals); none for none
+    /// Serve metrics about each Compute (status, conditions, counts) and about all of them (totals); none for none of these
     #[arg(
         long,
         env = "POROS_METRICS",
@@ -112,72 +142,19 @@ struct Run {
     )]
     metrics: Vec<MetricGroup>,
     /// Write events: what `kubectl describe compute` shows
-    #[arg(long, env = "POROS_EVENTS", value_name = "true|false", num_args = 0..=1, default_value_t = true, default_missing_value = "true", action = clap::ArgAction::Set)]
-    events: bool,
-    /// What tells this process from others, in its events. Default: the name of the pod or host
-    #[arg(long, env = "POROS_INSTANCE", value_name = "NAME")]
-    instance: Option<String>,
-    /// What to log: error, warn, info, debug, trace, or a list such as poros=debug,kube=info
-    #[arg(long, env = "POROS_LOG", default_value = "info")]
-    log: String,
-    /// How to log
-    #[arg(long, env = "POROS_LOG_FORMAT", default_value = "text")]
-    log_format: Format,
-    /// Every cache is compared with a list after one to two times this long
-    #[arg(long, env = "POROS_AUDIT_INTERVAL", default_value = "3600", value_name = "SECONDS", value_parser = some_seconds)]
-    audit_interval: Duration,
-    /// Threads that work
-    #[arg(long, env = "POROS_THREADS", default_value_t = 2, value_name = "N")]
-    threads: usize,
-    #[command(flatten)]
-    webhook: Webhook,
-    #[command(flatten)]
-    patience: Patience,
-    #[command(flatten)]
-    election: Election,
-}
-
-/// How replicas choose the one that writes
-#[derive(Args)]
-#[command(next_help_heading = "How replicas choose the one that writes")]
-struct Election {
-    /// Hold the Lease `poros` before writing anything. Without it this Poros leads, whoever else does
     #[arg(
-        long, env = "POROS_LEADER_ELECT", value_name = "BOOL", default_value_t = true,
+        long, env = "POROS_EVENTS", value_name = "true|false", default_value_t = true,
         num_args = 0..=1, require_equals = true, default_missing_value = "true", action = clap::ArgAction::Set
     )]
-    leader_elect: bool,
-    /// Who this Poros is to the others; a random end is added. Default: the host, which is the pod in a cluster
-    #[arg(long, env = "POROS_POD_NAME", value_name = "NAME")]
-    pod_name: Option<String>,
-    /// Another replica takes over when the Lease was silent for this long
-    #[arg(long, env = "POROS_LEASE_DURATION", default_value = "15", value_name = "SECONDS", value_parser = seconds)]
-    lease_duration: Duration,
-    /// A leader that could not renew the Lease for this long stops
-    #[arg(long, env = "POROS_LEASE_RENEW_DEADLINE", default_value = "10", value_name = "SECONDS", value_parser = seconds)]
-    lease_renew_deadline: Duration,
-    /// Time between tries to get or to renew the Lease
-    #[arg(long, env = "POROS_LEASE_RETRY", default_value = "2", value_name = "SECONDS", value_parser = seconds)]
-    lease_retry: Duration,
+    events: bool,
+    /// Log error, warn, info, debug or trace, or by a list such as poros=debug,kube=info
+    #[arg(long, env = "POROS_LOG", default_value = "info", value_name = "LEVEL")]
+    log: String,
+    /// How to log
+    #[arg(long, env = "POROS_LOG_FORMAT", default_value = "text", value_name = "FORMAT")]
+    log_format: Format,
 }
 
-impl Election {
-    /// Who this process is, and the terms; none where it is to lead without asking.
-    fn candidacy(&self) -> Result<Option<(String, Terms)>, TermsError> {
-        if !self.leader_elect {
-            return Ok(None);
-        }
-        let host = || {
-            let named = std::env::var("HOSTNAME").or_else(|_| std::fs::read_to_string("/etc/hostname"));
-            named.map(|host| host.trim().to_owned()).ok().filter(|host| !host.is_empty())
-        };
-        let host = self.pod_name.clone().or_else(host).unwrap_or_else(|| "poros".into());
-        let terms = Terms::new(self.lease_duration, self.lease_renew_deadline, self.lease_retry)?;
-        Ok(Some((identity(&host), terms)))
-    }
-}
-
-/// Where the API server has no MutatingAdmissionPolicy (Kubernetes below 1.36)
 #[derive(Clone, Copy, ValueEnum)]
 enum Format {
     Text,
@@ -309,11 +286,11 @@ fn explain(arguments: &poros::ctl::explain::Explain) -> Result<(), Failure> {
 }
 
 fn run(arguments: Run) -> Result<(), Failure> {
-    let format = match arguments.log_format {
+    let format = match arguments.telling.log_format {
         Format::Text => telemetry::LogFormat::Text,
         Format::Json => telemetry::LogFormat::Json,
     };
-    telemetry::log(&arguments.log, format)?;
+    telemetry::log(&arguments.telling.log, format)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(arguments.threads.clamp(1, 64))
         .enable_all()
@@ -325,8 +302,9 @@ fn run(arguments: Run) -> Result<(), Failure> {
 }
 
 async fn serve(arguments: Run) -> Result<(), Failure> {
-    let patience = arguments.patience;
-    let election = arguments.election.candidacy()?;
+    let (telling, patience) = (arguments.telling, arguments.patience);
+    let instance = arguments.instance.or_else(host).unwrap_or_else(|| "poros".into());
+    let election = arguments.election.candidacy(&instance)?;
     let settings = Settings {
         dataplane: arguments.dataplane,
         pool_grace: patience.pool_grace,
@@ -355,8 +333,8 @@ async fn serve(arguments: Run) -> Result<(), Failure> {
         manage_policies,
         audit: arguments.audit_interval,
         pool_usage: arguments.pool_usage,
-        events: arguments.events,
-        instance: arguments.instance.unwrap_or_else(instance),
+        events: telling.events,
+        instance,
         settings,
         election,
     };
@@ -366,9 +344,9 @@ async fn serve(arguments: Run) -> Result<(), Failure> {
     let scrape = Scrape {
         metrics,
         computes: Arc::new(move || scraped.computes()),
-        groups: arguments.metrics.into_iter().filter_map(MetricGroup::group).collect(),
+        groups: telling.metrics.into_iter().filter_map(MetricGroup::group).collect(),
     };
-    let (address, http) = web::serve(arguments.listen, scrape, Arc::new(move || asked.unready())).await?;
+    let (address, http) = web::serve(telling.listen, scrape, Arc::new(move || asked.unready())).await?;
     tracing::info!(%address, version = env!("CARGO_PKG_VERSION"), "health and metrics are served");
     let http = tokio::spawn(http);
     controller.run(stop).await;
@@ -376,13 +354,6 @@ async fn serve(arguments: Run) -> Result<(), Failure> {
     signals.abort();
     tracing::info!("stopped");
     Ok(())
-}
-
-/// The name of the pod, or else of the host, as far as the environment tells; at most what the API server takes.
-fn instance() -> String {
-    let told = std::env::var("POD_NAME").or_else(|_| std::env::var("HOSTNAME"));
-    let name: String = told.unwrap_or_default().chars().filter(char::is_ascii_graphic).take(128).collect();
-    if name.is_empty() { "poros".into() } else { name }
 }
 
 /// Says stop at the first SIGTERM or Ctrl-C; a second one ends the process at once.

@@ -16,16 +16,16 @@ use crate::{Failure, seconds};
 )]
 #[allow(clippy::struct_field_names)] // the names are those of the flags
 pub(crate) struct Webhook {
-    /// Where the webhook is served; port 0 is a free one
+    /// Serve the webhook here; port 0 is a free one
     #[arg(long, env = "POROS_WEBHOOK_LISTEN", default_value = "127.0.0.1:0", value_name = "ADDRESS:PORT")]
     webhook_listen: SocketAddr,
-    /// Where the API server finds it, without a path. Default: where it listens
+    /// The URL by which the API server finds it, without a path. Default: where it listens
     #[arg(long, env = "POROS_WEBHOOK_URL", value_name = "URL", value_parser = webhook_url)]
     webhook_url: Option<String>,
     /// The Service, in the namespace of Poros, by which the API server finds it (in a cluster)
     #[arg(long, env = "POROS_WEBHOOK_SERVICE", value_name = "NAME", conflicts_with = "webhook_url")]
     webhook_service: Option<String>,
-    /// How long its certificates are valid; they are renewed after two thirds of that
+    /// Its certificates are valid this long; they are renewed after two thirds of that
     #[arg(long, env = "POROS_WEBHOOK_CERTIFICATE_LIFETIME", default_value_t = 31_536_000, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(10..=315_360_000))]
     webhook_certificate_lifetime: u64,
     /// What the API server serves must have been the same this long before only one way to place pods stands

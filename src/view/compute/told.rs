@@ -83,14 +83,16 @@ impl FaultTold {
 
 impl UsersTold {
     fn tell(&self, page: &mut Page) {
-        match self.pods {
-            0 => page.say("Users", "no pods"),
-            pods => {
-                let (pods, spaces) = (count(pods, "pod"), count(self.namespaces.len(), "namespace"));
-                page.say("Users", format!("{pods} in {spaces}"));
-            }
-        }
+        let pods = count(self.pods, "pod");
         let mut by_count: Vec<_> = self.namespaces.iter().collect();
+        match by_count.as_slice() {
+            [] => page.say("Users", "no pods"),
+            [(namespace, _)] => {
+                page.say("Users", format!("{pods} in namespace {namespace}"));
+                by_count.clear();
+            }
+            some => page.say("Users", format!("{pods} in {} namespaces", some.len())),
+        }
         by_count.sort_by(|(a, most), (b, other)| other.cmp(most).then(a.cmp(b)));
         for (namespace, pods) in by_count.iter().take(NAMESPACES) {
             page.say("Users", Line::counted(**pods, format!("in namespace {namespace}")));

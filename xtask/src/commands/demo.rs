@@ -1,5 +1,7 @@
 //! `cargo xtask demo`.
 
+use std::path::Path;
+
 use xtask::assets::{Plan, Settings, Tool};
 use xtask::demo::Story;
 use xtask::report::{Report, Terminal};
@@ -40,7 +42,8 @@ pub(crate) fn run(arguments: &Arguments) -> Ended {
     signals::listen()?;
     let rig = Rig::start_with(Options::whole("demo"), assets, &mut report)?;
     let usage = usage(&rig, &poros);
-    Ok(play(Story::new(rig), &poros).end(arguments.once, &usage)?)
+    let programs = poros.program.parent().map(Path::to_path_buf).unwrap_or_default();
+    Ok(play(Story::new(rig, programs), &poros).end(arguments.once, &usage)?)
 }
 
 /// The story, step by step.
@@ -51,6 +54,7 @@ fn play(mut story: Story, poros: &Poros) -> Story {
     story.step("Two manifests give the two pools a name", computes::apply);
     story.step("Both are active, and proven to place pods", computes::are_active);
     story.step("A Deployment names a Compute, and its pods land on that pool", pods::land);
+    story.step("A pod that waits is explained, node by node", pods::explain);
     story.step("A pool breaks, and its Compute says so", nodes::break_pool);
     story.step("The pool heals, and so does its Compute", nodes::heal_pool);
     story.step("A manifest that cannot be built is told what is wrong with it", faults::apply_unbuildable);
@@ -58,7 +62,8 @@ fn play(mut story: Story, poros: &Poros) -> Story {
     story.step("The manifest is mended, and the same pod is let in", faults::mend);
     story.step("A bad edit does not disturb what is in force", edits::spoil);
     story.step("The edit is taken back: active again, same revision", edits::take_back);
-    story.step("Someone deletes what Poros built, and it comes back", edits::drift);
+    story.step("Someone changes what Poros built: it says who, and puts it back", edits::drift);
+    story.step("Someone deletes what Poros built, and it comes back", edits::remove);
     story.step("A Compute in use cannot be deleted", deletes::refuse);
     story.step("Once nothing uses it, it goes and leaves nothing behind", deletes::delete);
     story
@@ -72,10 +77,12 @@ Now it is yours. In another terminal:
 
   export KUBECONFIG={}
   alias kubectl={}
+  alias poros={}
 
 Look around:
   kubectl get computes -w
   kubectl describe compute reports
+  poros explain compute reports
   kubectl explain compute.spec.nodePool
 
 Change things; the first brings query-default back:
@@ -91,6 +98,7 @@ See Poros at work:
 Ctrl-C stops everything.",
         quoted(rig.kubeconfig()),
         quoted(rig.assets().path(Tool::Kubectl)),
+        quoted(&poros.program),
         quoted(&xtask::workspace::root().join("examples")),
         quoted(&poros::log(rig)),
         poros.port,

@@ -24,6 +24,7 @@ const WORDS: Duration = Duration::from_secs(10);
 #[derive(Debug)]
 pub struct Scene<'a> {
     pub(super) rig: &'a Rig,
+    pub(super) programs: &'a Path,
     pub(super) companion: &'a RefCell<Option<Companion>>,
     pub(super) screen: &'a Screen,
 }
@@ -214,7 +215,8 @@ impl Scene<'_> {
     fn path(&self) -> OsString {
         let own = self.rig.assets().path(Tool::Kubectl).parent().map(Path::to_path_buf);
         let rest = std::env::var_os("PATH").unwrap_or_default();
-        let folders = own.into_iter().chain(std::env::split_paths(&rest));
+        let own = own.into_iter().chain([self.programs.to_path_buf()]);
+        let folders = own.chain(std::env::split_paths(&rest));
         std::env::join_paths(folders).unwrap_or(rest)
     }
 }

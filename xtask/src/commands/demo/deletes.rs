@@ -12,14 +12,17 @@ const PODS: [&str; 3] = ["pods", "-l", "poros.dataos.io/compute=query-default"];
 
 pub(super) fn refuse(scene: &Scene<'_>) -> Result<(), StepError> {
     // Counts are written at most every 10 s, so the latecomer may be missing at first.
-    scene.until("three pods use query-default", LIMIT, &["compute", "query-default"], |compute| {
-        users(compute, 3)
-    })?;
-    scene.refused("kubectl delete compute query-default", "is in use by 3 pods")?;
+    let what = "three pods and a Deployment use query-default";
+    scene.until(what, LIMIT, &["compute", "query-default"], |compute| users(compute, 3, 1))?;
+    scene.refused("kubectl delete compute query-default", "is in use by 3 pods and 1 workload")?;
     let compute = scene.facts(&["compute", "query-default"])?;
     scene.holds("it is not even marked for deletion", || {
         let mark = &compute["metadata"]["deletionTimestamp"];
         if mark.is_null() { Ok(()) } else { Err(format!("deletionTimestamp {mark}")) }
+    })?;
+    let told = scene.run("poros explain compute query-default")?;
+    scene.holds("it says who uses it, and what would let it go", || {
+        if told.contains("latecomer") { Ok(()) } else { Err("latecomer is not named".to_owned()) }
     })
 }
 
@@ -29,7 +32,7 @@ pub(super) fn delete(scene: &Scene<'_>) -> Result<(), StepError> {
         0 => Ok(()),
         some => Err(format!("{some} pods")),
     })?;
-    scene.until("and it knows", LIMIT, &["compute", "query-default"], |compute| users(compute, 0))?;
+    scene.until("and it knows", LIMIT, &["compute", "query-default"], |compute| users(compute, 0, 0))?;
     scene.run("kubectl delete compute query-default --timeout=60s")?;
     let what = "the Compute, its Placement and its binding are gone";
     let kinds = "computes,placements,mutatingadmissionpolicybindings";
@@ -46,7 +49,10 @@ pub(super) fn delete(scene: &Scene<'_>) -> Result<(), StepError> {
     )
 }
 
-fn users(compute: &Value, count: u64) -> Result<(), String> {
-    let users = &compute["status"]["users"]["pods"];
-    if *users == count { Ok(()) } else { Err(format!("{users} pods")) }
+fn users(compute: &Value, pods: u64, workloads: u64) -> Result<(), String> {
+    let users = &compute["status"]["users"];
+    if users["pods"] == pods && users["workloads"] == workloads {
+        return Ok(());
+    }
+    Err(format!("{} pods, {} workloads", users["pods"], users["workloads"]))
 }

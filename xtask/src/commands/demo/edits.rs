@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
+use serde_json::{Value, json};
 use xtask::demo::{Scene, StepError};
 
 use super::pods::{on_query_nodes, placed};
-use super::seen::{active_and_proven, condition_is, status_is, tell, word};
+use super::seen::{active_and_proven, condition_is, list, status_is, tell, word};
 
 const QUERY_DEFAULT: [&str; 2] = ["compute", "query-default"];
 const BINDING: [&str; 2] = ["mutatingadmissionpolicybinding", "poros-query-default"];
@@ -42,6 +43,25 @@ pub(super) fn take_back(scene: &Scene<'_>) -> Result<(), StepError> {
 }
 
 pub(super) fn drift(scene: &Scene<'_>) -> Result<(), StepError> {
+    let before = scene.facts(&QUERY_DEFAULT)?;
+    scene.run(
+        "kubectl patch placement query-default --type=merge --field-manager=nightly-script \\\n  \
+         -p '{\"spec\":{\"nodeSelector\":{\"dataos.io/purpose\":\"gpu\"}}}'",
+    )?;
+    scene.until("the Placement is as it was", LIMIT, &["placement", "query-default"], |placement| {
+        let selector = &placement["spec"]["nodeSelector"];
+        if *selector == json!({"dataos.io/purpose": "query"}) { Ok(()) } else { Err(selector.to_string()) }
+    })?;
+    scene.until("an event names the field, and who changed it", LIMIT, &["events"], |events| {
+        let mut texts = list(&events["items"]).iter().map(|event| word(&event["message"]));
+        let named = texts.any(|text| text.contains("spec.nodeSelector") && text.contains("nightly-script"));
+        if named { Ok(()) } else { Err("no such event".to_owned()) }
+    })?;
+    scene.run("kubectl events --for compute/query-default --types=Warning")?;
+    stayed_active(scene, &before)
+}
+
+pub(super) fn remove(scene: &Scene<'_>) -> Result<(), StepError> {
     let compute = scene.facts(&QUERY_DEFAULT)?;
     let uid = word(&scene.facts(&BINDING)?["metadata"]["uid"]).to_owned();
     scene.run("kubectl delete mutatingadmissionpolicybinding poros-query-default")?;
@@ -54,9 +74,14 @@ pub(super) fn drift(scene: &Scene<'_>) -> Result<(), StepError> {
             (&compute["status"]["placement"]["provenAt"], &now["status"]["placement"]["provenAt"]);
         if old == new { Err(format!("proven at {new}, before")) } else { Ok(()) }
     })?;
+    stayed_active(scene, &compute)
+}
+
+/// Whether there was no transition since.
+fn stayed_active(scene: &Scene<'_>, before: &Value) -> Result<(), StepError> {
     let after = scene.facts(&QUERY_DEFAULT)?;
     scene.holds("query-default was active all the while", || {
-        let (old, new) = (&compute["status"]["transitionSeq"], &after["status"]["transitionSeq"]);
+        let (old, new) = (&before["status"]["transitionSeq"], &after["status"]["transitionSeq"]);
         if old == new { Ok(()) } else { Err(format!("transition {old} before, {new} now")) }
     })
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use xtask::demo::{Scene, StepError};
 
-use super::seen::{list, word};
+use super::seen::{condition_is, list, word};
 
 /// What was injected into the first of the pods.
 const INJECTED: &str = r#"kubectl get pods -l app=queries -o jsonpath='{.items[0].spec.nodeSelector}
@@ -27,6 +27,25 @@ pub(super) fn land(scene: &Scene<'_>) -> Result<(), StepError> {
     on_query_nodes(scene, "both pods run on query nodes", 2)?;
     scene.remark("What the API server added to each of them, as Poros told it to:");
     scene.run(INJECTED).map(drop)
+}
+
+pub(super) fn explain(scene: &Scene<'_>) -> Result<(), StepError> {
+    scene.run("cat examples/demo/greedy.yaml")?;
+    scene.run("kubectl apply -f examples/demo/greedy.yaml")?;
+    let limit = Duration::from_secs(30);
+    scene.until("it is Pending: the scheduler finds no node", limit, &["pod", "greedy"], |pod| {
+        condition_is(pod, "PodScheduled", "False", "Unschedulable")
+    })?;
+    scene.remark("The program that runs as the controller also explains; for that it only reads, with your own rights.");
+    let told = scene.run("poros explain pod greedy")?;
+    scene.holds("of each node it is said why it does not fit", || {
+        let expected = ["none of 5 nodes fits", "too small: cpu 8", "runnable-1"];
+        match expected.into_iter().find(|words| !told.contains(words)) {
+            None => Ok(()),
+            Some(words) => Err(format!("it does not say \"{words}\"")),
+        }
+    })?;
+    scene.run("kubectl delete pod greedy").map(drop)
 }
 
 /// Waits until so many pods run that name query-default, all on its nodes and placed by revision 1.
