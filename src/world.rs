@@ -3,6 +3,7 @@
 //! Synchronous, without client or clock. An event whose projection is unchanged ends here.
 
 mod admitted;
+mod news;
 pub mod nodes;
 mod pools;
 pub mod project;
@@ -21,6 +22,7 @@ use crate::decide::observed::{Child, Compute, Observed, Policies, Recall};
 use crate::decide::policies::{SharedKind, Stored, compare};
 use crate::decide::pool::Node;
 use crate::decide::validate::normal;
+use crate::world::news::older;
 use crate::world::nodes::Nodes;
 use crate::world::servers::{Servers, Slice};
 use crate::world::usage::{Scheduled, Usage};
@@ -116,26 +118,6 @@ impl World {
         self.take(change, Source::Heard)
     }
 
-    /// A list of this kind begins. It holds all that was written before, so nothing of that is newer than what it tells.
-    pub fn list_begins(&mut self, kind: Written) {
-        self.written.retain(|(written, _)| *written != kind);
-        if kind == Written::Compute {
-            (self.listing, self.newest) = (true, 0);
-        }
-    }
-
-    /// The watch of Computes broke.
-    pub fn lose_computes(&mut self) {
-        self.adrift = true;
-    }
-
-    /// The list of this kind is complete: what is told from now on is news.
-    pub fn list_ends(&mut self, kind: Written) {
-        if kind == Written::Compute {
-            (self.listing, self.adrift) = (false, false);
-        }
-    }
-
     /// The API servers were asked how many they are.
     pub fn servers_listed(&mut self) {
         self.servers.list();
@@ -222,12 +204,6 @@ impl World {
         }
     }
 
-    /// Whether what is told of an object is no news: it is known, or newer is.
-    fn stale(&self, kind: Written, name: &str, version: &str, known: &str, source: Source) -> bool {
-        let may_be_older = source == Source::Own || self.written.contains(&(kind, name.to_owned()));
-        may_be_older && older(version, known)
-    }
-
     fn compute(&mut self, name: String, compute: Option<Box<Compute>>, source: Source) -> Vec<String> {
         let Some(compute) = compute else {
             self.doubted.remove(&name);
@@ -267,19 +243,6 @@ impl World {
         self.computes.insert(name.clone(), Arc::from(compute));
         concerned.insert(name);
         concerned.into_iter().collect()
-    }
-
-    fn doubt(&mut self, name: &str, version: u64, back: bool, source: Source) {
-        let doubtful = source == Source::Heard && (self.listing || back || version < self.newest);
-        self.adrift &= source != Source::Heard || self.listing;
-        if doubtful {
-            self.doubted.insert(name.to_owned());
-        } else {
-            self.doubted.remove(name);
-        }
-        if source == Source::Heard {
-            self.newest = self.newest.max(version);
-        }
     }
 
     fn child(&mut self, kind: Kind, name: &str, child: Option<Box<Child>>, source: Source) -> Vec<String> {
@@ -389,14 +352,6 @@ impl World {
     /// The names of the Placements, or of the bindings that bear the name of a Compute's, that are known of.
     pub fn names(&self, kind: Kind) -> Vec<String> {
         self.children(kind).keys().cloned().collect()
-    }
-}
-
-/// Whether a resourceVersion is older than another. They compare as numbers (KEP-5504); others never do.
-fn older(version: &str, known: &str) -> bool {
-    match (version.parse::<u64>(), known.parse::<u64>()) {
-        (Ok(version), Ok(known)) => version < known,
-        _ => false,
     }
 }
 

@@ -65,6 +65,9 @@ impl Stage {
     /// Builds the stage on this control plane.
     pub async fn on(cluster: Cluster) -> Self {
         let (proxy, client) = (Proxy::start(&cluster).await, cluster.client().await);
+        // A Poros that was killed while it doubted what places pods left its webhook behind, and nobody answers it.
+        let left = ["delete", "mutatingwebhookconfiguration", "poros.dataos.io", "--ignore-not-found"];
+        cluster.kubectl(&left);
         Self { lease: Lease { cluster: Some(cluster), again: true }, proxy, client }
     }
 
