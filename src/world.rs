@@ -22,7 +22,6 @@ use crate::decide::observed::{Child, Compute, Observed, Policies, Recall};
 use crate::decide::policies::{SharedKind, Stored, compare};
 use crate::decide::pool::Node;
 use crate::decide::validate::normal;
-use crate::world::news::older;
 use crate::world::nodes::Nodes;
 use crate::world::servers::{Servers, Slice};
 use crate::world::usage::{Scheduled, Usage};
@@ -227,7 +226,7 @@ impl World {
         if before.is_some_and(|before| self.stale(Written::Compute, &name, version, before, source)) {
             return Vec::new();
         }
-        let back = before.is_some_and(|before| older(version, before));
+        let back = before.is_some_and(|before| Self::is_older(version, before));
         self.doubt(&name, version.parse().unwrap_or_default(), back, source);
         if source == Source::Own {
             self.written.insert((Written::Compute, name.clone()));

@@ -34,7 +34,7 @@ impl World {
         source: Source,
     ) -> bool {
         let may_be_older = source == Source::Own || self.written.contains(&(kind, name.to_owned()));
-        may_be_older && older(version, known)
+        may_be_older && Self::is_older(version, known)
     }
 
     /// Notes whether what is told of a Compute may be old.
@@ -50,12 +50,12 @@ impl World {
             self.newest = self.newest.max(version);
         }
     }
-}
 
-/// Whether a resourceVersion is older than another. They compare as numbers (KEP-5504); others never do.
-pub(super) fn older(version: &str, known: &str) -> bool {
-    match (version.parse::<u64>(), known.parse::<u64>()) {
-        (Ok(version), Ok(known)) => version < known,
-        _ => false,
+    /// Whether a resourceVersion is older than another. They compare as numbers (KEP-5504); others never do.
+    pub(super) fn is_older(version: &str, known: &str) -> bool {
+        match (version.parse::<u64>(), known.parse::<u64>()) {
+            (Ok(version), Ok(known)) => version < known,
+            _ => false,
+        }
     }
 }
