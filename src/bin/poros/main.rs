@@ -98,7 +98,7 @@ struct Run {
     /// The name of this cluster, as `spec.dataplane` gives it
     #[arg(long, env = "POROS_DATAPLANE", default_value = "hub", value_name = "NAME")]
     dataplane: String,
-    /// What tells this Poros from others, in its events and in the Lease. Default: `POD_NAME`, else the name of the host
+    /// What tells this Poros from others, in its events and in the Lease. Default: the pod (`POD_NAME`), else the host
     #[arg(long, env = "POROS_INSTANCE", value_name = "NAME")]
     instance: Option<String>,
     /// Threads that work
