@@ -538,7 +538,11 @@ mod tests {
         assert_eq!(world.take_concerned().into_iter().collect::<Vec<_>>(), ["a"]);
         assert!(world.take_concerned().is_empty());
         world.apply_own(Change::Gone("b".into(), "b".into()));
-        assert_eq!(world.take_concerned().into_iter().collect::<Vec<_>>(), ["a"], "it found out that b is gone");
+        assert_eq!(
+            world.take_concerned().into_iter().collect::<Vec<_>>(),
+            ["a"],
+            "it found out that b is gone"
+        );
     }
 
     #[test]
