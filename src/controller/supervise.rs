@@ -23,7 +23,7 @@ pub async fn supervised<F: Future<Output = ()>>(
 ) {
     let mut pause = PAUSE;
     loop {
-        let begun = Instant::now();
+        let start = Instant::now();
         // What a task leaves half done is locked state, which is used on as after any panic, and what it begins anew.
         let task = AssertUnwindSafe(async { begin().await });
         let Err(panic) = task.catch_unwind().await else { return };
@@ -31,7 +31,7 @@ pub async fn supervised<F: Future<Output = ()>>(
         metrics.task_panicked();
         error!("{what} died, beginning it anew in {} s: {why}", pause.as_secs());
         died(why);
-        if begun.elapsed() > 2 * LONGEST_PAUSE {
+        if start.elapsed() > 2 * LONGEST_PAUSE {
             pause = PAUSE;
         }
         tokio::time::sleep(pause).await;

@@ -218,8 +218,8 @@ impl Webhook {
         let (configs, served) = watch::channel(None);
         let listener = TlsListener::new(listener, served).map_err(failed)?;
         let knowledge = self.knowledge.clone();
-        let mut server = JoinSet::new();
-        server.spawn(async move {
+        let mut tasks = JoinSet::new();
+        tasks.spawn(async move {
             if let Err(error) = admission::serve(listener, knowledge).await {
                 warn!("the webhook is served no longer: {error}");
             }
@@ -233,7 +233,7 @@ impl Webhook {
             served: None,
             last: Keyring::default(),
             registered: None,
-            server,
+            server: tasks,
         })
     }
 
