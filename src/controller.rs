@@ -8,11 +8,13 @@ pub mod health;
 mod hearing;
 mod home;
 mod knowledge;
+mod lasting;
 pub mod leadership;
 pub mod memory;
 pub mod mode;
 pub mod pass;
 pub mod queue;
+pub mod supervise;
 pub mod webhook;
 
 use std::collections::BTreeSet;
@@ -131,39 +133,25 @@ impl Controller {
     /// Runs until `stop` says so; passes under way are finished, and the Lease is given up after them.
     pub async fn run(self: Arc<Self>, mut stop: watch::Receiver<bool>) {
         let mut tasks = JoinSet::new();
-        for what in watched(&self.context.options) {
-            let controller = self.clone();
-            tasks.spawn(async move {
-                if what.is_mutating_policy() {
-                    controller.modes.while_served(what, || controller.clone().watch(what)).await;
-                } else {
-                    controller.clone().watch(what).await;
-                }
-            });
+        for what in watched(&self.context.options).chain([Watched::Certificates]) {
+            tasks.spawn(self.clone().keep_watching(what));
         }
-        let controller = self.clone();
-        tasks.spawn(async move {
-            controller.webhook.needed().await;
-            controller.clone().watch(Watched::Certificates).await;
-        });
-        let controller = self.clone();
-        tasks.spawn(async move {
+        tasks.spawn(self.clone().lasting("the discovery", |controller| async move {
             let tell = |names| controller.concern(names);
             controller.modes.run(&controller.context, &controller.unsynced, tell).await;
-        });
-        let controller = self.clone();
-        tasks.spawn(async move {
+        }));
+        tasks.spawn(self.clone().lasting("the webhook", |controller| async move {
             controller.modes.known().await;
             controller.webhook.run().await;
-        });
-        let teller = self.clone();
-        tasks.spawn(async move {
-            let context = &teller.context;
+        }));
+        tasks.spawn(self.clone().lasting("the writer of events", |controller| async move {
+            let context = &controller.context;
             context.events.run(&context.client, &context.options.instance).await;
-        });
+        }));
         if let Some(choice) = self.context.options.manage_policies.clone() {
-            tasks.spawn(self.clone().keep_home());
-            tasks.spawn(self.clone().keep_policies(choice));
+            tasks.spawn(self.clone().lasting("the keeper of the namespace", Self::keep_home));
+            let keep = move |controller: Arc<Self>| controller.keep_policies(choice.clone());
+            tasks.spawn(self.clone().lasting("the keeper of the policies", keep));
         }
         let (resign, resigned) = watch::channel(false);
         let campaign = tokio::spawn(self.clone().campaign(resigned));
@@ -213,14 +201,6 @@ impl Controller {
         // An error is the end of this, too.
         let _ = self.unsynced.subscribe().wait_for(BTreeSet::is_empty).await;
         self.modes.known().await;
-    }
-
-    async fn watch(self: Arc<Self>, what: Watched) {
-        let (holder, teller) = (self.clone(), self.clone());
-        let held = move || holder.held(what);
-        let tell = move |news| teller.hear(what, news);
-        let (client, options) = (self.context.client.clone(), &self.context.options);
-        crate::cluster::watch::run(client, &options.namespace, what, options.audit, held, tell).await;
     }
 
     /// Makes passes whenever this process leads, and stands by when it does not.

@@ -81,6 +81,7 @@ pub struct Metrics {
     passes: Family<Ended, Counter>,
     duration: Histogram,
     panics: Counter,
+    task_panics: Counter,
     queued: Gauge,
     writes: Counter,
     probes: Family<Ended, Counter>,
@@ -112,6 +113,12 @@ impl Metrics {
         registry.register("pass_duration_seconds", "How long passes took", duration.clone());
         let panics = Counter::default();
         registry.register("pass_panics", "Passes that panicked", panics.clone());
+        let task_panics = Counter::default();
+        registry.register(
+            "task_panics",
+            "Watches and other lasting tasks that panicked and were begun anew",
+            task_panics.clone(),
+        );
         let queued = Gauge::default();
         registry.register("queue_depth", "Computes that wait for a pass", queued.clone());
         let writes = Counter::default();
@@ -145,6 +152,7 @@ impl Metrics {
             passes,
             duration,
             panics,
+            task_panics,
             queued,
             writes,
             probes,
@@ -172,6 +180,11 @@ impl Metrics {
         let result = if retry { "retry" } else { "done" };
         self.passes.get_or_create(&Ended { result }).inc();
         self.duration.observe(took.as_secs_f64());
+    }
+
+    /// A task that runs for ever panicked.
+    pub fn task_panicked(&self) {
+        self.task_panics.inc();
     }
 
     /// A pass panicked.

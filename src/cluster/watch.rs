@@ -11,7 +11,7 @@ use kube::runtime::watcher::Config;
 
 use crate::api::names::{LABEL_COMPUTE, WEBHOOK, WEBHOOK_SECRET, compute_of_binding};
 use crate::cluster::resources;
-pub use crate::cluster::watch::supervise::News;
+pub use crate::cluster::watch::supervise::{Known, News};
 use crate::cluster::watch::supervise::{Seen, supervise};
 use crate::decide::manifest::Kind;
 use crate::decide::policies::{self, SharedKind};
@@ -97,7 +97,8 @@ impl Watched {
     }
 }
 
-/// Watches for ever, and tells each news. `namespace` is that of Poros; `held` gives the names that are known of now, by the watch or otherwise. Each watch
+/// Watches for ever, and tells each news. `namespace` is that of Poros; `known` is what earlier watches of
+/// it told of, and `held` gives names that are known of otherwise. Each watch
 /// is begun anew with a list after one to two times `audit`: the net under all that a watch may have missed.
 #[allow(clippy::too_many_lines)] // a line or two for each resource
 pub async fn run(
@@ -105,13 +106,14 @@ pub async fn run(
     namespace: &str,
     what: Watched,
     audit: Duration,
+    known: &Known,
     held: impl Fn() -> Vec<String> + Send,
     tell: impl Fn(News) + Send,
 ) {
     let everything = Config::default();
     match what {
         Watched::Computes => {
-            supervise(resources::computes(&client), everything, audit, held, tell, |name, object| {
+            supervise(resources::computes(&client), everything, audit, known, held, tell, |name, object| {
                 Some(Change::Compute(name, object.map(|object| Box::new(project::compute(object)))))
             })
             .await;
@@ -121,6 +123,7 @@ pub async fn run(
                 resources::children(&client, Kind::Placement),
                 everything,
                 audit,
+                known,
                 held,
                 tell,
                 |name, object| Some(child(Kind::Placement, name, object)),
@@ -128,7 +131,7 @@ pub async fn run(
             .await;
         }
         Watched::Nodes => {
-            supervise(resources::nodes(&client), everything, audit, held, tell, |name, object| {
+            supervise(resources::nodes(&client), everything, audit, known, held, tell, |name, object| {
                 Some(Change::Node(name, object.map(|object| Box::new(project::node(object)))))
             })
             .await;
@@ -136,7 +139,7 @@ pub async fn run(
         Watched::Pods => {
             let unfinished =
                 everything.labels(LABEL_COMPUTE).fields("status.phase!=Succeeded,status.phase!=Failed");
-            supervise(resources::pods(&client), unfinished, audit, held, tell, |name, object| {
+            supervise(resources::pods(&client), unfinished, audit, known, held, tell, |name, object| {
                 Some(Change::Pod(name, object.map(|object| project::pod(&object)).flatten()))
             })
             .await;
@@ -144,7 +147,7 @@ pub async fn run(
         Watched::Workloads(WorkloadKind::Job) => {
             // Their metadata alone does not tell that they are finished.
             let labelled = everything.labels(LABEL_COMPUTE);
-            supervise(resources::jobs(&client), labelled, audit, held, tell, |name, object| {
+            supervise(resources::jobs(&client), labelled, audit, known, held, tell, |name, object| {
                 let compute = object.map(|object| project::job(&object)).flatten();
                 Some(Change::Workload(WorkloadKind::Job, name, compute))
             })
@@ -156,6 +159,7 @@ pub async fn run(
                 resources::workloads(&client, kind),
                 labelled,
                 audit,
+                known,
                 held,
                 tell,
                 move |name, object| {
@@ -167,22 +171,28 @@ pub async fn run(
         }
         Watched::Scheduled => {
             let scheduled = everything.fields("spec.nodeName!=,status.phase!=Succeeded,status.phase!=Failed");
-            supervise(resources::scheduled(&client), scheduled, audit, held, tell, |name, object| {
+            supervise(resources::scheduled(&client), scheduled, audit, known, held, tell, |name, object| {
                 Some(Change::Scheduled(name, object.map(project::scheduled)))
             })
             .await;
         }
         Watched::Servers => {
             let theirs = everything.labels("kubernetes.io/service-name=kubernetes");
-            supervise(resources::endpoint_slices(&client), theirs, audit, held, tell, |name, object| {
-                Some(Change::Servers(name, object.map(project::slice)))
-            })
+            supervise(
+                resources::endpoint_slices(&client),
+                theirs,
+                audit,
+                known,
+                held,
+                tell,
+                |name, object| Some(Change::Servers(name, object.map(project::slice))),
+            )
             .await;
         }
         Watched::Certificates => {
             let ours = everything.fields(&format!("metadata.name={WEBHOOK_SECRET}"));
             let secrets = resources::core(&client, Some(namespace), "Secret", "secrets");
-            supervise(secrets, ours, audit, held, tell, |_, object| {
+            supervise(secrets, ours, audit, known, held, tell, |_, object| {
                 Some(Change::Keyring(object.map(|object| Box::new(project::keyring(&object)))))
             })
             .await;
@@ -190,7 +200,7 @@ pub async fn run(
         Watched::Policies(SharedKind::Webhook) => {
             let ours = everything.fields(&format!("metadata.name={WEBHOOK}"));
             let registrations = resources::shared(&client, SharedKind::Webhook);
-            supervise(registrations, ours, audit, held, tell, |name, object| {
+            supervise(registrations, ours, audit, known, held, tell, |name, object| {
                 let kind = SharedKind::Webhook;
                 Some(Change::Shared((kind, name), object.map(|object| project::shared(kind, object))))
             })
@@ -206,6 +216,7 @@ pub async fn run(
                 resources::shared(&client, kind),
                 everything,
                 audit,
+                known,
                 held,
                 tell,
                 move |name, object| {

@@ -13,6 +13,7 @@ use crate::cluster::call::CallError;
 use crate::cluster::install;
 use crate::cluster::lease::Place;
 use crate::controller::leadership::Leadership;
+use crate::controller::supervise::supervised;
 use crate::decide::lease::{Elector, Terms, Todo};
 use crate::telemetry::Metrics;
 
@@ -86,19 +87,10 @@ impl Election {
         self.supervised(|| self.clone().stand(stop.clone())).await;
     }
 
-    async fn supervised<F>(&self, begin: impl Fn() -> F)
-    where
-        F: Future<Output = ()> + Send + 'static,
-    {
-        loop {
-            let candidacy = tokio::spawn(begin());
-            let Err(death) = candidacy.await else { return };
-            // Nobody renews: what this process does as a leader ends here, not when somebody notices.
-            self.publish(None, "the election died");
-            self.metrics.panicked();
-            error!("the election of a leader died, beginning it anew: {death}");
-            tokio::time::sleep(Duration::from_secs(1)).await;
-        }
+    async fn supervised<F: Future<Output = ()>>(&self, begin: impl Fn() -> F) {
+        // Nobody renews: what this process does as a leader ends here, not when somebody notices.
+        let died = |_: &str| self.publish(None, "the election died");
+        supervised("the election of a leader", &self.metrics, died, begin).await;
     }
 
     async fn stand(self: Arc<Self>, mut stop: watch::Receiver<bool>) {

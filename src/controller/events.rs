@@ -1,10 +1,9 @@
 //! Tells people of transitions, beside the passes: an event that cannot be written never fails or delays one.
 
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use kube::Client;
-use tokio::sync::mpsc;
+use tokio::sync::{Mutex, mpsc};
 use tracing::{debug, warn};
 
 use crate::api::status::ComputeStatus;
@@ -34,7 +33,7 @@ struct Told {
 #[derive(Debug)]
 pub struct Events {
     sender: Option<mpsc::Sender<Told>>,
-    waiting: Mutex<Option<mpsc::Receiver<Told>>>,
+    waiting: Mutex<mpsc::Receiver<Told>>,
     metrics: Metrics,
 }
 
@@ -42,7 +41,7 @@ impl Events {
     /// An empty queue; one that takes nothing in if events are not wanted.
     pub fn new(wanted: bool, metrics: Metrics) -> Self {
         let (sender, waiting) = mpsc::channel(WAITING);
-        Self { sender: wanted.then_some(sender), waiting: Mutex::new(Some(waiting)), metrics }
+        Self { sender: wanted.then_some(sender), waiting: Mutex::new(waiting), metrics }
     }
 
     /// Takes in what a status says that was stored over the one of `compute`. Never waits.
@@ -61,10 +60,9 @@ impl Events {
         self.sender.as_ref().map_or(0, |sender| sender.max_capacity() - sender.capacity())
     }
 
-    /// Writes them, one after the other, for ever. Does so once: a second call returns at once.
+    /// Writes them, one after the other, for ever. Of two calls at a time only one does.
     pub async fn run(&self, client: &Client, instance: &str) {
-        let waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner).take();
-        let Some(mut waiting) = waiting else { return };
+        let mut waiting = self.waiting.lock().await;
         let mut refused = false;
         while let Some(told) = waiting.recv().await {
             let result = self.write(client, instance, &told).await;

@@ -14,7 +14,7 @@ use tokio::net::TcpListener;
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
 use tokio_rustls::rustls::ServerConfig;
-use tracing::{info, warn};
+use tracing::{error, info, warn};
 
 use crate::admission::authority::{self, AuthorityError};
 use crate::admission::tls::{self, TlsError, TlsListener};
@@ -78,7 +78,8 @@ struct Running {
     last: Keyring,
     /// When the whole registration was written last.
     registered: Option<Instant>,
-    _tasks: JoinSet<()>,
+    /// The server.
+    server: JoinSet<()>,
 }
 
 impl Webhook {
@@ -113,7 +114,7 @@ impl Webhook {
             .with_jitter()
             .without_max_times();
         let mut pauses = patience.build();
-        let mut running = None;
+        let mut running: Option<Running> = None;
         loop {
             let wait = if self.is_needed() {
                 self.needed.send_replace(true);
@@ -144,7 +145,25 @@ impl Webhook {
                     None => std::future::pending().await,
                 }
             };
-            tokio::select! { () = pause => {} () = self.changed.notified() => {} }
+            let served = async {
+                match &mut running {
+                    // Nobody but an error or a panic ends it.
+                    Some(running) => {
+                        let _ = running.server.join_next().await;
+                    }
+                    None => std::future::pending().await,
+                }
+            };
+            let ended = tokio::select! {
+                () = pause => false,
+                () = self.changed.notified() => false,
+                () = served => true,
+            };
+            if ended {
+                error!("the server of the webhook ended, beginning it anew");
+                running = None;
+                tokio::time::sleep(PAUSE).await;
+            }
         }
     }
 
@@ -214,7 +233,7 @@ impl Webhook {
             served: None,
             last: Keyring::default(),
             registered: None,
-            _tasks: tasks,
+            server: tasks,
         })
     }
 

@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 use std::fmt::Debug;
 use std::pin::pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use backon::{BackoffBuilder, ExponentialBuilder};
@@ -48,6 +49,17 @@ pub enum News {
     },
 }
 
+/// The names that a watch told of. Who begins a watch anew after its death gives it the same ones, so that what went
+/// meanwhile is told as gone.
+#[derive(Clone, Debug, Default)]
+pub struct Known(Arc<Mutex<HashSet<String>>>);
+
+impl Known {
+    fn names(&self) -> MutexGuard<'_, HashSet<String>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 /// What a watch saw of an object.
 pub(super) enum Seen<K> {
     /// It is.
@@ -70,6 +82,7 @@ pub(super) async fn supervise<K>(
     api: Api<K>,
     config: Config,
     audit: Duration,
+    known: &Known,
     held: impl Fn() -> Vec<String> + Send,
     tell: impl Fn(News) + Send,
     project: impl Fn(String, Seen<K>) -> Option<Change> + Send,
@@ -77,7 +90,6 @@ pub(super) async fn supervise<K>(
     K: Resource + Clone + DeserializeOwned + Debug + Send + 'static,
 {
     let config = config.page_size(PAGE).timeout(WATCH_TIMEOUT_SECONDS);
-    let mut known: HashSet<String> = HashSet::new();
     let patience = ExponentialBuilder::new()
         .with_min_delay(Duration::from_millis(200))
         .with_max_delay(LONGEST_PAUSE)
@@ -146,31 +158,35 @@ pub(super) async fn supervise<K>(
                     tell(News::Listing);
                     // What this process wrote itself is known before its watch tells of it; the list that is about to be
                     // asked for must hold it, or it is gone.
-                    known.extend(held());
+                    let held = held();
+                    known.names().extend(held);
                 }
                 Event::InitApply(object) => {
                     let name = key(&object);
                     listed.insert(name.clone());
+                    // Known also if the list breaks off.
+                    known.names().insert(name.clone());
                     change(name, Seen::Is(object));
                 }
                 Event::InitDone => {
                     // What was there before and is not listed is gone; no event will ever say so.
-                    for name in known.difference(&listed) {
-                        change(name.clone(), Seen::Gone(None));
+                    let gone: Vec<_> = known.names().difference(&listed).cloned().collect();
+                    for name in gone {
+                        change(name, Seen::Gone(None));
                     }
-                    known = std::mem::take(&mut listed);
+                    *known.names() = std::mem::take(&mut listed);
                     tell(News::Synced);
                 }
                 Event::Apply(object) => {
                     let name = key(&object);
-                    known.insert(name.clone());
+                    known.names().insert(name.clone());
                     change(name, Seen::Is(object));
                 }
                 Event::Delete(object) => {
                     let name = key(&object);
                     let object_uid = object.meta().uid.clone();
-                    known.remove(&name);
-                    change(name, Seen::Gone(object_uid));
+                    change(name.clone(), Seen::Gone(object_uid));
+                    known.names().remove(&name);
                 }
             }
         }
