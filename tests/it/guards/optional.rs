@@ -7,7 +7,9 @@ use serde_json::{Value, json};
 
 use super::{LIMIT, refused, taken};
 use crate::harness::cluster::NAMESPACE;
-use crate::harness::objects::{bindings, compute, create, delete, dry_run, dynamic, patch, pod, pods, with};
+use crate::harness::objects::{
+    bindings, compute, create, delete, dry_run, dynamic, patch, placements, pod, pods, with,
+};
 use crate::harness::poros::{Poros, SHORT};
 use crate::harness::{until, wait};
 use crate::rows::{apply, own};
@@ -150,6 +152,21 @@ async fn a_namespace_names_the_compute_of_its_pods(client: &Client) {
         dry_run(&pods, &unlabelled("nobody")).await
     })
     .await;
+    // Nor does a Placement that is withdrawn place anything: no binding of its Compute tells this policy so.
+    let (placements, group) = (placements(client), "poros.dataos.io/v1beta1");
+    let mut standing = json!({
+        "apiVersion": group, "kind": "Placement", "metadata": {"name": "optional-nobody"},
+        "spec": {"revision": 1, "lastRevision": 1, "nodeSelector": {"pool": "a"}, "tolerations": [], "closed": false},
+    });
+    create(&placements, &standing).await.unwrap();
+    taken("a Placement that stands to place", || async { dry_run(&pods, &unlabelled("stands")).await }).await;
+    standing["spec"]["withdrawn"] = json!(true);
+    patch(&placements, "optional-nobody", &json!({"spec": standing["spec"]})).await;
+    refused("Compute optional-nobody is not in force", || async {
+        dry_run(&pods, &unlabelled("withdrawn")).await
+    })
+    .await;
+    delete(&placements, "optional-nobody").await.unwrap();
     // Namespaces that the cluster and Poros itself live in take no default.
     for kept in ["kube-system", NAMESPACE] {
         patch(&namespaces, kept, &named("optional-nobody")).await;
