@@ -39,6 +39,8 @@ pub(super) fn usable() -> Value {
 ///
 /// The binding of a Compute, whose absence tells `placement` that nothing is in force, is not among what it sees, so it
 /// asks the Placement. A pod that it does not place for that reason is labelled and refused.
+///
+/// In a namespace that names none it does nothing: where somebody binds it more widely, it must not stop other pods.
 pub(super) fn defaults() -> Value {
     let unlabelled = json!({"matchExpressions": [{"key": LABEL_COMPUTE, "operator": "DoesNotExist"}]});
     let label = format!(
@@ -51,12 +53,12 @@ pub(super) fn defaults() -> Value {
     );
     let [marks, selector, tolerations] = pods::patches();
     let expression = format!(
-        "(variables.untouched ? {label} + ({strip}) : []) + (variables.mine ? {marks} + {selector} + {tolerations} : [])",
+        "variables.wanted == '' ? [] : (variables.untouched ? {label} + ({strip}) : []) + (variables.mine ? {marks} + {selector} + {tolerations} : [])",
         strip = pods::stripped(),
     );
     let mut variables = pods::variables();
     variables.extend([
-        json!({"name": "wanted", "expression": format!("namespaceObject.metadata.labels['{LABEL_DEFAULT_COMPUTE}']")}),
+        json!({"name": "wanted", "expression": format!("namespaceObject.metadata.?labels[?'{LABEL_DEFAULT_COMPUTE}'].orValue('')")}),
         json!({"name": "mine", "expression": "params.metadata.name == variables.wanted && !(has(params.spec.withdrawn) && params.spec.withdrawn)"}),
         json!({"name": "untouched", "expression": format!("!has(object.metadata.labels) || !('{LABEL_COMPUTE}' in object.metadata.labels)")}),
     ]);
