@@ -22,12 +22,6 @@ use crate::world::users::WorkloadKind;
 /// Objects in one page of a list.
 const PAGE: u32 = 500;
 
-/// A Compute; none if there is none of that name.
-pub async fn compute(client: &Client, name: &str) -> Result<Option<Compute>, CallError> {
-    let found = call(resources::computes(client).get_opt(name)).await?;
-    Ok(found.map(project::compute))
-}
-
 /// All Computes.
 pub async fn computes(client: &Client) -> Result<Vec<Compute>, CallError> {
     let all = list(&resources::computes(client), ListParams::default()).await?;

@@ -11,7 +11,7 @@ use serde::Serialize;
 use crate::api::status::{AggregateStatus, ResourceStatus};
 use crate::decide::desired::ready_reason;
 use crate::decide::fault::Category;
-use crate::decide::fit::{Asks, untolerated};
+use crate::decide::fit::Asks;
 use crate::decide::observed::{Child, Compute};
 use crate::decide::pool::Node;
 use crate::decide::quantity::Sum;
@@ -223,7 +223,7 @@ pub fn explain(facts: &ComputeFacts) -> ComputeExplanation {
         built: built(compute),
         pool: nodes.map(|(nodes, asks)| pool(nodes, asks, facts.all_nodes)),
         matched: members.as_ref().map(Vec::len),
-        open: members.as_ref().map(|members| members.iter().filter(|node| is_open(node)).count()),
+        open: members.as_ref().map(|members| members.iter().filter(|node| node.is_open()).count()),
         offers: members.zip(asks.as_ref()).map(|(members, asks)| offers(&members, asks)).unwrap_or_default(),
         overlaps: nodes
             .zip(facts.computes.as_ref().ok())
@@ -235,11 +235,6 @@ pub fn explain(facts: &ComputeFacts) -> ComputeExplanation {
         unseen,
         tone,
     }
-}
-
-/// Whether no taint keeps pods away that name no Compute, but for those that come and go with the state of the node.
-fn is_open(node: &Node) -> bool {
-    untolerated(node, &[]).all(|taint| taint.key.starts_with("node.kubernetes.io/"))
 }
 
 /// What nodes that take pods offer together: of the resources that everyone asks for.

@@ -5,7 +5,7 @@ use kube::Client;
 use serde_json::Value;
 
 use crate::cluster::call::CallError;
-use crate::cluster::read;
+use crate::cluster::{read, status};
 use crate::decide::manifest::Kind;
 use crate::decide::observed::{Child, Compute};
 use crate::view::Seen;
@@ -51,7 +51,7 @@ pub(super) async fn pod(client: &Client, pod: Pod, trial: Option<Trial>, all_nod
 }
 
 async fn named(client: &Client, name: &str) -> Result<Option<Compute>, CallError> {
-    if name.is_empty() { Ok(None) } else { read::compute(client, name).await }
+    if name.is_empty() { Ok(None) } else { status::current(client, name).await }
 }
 
 async fn child(client: &Client, kind: Kind, name: &str) -> Seen<Option<Child>> {
