@@ -19,7 +19,7 @@ use crate::decide::certificate::StoredKeyring;
 use crate::decide::manifest::Kind;
 use crate::decide::mode::Admission;
 use crate::decide::observed::{Child, Compute, Observed, Policies, Recall};
-use crate::decide::policies::{SharedKind, Stored, compare};
+use crate::decide::policies::{Choice, SharedKind, Stored, compare};
 use crate::decide::pool::Node;
 use crate::decide::validate::normal;
 use crate::world::nodes::Nodes;
@@ -98,6 +98,8 @@ pub struct World {
     /// Computes of which something was told that may be old: by a list, or after something newer was told. What stands
     /// for them is looked at before anything is written.
     doubted: HashSet<String>,
+    /// The namespace of Poros.
+    namespace: String,
     /// Whether a list of Computes is under way.
     listing: bool,
     /// Whether the watch of Computes broke and told nothing since: each Compute may be old, or of an etcd that was restored.
@@ -109,7 +111,13 @@ pub struct World {
 impl World {
     /// An empty world: nothing was seen, so every shared policy is missing.
     pub fn new() -> Self {
-        Self { policies: compare(&BTreeMap::new(), Admission::default()), ..Self::default() }
+        Self::of(&Choice::default().namespace)
+    }
+
+    /// An empty world of a Poros in this namespace.
+    pub fn of(namespace: &str) -> Self {
+        let policies = compare(&BTreeMap::new(), Admission::default(), namespace);
+        Self { policies, namespace: namespace.to_owned(), ..Self::default() }
     }
 
     /// Takes in a change; returns the names of the Computes that it concerns.
@@ -294,7 +302,7 @@ impl World {
     }
 
     fn judge_policies(&mut self) -> Vec<String> {
-        let policies = compare(&self.shared, self.admission);
+        let policies = compare(&self.shared, self.admission, &self.namespace);
         if policies == self.policies {
             return Vec::new();
         }

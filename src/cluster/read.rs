@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use futures::future::join_all;
 use k8s_openapi::api::core::v1::Pod;
 use kube::Client;
-use kube::api::{Api, ApiResource, DynamicObject, ListParams, PostParams};
-use kube::core::{GroupVersionKind, ObjectList, PartialObjectMeta};
+use kube::api::{Api, DynamicObject, ListParams, PostParams};
+use kube::core::{ObjectList, ObjectMeta, PartialObjectMeta};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
@@ -16,23 +17,10 @@ use crate::decide::manifest::Kind;
 use crate::decide::observed::{Child, Compute};
 use crate::decide::pool::Node;
 use crate::world::project;
+use crate::world::users::WorkloadKind;
 
 /// Objects in one page of a list.
 const PAGE: u32 = 500;
-
-/// The kinds of workloads that can carry the label of a Compute: group, version, kind, resource.
-pub const WORKLOADS: [(&str, &str, &str, &str); 4] = [
-    ("apps", "v1", "Deployment", "deployments"),
-    ("apps", "v1", "StatefulSet", "statefulsets"),
-    ("batch", "v1", "Job", "jobs"),
-    ("batch", "v1", "CronJob", "cronjobs"),
-];
-
-/// A Compute; none if there is none of that name.
-pub async fn compute(client: &Client, name: &str) -> Result<Option<Compute>, CallError> {
-    let found = call(resources::computes(client).get_opt(name)).await?;
-    Ok(found.map(project::compute))
-}
 
 /// All Computes.
 pub async fn computes(client: &Client) -> Result<Vec<Compute>, CallError> {
@@ -82,21 +70,30 @@ pub async fn users(client: &Client, compute: &str) -> Result<Vec<(String, String
     Ok(all.into_iter().map(user).collect())
 }
 
-/// The workloads of a kind (one of [`WORKLOADS`]) that carry the label themselves, as `<Kind>/<namespace>/<name>`.
+/// The workloads that carry the label themselves, as `<Kind>/<namespace>/<name>`, by resource: a right may be missing on
+/// some of them. Jobs until they are finished, by the rule that the controller counts by.
 pub async fn workloads(
     client: &Client,
-    (group, version, kind, plural): (&str, &str, &str, &str),
     compute: &str,
-) -> Result<Vec<String>, CallError> {
-    let resource = ApiResource::from_gvk_with_plural(&GroupVersionKind::gvk(group, version, kind), plural);
-    let api: Api<DynamicObject> = Api::all_with(client.clone(), &resource);
-    let all =
-        list_metadata(&api, ListParams::default().labels(&format!("{LABEL_COMPUTE}={compute}"))).await?;
-    let named = all.into_iter().map(|object| {
-        let metadata = object.metadata;
-        format!("{kind}/{}/{}", metadata.namespace.unwrap_or_default(), metadata.name.unwrap_or_default())
-    });
-    Ok(named.collect())
+) -> Vec<(&'static str, Result<Vec<String>, CallError>)> {
+    let kinds = WorkloadKind::ALL;
+    join_all(kinds.map(|kind| async move { (kind.plural(), workloads_of(client, kind, compute).await) }))
+        .await
+}
+
+async fn workloads_of(client: &Client, kind: WorkloadKind, compute: &str) -> Result<Vec<String>, CallError> {
+    let labelled = ListParams::default().labels(&format!("{LABEL_COMPUTE}={compute}"));
+    let full = |metadata: ObjectMeta| {
+        let (namespace, name) = (metadata.namespace.unwrap_or_default(), metadata.name.unwrap_or_default());
+        format!("{}/{namespace}/{name}", kind.kind())
+    };
+    if kind == WorkloadKind::Job {
+        let all = list(&resources::jobs(client), labelled).await?;
+        let users = all.into_iter().filter(|job| project::job(job).is_some());
+        return Ok(users.map(|job| full(job.metadata)).collect());
+    }
+    let all = list_metadata(&resources::workloads(client, kind), labelled).await?;
+    Ok(all.into_iter().map(|object| full(object.metadata)).collect())
 }
 
 /// Sends a pod through admission as a dry run: what it would be, or why it would be refused.

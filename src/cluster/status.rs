@@ -66,8 +66,3 @@ pub async fn current(client: &Client, name: &str) -> Result<Option<Compute>, Cal
         None => Ok(None),
     }
 }
-
-/// The Compute of this name, asked of the API server itself.
-pub async fn look(client: &Client, name: &str) -> Result<Option<Compute>, CallError> {
-    call(resources::computes(client).get_opt(name)).await.map(|found| found.map(project::compute))
-}

@@ -73,7 +73,7 @@ impl Context {
     /// Nothing seen, nothing remembered.
     pub fn new(client: Client, options: Options, metrics: Metrics) -> Self {
         let memories = Mutex::new(Memories::new(options.settings.clone()));
-        let mut world = World::new();
+        let mut world = World::of(&options.namespace);
         if options.pool_usage {
             world.count_usage();
         }

@@ -11,7 +11,7 @@ use thiserror::Error;
 
 use crate::cluster::call::CallError;
 use crate::cluster::client::{ConnectError, connect};
-use crate::cluster::read;
+use crate::cluster::{read, status};
 use crate::view::manifest::{Document, ManifestError, one, read as documents};
 use crate::view::names::absent;
 use crate::view::page::Page;
@@ -260,7 +260,7 @@ async fn explain_compute(arguments: &ComputeArguments, coloured: bool) -> Result
         Some((_, document)) => document.name(),
         None => arguments.compute.clone().unwrap_or_default(),
     };
-    let found = match (read::compute(&client, &name).await, &given) {
+    let found = match (status::current(&client, &name).await, &given) {
         // A manifest can be judged without the cluster's Computes.
         (Err(CallError::NotFound(_)), Some(_)) => None,
         (Err(CallError::NotFound(_)), None) => {

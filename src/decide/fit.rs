@@ -5,8 +5,8 @@
 
 use std::collections::BTreeMap;
 
-use crate::api::compute::{TaintEffect, Toleration};
-use crate::decide::pool::{Node, Taint, tolerates};
+use crate::api::compute::Toleration;
+use crate::decide::pool::Node;
 use crate::decide::quantity::Sum;
 
 /// What a pod asks of a node.
@@ -130,19 +130,11 @@ pub fn untaken(node: &Node, tolerations: &[Toleration]) -> Vec<Against> {
     }
     let known = !found.is_empty();
     found.extend(
-        untolerated(node, tolerations)
+        node.untolerated(tolerations)
             .filter(|taint| !(known && SAID_ALREADY.contains(&taint.key.as_str())))
-            .map(|taint| Against::Tainted(written(taint))),
+            .map(|taint| Against::Tainted(taint.to_string())),
     );
     found
-}
-
-/// The taints of a node that keep pods with these tolerations away.
-pub fn untolerated<'a>(node: &'a Node, tolerations: &'a [Toleration]) -> impl Iterator<Item = &'a Taint> {
-    node.taints
-        .iter()
-        .filter(|taint| taint.effect != TaintEffect::PreferNoSchedule)
-        .filter(|taint| !tolerations.iter().any(|toleration| tolerates(toleration, taint)))
 }
 
 fn any_holds(name: &str, node: &Node, terms: &[Term]) -> Result<(), String> {
@@ -190,15 +182,11 @@ impl std::fmt::Display for Expression {
     }
 }
 
-/// A taint as `kubectl taint` takes it.
-pub fn written(taint: &Taint) -> String {
-    let equals = if taint.value.is_empty() { "" } else { "=" };
-    format!("{}{equals}{}:{}", taint.key, taint.value, taint.effect.word())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::api::compute::TaintEffect;
+    use crate::decide::pool::Taint;
 
     fn node(labels: &[(&str, &str)]) -> Node {
         let labels = labels.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();

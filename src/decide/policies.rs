@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 
 use crate::api::names::{
     ANNOTATION_POLICY_VERSION, LABEL_MANAGED_BY, MANAGED_BY, POLICY_COMPUTES, POLICY_DEFAULTS, POLICY_MARKS,
-    POLICY_PLACEMENT, WEBHOOK,
+    POLICY_PLACEMENT, POLICY_USE, WEBHOOK,
 };
 use crate::decide::difference::{self, Step};
 use crate::decide::hash;
@@ -241,16 +241,38 @@ pub fn servable(choice: &Choice, binds: bool) -> impl Iterator<Item = Shared> {
     chosen(choice).into_iter().filter(move |shared| shared.is_servable(binds))
 }
 
-/// Compares what is stored with what should be.
-pub fn compare(stored: &BTreeMap<(SharedKind, String), Stored>, admission: Admission) -> Policies {
+/// The command that prints what is in use: for this namespace, with what is installed of the optional policies.
+fn command(stored: &BTreeMap<(SharedKind, String), Stored>, binds: bool, namespace: &str) -> String {
+    let installed = |name: &str| stored.keys().any(|(_, stored)| stored == name);
+    let elsewhere = namespace != Choice::default().namespace;
+    let mut command = "poros policies".to_owned();
+    for (asked, flag) in [
+        (elsewhere, format!("--namespace {namespace}")),
+        (installed(POLICY_USE), "--require-use".into()),
+        (binds && installed(POLICY_DEFAULTS), "--namespace-defaults".into()),
+        (!binds, "--validating-only".into()),
+    ] {
+        if asked {
+            command = format!("{command} {flag}");
+        }
+    }
+    command
+}
+
+/// Compares what is stored with what should be, for a Poros in this namespace.
+pub fn compare(
+    stored: &BTreeMap<(SharedKind, String), Stored>,
+    admission: Admission,
+    namespace: &str,
+) -> Policies {
     let mut missing = None;
     let mut placing = Vec::new();
-    let flag = if admission.binds { "" } else { " --validating-only" };
     for shared in known().into_iter().filter(|shared| shared.is_servable(admission.binds)) {
         let found = stored.get(&(shared.kind, shared.name.to_owned()));
         if missing.is_none() && !(shared.optional && found.is_none()) {
             missing = shared.lack(found).map(|lack| {
-                format!("{} {} {lack}; apply the shared policies again: poros policies{flag} | kubectl apply --server-side --force-conflicts -f -", shared.kind.kind(), shared.name)
+                let command = command(stored, admission.binds, namespace);
+                format!("{} {} {lack}; apply the shared policies again: {command} | kubectl apply --server-side --force-conflicts -f -", shared.kind.kind(), shared.name)
             });
         }
         if shared.places_pods {
@@ -272,7 +294,7 @@ pub fn compare(stored: &BTreeMap<(SharedKind, String), Stored>, admission: Admis
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::api::names::{POLICY_ACCOUNT, POLICY_IN_USE, POLICY_PLACED, POLICY_USE};
+    use crate::api::names::{POLICY_ACCOUNT, POLICY_IN_USE, POLICY_PLACED};
     use crate::api::status::PlacementMode;
 
     const POLICY: Admission = Admission { mode: PlacementMode::Policy, binds: true };
@@ -286,7 +308,7 @@ mod tests {
 
     #[test]
     fn what_is_as_it_should_be_lacks_nothing() {
-        assert_eq!(compare(&stored(), POLICY).missing, None);
+        assert_eq!(compare(&stored(), POLICY, "poros-system").missing, None);
     }
 
     #[test]
@@ -295,18 +317,18 @@ mod tests {
         let mut absent = stored();
         absent.remove(&key);
         assert!(
-            compare(&absent, POLICY)
+            compare(&absent, POLICY, "poros-system")
                 .missing
                 .unwrap()
                 .contains("MutatingAdmissionPolicy placement.poros.dataos.io is absent")
         );
         let mut altered = stored();
         altered.get_mut(&key).unwrap().spec["failurePolicy"] = "Ignore".into();
-        let found = compare(&altered, POLICY);
+        let found = compare(&altered, POLICY, "poros-system");
         assert!(found.missing.unwrap().contains("was altered at spec.failurePolicy"));
         assert_ne!(
             found.fingerprint,
-            compare(&stored(), POLICY).fingerprint,
+            compare(&stored(), POLICY, "poros-system").fingerprint,
             "a change of a placing policy asks for new proofs"
         );
     }
@@ -322,8 +344,8 @@ mod tests {
         let placed = newer.get_mut(&(SharedKind::ValidatingBinding, POLICY_PLACED.to_owned())).unwrap();
         placed.spec["validationActions"] = json!(["Audit"]);
         assert_eq!(
-            compare(&newer, POLICY),
-            compare(&stored(), POLICY),
+            compare(&newer, POLICY, "poros-system"),
+            compare(&stored(), POLICY, "poros-system"),
             "nor is anything proven anew for a level"
         );
     }
@@ -345,11 +367,18 @@ mod tests {
             .into_iter()
             .map(|shared| ((shared.kind, shared.name.to_owned()), Stored { version: 1, spec: shared.spec }))
             .collect();
-        assert_eq!(compare(&with, POLICY).missing, None);
-        assert_eq!(compare(&with, POLICY).fingerprint.len(), compare(&stored(), POLICY).fingerprint.len());
+        assert_eq!(compare(&with, POLICY, "poros-system").missing, None);
+        assert_eq!(
+            compare(&with, POLICY, "poros-system").fingerprint.len(),
+            compare(&stored(), POLICY, "poros-system").fingerprint.len()
+        );
         with.get_mut(&(SharedKind::Validating, POLICY_USE.to_owned())).unwrap().spec["validations"] =
             json!([]);
-        assert!(compare(&with, POLICY).missing.unwrap().contains(POLICY_USE));
+        let missing = compare(&with, POLICY, "elsewhere").missing.unwrap();
+        assert!(missing.contains(POLICY_USE), "{missing}");
+        let command =
+            "poros policies --namespace elsewhere --require-use --namespace-defaults | kubectl apply";
+        assert!(missing.contains(command), "the command restores what is in use: {missing}");
     }
 
     #[test]
@@ -369,7 +398,7 @@ mod tests {
         let webhook = Admission { mode: PlacementMode::Webhook, binds: false };
         let mut found = stored();
         found.retain(|(kind, _), _| !kind.is_mutating_policy());
-        let unregistered = compare(&found, webhook);
+        let unregistered = compare(&found, webhook, "poros-system");
         assert!(
             unregistered
                 .missing
@@ -379,10 +408,15 @@ mod tests {
         let endpoint = registration::Endpoint::Url("https://127.0.0.1:9443".into());
         let spec = registration::to_json(&endpoint, "CA")["webhooks"].clone();
         found.insert((SharedKind::Webhook, WEBHOOK.to_owned()), Stored { version: 1, spec });
-        let registered = compare(&found, webhook);
+        let registered = compare(&found, webhook, "poros-system");
         assert_eq!(registered.missing, None);
-        assert_ne!(registered.fingerprint, compare(&stored(), POLICY).fingerprint);
+        assert_ne!(registered.fingerprint, compare(&stored(), POLICY, "poros-system").fingerprint);
         found.remove(&(SharedKind::Validating, POLICY_PLACED.to_owned()));
-        assert!(compare(&found, webhook).missing.unwrap().contains("poros policies --validating-only"));
+        assert!(
+            compare(&found, webhook, "poros-system")
+                .missing
+                .unwrap()
+                .contains("poros policies --validating-only")
+        );
     }
 }

@@ -12,7 +12,7 @@ use crate::api::compute::ComputeSpec;
 use crate::api::names::API_VERSION;
 use crate::api::status::{ComputeStatus, NodeCounts, Users};
 use crate::decide::desired::{Desired, desired};
-use crate::decide::fit::{self, Asks, untolerated};
+use crate::decide::fit::Asks;
 use crate::decide::mode::Admission;
 use crate::decide::observed::{Child, Compute, Observed, Policies, Pool, Recall, Settings};
 use crate::decide::pool::{self, Node};
@@ -354,10 +354,8 @@ fn on_nodes(change: &mut Change, facts: &ChangeFacts, nodes: &Nodes, then: &Asks
     let mut taints: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for (name, node) in nodes.iter().filter(|(_, node)| is(node)) {
         // The node controller's own taints say what the node's state says already.
-        let kept = untolerated(node, &then.tolerations)
-            .filter(|taint| !taint.key.starts_with("node.kubernetes.io/"));
-        for taint in kept {
-            taints.entry(fit::written(taint)).or_default().push(name.clone());
+        for taint in node.untolerated(&then.tolerations).filter(|taint| !taint.of_the_state()) {
+            taints.entry(taint.to_string()).or_default().push(name.clone());
         }
     }
     change.untolerated = taints

@@ -8,15 +8,15 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use crate::api::placement::PlacementSpec;
-use crate::api::status::{AggregateStatus, PlacementMode, ResourceStatus};
+use crate::api::status::{AggregateStatus, ResourceStatus};
 use crate::decide::desired::ready_reason;
 use crate::decide::fault::Category;
-use crate::decide::fit::{Asks, untolerated};
+use crate::decide::fit::Asks;
 use crate::decide::observed::{Child, Compute};
 use crate::decide::pool::Node;
 use crate::decide::quantity::Sum;
 use crate::decide::validate::normal;
+use crate::view::in_force::{self, InForce};
 use crate::view::names::pairs;
 use crate::view::nodes::{Fit, Nodes, pool};
 use crate::view::page::Tone;
@@ -223,23 +223,18 @@ pub fn explain(facts: &ComputeFacts) -> ComputeExplanation {
         built: built(compute),
         pool: nodes.map(|(nodes, asks)| pool(nodes, asks, facts.all_nodes)),
         matched: members.as_ref().map(Vec::len),
-        open: members.as_ref().map(|members| members.iter().filter(|node| is_open(node)).count()),
+        open: members.as_ref().map(|members| members.iter().filter(|node| node.is_open()).count()),
         offers: members.zip(asks.as_ref()).map(|(members, asks)| offers(&members, asks)).unwrap_or_default(),
         overlaps: nodes
             .zip(facts.computes.as_ref().ok())
             .map(|((nodes, asks), computes)| overlaps(&compute.name, asks, nodes, computes))
             .unwrap_or_default(),
-        deletion: deletion(compute, users.as_ref()),
+        deletion: deletion(compute, users.as_ref().filter(|_| facts.workloads.iter().all(Result::is_ok))),
         users,
         history: history(compute),
         unseen,
         tone,
     }
-}
-
-/// Whether no taint keeps pods away that name no Compute, but for those that come and go with the state of the node.
-fn is_open(node: &Node) -> bool {
-    untolerated(node, &[]).all(|taint| taint.key.starts_with("node.kubernetes.io/"))
 }
 
 /// What nodes that take pods offer together: of the resources that everyone asks for.
@@ -268,28 +263,28 @@ fn notices(compute: &Compute) -> Vec<String> {
 }
 
 fn in_force(facts: &ComputeFacts) -> Vec<String> {
-    let nothing = |why: &str| vec![format!("nothing: {why}, so pods that name it are refused")];
-    let placement = match &facts.placement {
-        Ok(Some(child)) => child.placement_spec(),
-        Ok(None) => None,
-        Err(_) => return vec!["cannot be seen".into()],
-    };
-    let Some(placement) = placement else { return nothing("there is no Placement") };
-    let number = format!("revision {}", placement.revision);
-    let status = facts.compute.status.placement.as_ref();
+    let compute = &facts.compute;
+    let (placement, so) =
+        match in_force::in_force(&compute.name, Some(compute), &facts.placement, &facts.binding) {
+            InForce::Content(placement) => (placement, ""),
+            InForce::Perhaps(placement) => (placement, ", if its binding stands"),
+            InForce::Nothing(why) => {
+                return vec![format!("nothing: {why}, so pods that name it are refused")];
+            }
+            InForce::Other(why) => {
+                return vec![format!(
+                    "nothing that Poros answers for: {why}; pods may be placed all the same"
+                )];
+            }
+            InForce::Unseen => return vec!["cannot be seen".into()],
+        };
+    let status = compute.status.placement.as_ref();
     let proven = status.filter(|status| status.proven_revision == Some(placement.revision));
     let proof = match proven.and_then(|status| Some((status.proven_at.as_ref()?, status.mode))) {
         Some((at, mode)) => format!("proven at {} (mode {mode:?})", at.0),
         None => "not proven".into(),
     };
-    let mut told = match &facts.binding {
-        Ok(binding) if is_bound(&facts.compute, &placement, binding.is_some()) => {
-            vec![format!("{number}, {proof}")]
-        }
-        Ok(_) if placement.withdrawn => return nothing("it is withdrawn"),
-        Ok(_) => return nothing("there is no binding"),
-        Err(_) => vec![format!("{number}, {proof}, if its binding stands")],
-    };
+    let mut told = vec![format!("revision {}, {proof}{so}", placement.revision)];
     told.push(format!("nodeSelector {}", pairs(&placement.node_selector)));
     let tolerations: Vec<String> = placement.tolerations.iter().map(tolerates).collect();
     if !tolerations.is_empty() {
@@ -299,15 +294,6 @@ fn in_force(facts: &ComputeFacts) -> Vec<String> {
         told.push("closed: it takes no new pods".into());
     }
     told
-}
-
-/// Whether a Placement is in force: by its binding, or, where a webhook places pods, by not being withdrawn.
-pub(super) fn is_bound(compute: &Compute, placement: &PlacementSpec, binding: bool) -> bool {
-    match compute.status.placement.as_ref().map(|status| status.mode).unwrap_or_default() {
-        PlacementMode::Policy => binding,
-        PlacementMode::Webhook => !placement.withdrawn,
-        PlacementMode::Both => binding || !placement.withdrawn,
-    }
 }
 
 fn built(compute: &Compute) -> Vec<String> {

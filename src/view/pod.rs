@@ -9,10 +9,10 @@ use serde::Serialize;
 
 use crate::api::names::{LABEL_COMPUTE, MARK_PLACED_BY};
 use crate::api::placement::PlacementSpec;
-use crate::decide::observed::{Child, Compute};
+use crate::decide::observed::{Child, Compute, Standing};
 use crate::view::Seen;
-use crate::view::compute::is_bound;
 use crate::view::compute::state;
+use crate::view::in_force::{InForce, in_force};
 use crate::view::names::absent;
 use crate::view::nodes::{Fit, Nodes, fit};
 use crate::view::page::Tone;
@@ -140,11 +140,21 @@ pub fn explain(facts: &PodFacts) -> PodExplanation {
     let pod = &facts.pod;
     let mut unseen = Vec::new();
     let stored = facts.trial.is_none();
-    let placement = seen(&facts.placement, &mut unseen).and_then(|child| child.as_ref()?.placement_spec());
-    let bound = seen(&facts.binding, &mut unseen).map(|binding| match (&facts.compute, &placement) {
-        (Ok(Some(compute)), Some(placement)) => is_bound(compute, placement, binding.is_some()),
-        _ => binding.is_some(),
-    });
+    for child in [&facts.placement, &facts.binding] {
+        seen(child, &mut unseen);
+    }
+    let name = pod.compute.as_deref().unwrap_or_default();
+    let in_force = match &facts.compute {
+        Ok(compute) => in_force(name, compute.as_ref(), &facts.placement, &facts.binding),
+        Err(_) => InForce::Unseen,
+    };
+    // What another incarnation numbered says nothing of this one's content.
+    let ours = |child: &&Child| match &facts.compute {
+        Ok(Some(compute)) => child.standing(&compute.uid) == Standing::Ours,
+        Ok(None) | Err(_) => true,
+    };
+    let placement = facts.placement.as_ref().ok().and_then(Option::as_ref).filter(ours);
+    let placement = placement.and_then(Child::placement_spec);
     let compute = named(facts);
     // What the pod is, once admission had its way: as far as that is known.
     let settled = match &facts.trial {
@@ -166,7 +176,7 @@ pub fn explain(facts: &PodFacts) -> PodExplanation {
         kind: pod.kind.clone(),
         namespace: pod.namespace.clone(),
         name: pod.name.clone(),
-        placed: placed(facts, &settled, placement.as_ref(), bound),
+        placed: placed(facts, &settled, &in_force),
         compute,
         injected: injected.filter(|_| !refused),
         own,
@@ -283,10 +293,9 @@ fn admission(trial: &Trial) -> Admission {
 }
 
 /// What placed the pod, or why nothing did.
-fn placed(facts: &PodFacts, pod: &Pod, placement: Option<&PlacementSpec>, bound: Option<bool>) -> Placed {
-    let in_force = placement.map(|placement| placement.revision);
+fn placed(facts: &PodFacts, pod: &Pod, in_force: &InForce) -> Placed {
     let stored = facts.trial.is_none();
-    let mut placed = Placed { in_force, ..Placed::default() };
+    let mut placed = Placed { in_force: in_force.revision(), ..Placed::default() };
     let mut say = |text: String| placed.text.push(text);
     let Some(label) = &pod.compute else {
         match &pod.workload_compute {
@@ -308,7 +317,7 @@ fn placed(facts: &PodFacts, pod: &Pod, placement: Option<&PlacementSpec>, bound:
         }
         Some((_, revision)) => {
             placed.revision = Some(*revision);
-            match in_force {
+            match in_force.revision() {
                 Some(now) if now == *revision => {
                     say(format!("by revision {revision}, which is in force"));
                     placed.tone = Tone::Good;
@@ -336,17 +345,20 @@ fn placed(facts: &PodFacts, pod: &Pod, placement: Option<&PlacementSpec>, bound:
             say("delete the pod, so that it is made anew and placed; it does not count as a user of the Compute".into());
             placed.tone = Tone::Bad;
         }
-        None => match (placement, bound) {
-            (Some(placement), _) if placement.closed => {
+        None => match in_force {
+            InForce::Content(placement) | InForce::Perhaps(placement) if placement.closed => {
                 say("the Compute is being deleted, and closed to new pods".into());
             }
-            (Some(placement), Some(true)) => {
-                say(format!("revision {} is in force", placement.revision));
-            }
-            (_, Some(false)) | (None, Some(true)) => {
+            InForce::Content(placement) => say(format!("revision {} is in force", placement.revision)),
+            InForce::Nothing(_) => {
                 say("nothing is in force: pods that name this Compute are refused".into());
             }
-            (_, None) => say("whether anything is in force cannot be seen".into()),
+            InForce::Other(why) => say(format!(
+                "nothing that Poros answers for is in force: {why}; pods may be placed all the same"
+            )),
+            InForce::Perhaps(_) | InForce::Unseen => {
+                say("whether anything is in force cannot be seen".into());
+            }
         },
     }
     if let Some(own) = pod.workload_compute.as_ref().filter(|own| *own != label && pod.kind != "Pod") {

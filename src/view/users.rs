@@ -77,27 +77,31 @@ pub fn users(pods: &[UserPod], workloads: &[Seen<Vec<String>>], revision: Option
     told
 }
 
-/// As the shared policy judges it: by the users in the status; what is seen now may be some seconds ahead of them.
-pub fn deletion(compute: &Compute, users: Option<&UsersTold>) -> Deletion {
+/// As the shared policy judges it: by the users in the status. `seen` are those that there are now, where all of them can
+/// be seen; the status may be some seconds behind them.
+pub fn deletion(compute: &Compute, seen: Option<&UsersTold>) -> Deletion {
     let told = compute.status.users.clone().unwrap_or_default();
-    let pods = users.map_or(told.pods as usize, |users| users.pods);
-    let workloads = users.map_or(0, |users| users.workloads.len());
     let name = &compute.name;
     let allowed = compute.delete_in_use || deletion_policy(compute) == DeletionPolicy::Detach;
     let verb = if compute.deleting { "it is being deleted" } else { "possible" };
     let free = |text: String| Deletion { blocked: false, text, command: None };
-    let used: Vec<String> = [(pods, "pod"), (workloads, "workload")]
-        .into_iter()
-        .filter(|(number, _)| *number > 0)
-        .map(|(number, noun)| count(number, noun))
-        .collect();
-    let used = used.join(" and ");
+    let counted = (told.pods as usize, told.workloads as usize);
+    let now = seen.map(|seen| (seen.pods, seen.workloads.len())).filter(|now| *now != counted);
+    let used = in_words(counted);
     if used.is_empty() {
-        return free(format!("{verb}: nothing uses it"));
+        return free(match now.map(in_words) {
+            None => format!("{verb}: nothing uses it"),
+            Some(now) => format!("{verb}: nothing uses it by its status, which does not count {now} yet"),
+        });
     }
     if allowed {
         return free(format!("{verb}, though {used} still use it: they run on where they are"));
     }
+    let now = now.map(in_words).map(|now| match now.as_str() {
+        "" => " by its status, though none is there any more".to_owned(),
+        now => format!(" by its status, {now} by now"),
+    });
+    let now = now.unwrap_or_default();
     let named = if told.examples.is_empty() {
         String::new()
     } else {
@@ -106,7 +110,14 @@ pub fn deletion(compute: &Compute, users: Option<&UsersTold>) -> Deletion {
     let verb = if compute.deleting { "it is being deleted, and held" } else { "refused" };
     Deletion {
         blocked: true,
-        text: format!("{verb}: in use by {used}{named}; remove them first, or allow it:"),
+        text: format!("{verb}: in use by {used}{now}{named}; remove them first, or allow it:"),
         command: Some(format!("kubectl annotate compute {name} {ANNOTATION_DELETE_IN_USE}=true")),
     }
+}
+
+/// `3 pods and 1 workload`; empty where there are none.
+fn in_words((pods, workloads): (usize, usize)) -> String {
+    let counted = [(pods, "pod"), (workloads, "workload")].into_iter().filter(|(number, _)| *number > 0);
+    let words: Vec<String> = counted.map(|(number, noun)| count(number, noun)).collect();
+    words.join(" and ")
 }

@@ -40,7 +40,7 @@ fn manifest_of(name: &str) -> Value {
                 {"kind": "MutatingAdmissionPolicyBinding", "name": format!("poros-{name}"), "status": "created", "dataplane": "hub"},
             ],
             "placement": {"mode": "Policy", "revision": 3, "lastRevision": 3, "provenRevision": 3, "provenAt": "2026-11-22T14:00:00Z"},
-            "users": {"pods": 3, "examples": ["Pod/data/a", "Pod/data/b", "Pod/etl/c"]},
+            "users": {"pods": 3, "workloads": 1, "examples": ["Pod/data/a", "Pod/data/b", "Pod/etl/c"]},
             "conditions": [
                 {"type": "Ready", "status": "True", "reason": "Active", "message": "", "lastTransitionTime": "2026-11-22T14:00:00Z"},
             ],
@@ -78,7 +78,11 @@ fn placement(name: &str, revision: u64) -> Child {
 fn binding(name: &str) -> Child {
     project::child(
         Kind::Binding,
-        object(&json!({"metadata": {"name": format!("poros-{name}"), "uid": "uid-3"}})),
+        object(&json!({"metadata": {
+            "name": format!("poros-{name}"), "uid": "uid-3",
+            "labels": {"app.kubernetes.io/managed-by": "poros"},
+            "annotations": {"poros.dataos.io/owner-uid": "uid-1"},
+        }})),
     )
 }
 
@@ -338,6 +342,105 @@ Compute query
   Not seen   statefulsets cannot be seen
 ";
     assert_eq!(told, expect);
+}
+
+#[test]
+fn only_what_poros_built_for_this_compute_is_in_force() {
+    let told = |change: &dyn Fn(&mut ComputeFacts)| {
+        let mut facts = compute_facts(&manifest_of("query"));
+        change(&mut facts);
+        compute::explain(&facts).in_force[0].clone()
+    };
+    let placement = |change: fn(&mut Child)| {
+        move |facts: &mut ComputeFacts| change(facts.placement.as_mut().unwrap().as_mut().unwrap())
+    };
+    let binding = |change: fn(&mut Child)| {
+        move |facts: &mut ComputeFacts| change(facts.binding.as_mut().unwrap().as_mut().unwrap())
+    };
+    let other = |why: &str| format!("nothing that Poros answers for: {why}; pods may be placed all the same");
+    let dead = |child: &mut Child| {
+        child.annotations.insert("poros.dataos.io/owner-uid".into(), "uid-0".into());
+    };
+    let edited = |child: &mut Child| {
+        child
+            .annotations
+            .insert("poros.dataos.io/hash-version".into(), poros::decide::hash::HASH_VERSION.into());
+    };
+    assert_eq!(
+        told(&placement(|child| child.labels.clear())),
+        other("Placement query was not built by Poros")
+    );
+    assert_eq!(told(&placement(dead)), other("Placement query is left of an earlier Compute of that name"));
+    assert_eq!(told(&placement(|child| child.deleting = true)), other("Placement query is being deleted"));
+    assert_eq!(told(&placement(edited)), other("Placement query is not as Poros wrote it"));
+    let what = "MutatingAdmissionPolicyBinding poros-query";
+    assert_eq!(
+        told(&binding(|child| child.labels.clear())),
+        other(&format!("{what} was not built by Poros"))
+    );
+    assert_eq!(told(&binding(dead)), other(&format!("{what} is left of an earlier Compute of that name")));
+    assert_eq!(
+        told(&|facts| facts.binding = Ok(None)),
+        "nothing: there is no binding, so pods that name it are refused"
+    );
+    let unseen = told(&|facts| facts.binding = Err("no right".into()));
+    assert_eq!(unseen, "revision 3, proven at 2026-11-22T14:00:00Z (mode Policy), if its binding stands");
+    // To the webhook the Placement says all.
+    let by_webhook = |facts: &mut ComputeFacts| {
+        facts.compute.status.placement.as_mut().unwrap().mode = poros::api::status::PlacementMode::Webhook;
+        facts.binding = Ok(None);
+    };
+    assert_eq!(told(&by_webhook), "revision 3, proven at 2026-11-22T14:00:00Z (mode Webhook)");
+    let refused = told(&|facts| {
+        by_webhook(facts);
+        placement(dead)(facts);
+    });
+    assert_eq!(
+        refused,
+        "nothing: Placement query is left of an earlier Compute of that name, so pods that name it are refused"
+    );
+    let withdrawn = told(&|facts| {
+        by_webhook(facts);
+        placement(|child| child.spec["withdrawn"] = json!(true))(facts);
+    });
+    assert_eq!(withdrawn, "nothing: it is withdrawn, so pods that name it are refused");
+    // A pod that names it is told the same.
+    let mut facts = pod_facts(stored(&pod_manifest()), None);
+    dead(facts.placement.as_mut().unwrap().as_mut().unwrap());
+    assert!(
+        told_pod(&facts).contains("  Placed     by revision 3; nothing is in force now"),
+        "{}",
+        told_pod(&facts)
+    );
+}
+
+#[test]
+fn a_deletion_is_judged_by_the_users_in_the_status() {
+    let told = |users: Value, change: fn(&mut ComputeFacts)| {
+        let mut manifest = manifest_of("query");
+        manifest["status"]["users"] = users;
+        let mut facts = compute_facts(&manifest);
+        facts.workloads = vec![Ok(vec!["CronJob/data/nightly".into()])];
+        change(&mut facts);
+        compute::explain(&facts).deletion.text
+    };
+    let blind = |facts: &mut ComputeFacts| facts.pods = Err("pods is forbidden".into());
+    let half = |facts: &mut ComputeFacts| facts.workloads.push(Err("jobs is forbidden".into()));
+    for change in [blind, half] {
+        assert_eq!(
+            told(json!({"workloads": 1}), change),
+            "refused: in use by 1 workload; remove them first, or allow it:"
+        );
+        assert_eq!(told(json!({}), change), "possible: nothing uses it");
+    }
+    assert_eq!(
+        told(json!({}), |_| {}),
+        "possible: nothing uses it by its status, which does not count 3 pods and 1 workload yet"
+    );
+    assert_eq!(
+        told(json!({"pods": 2}), |facts| (facts.pods, facts.workloads) = (Ok(vec![]), vec![])),
+        "refused: in use by 2 pods by its status, though none is there any more; remove them first, or allow it:"
+    );
 }
 
 #[test]

@@ -1,12 +1,11 @@
 //! Asks the API server for all that an explanation is drawn from, all at once. What may not be seen is said, with the right
 //! that is missing, and the rest is told.
 
-use futures::future::join_all;
 use kube::Client;
 use serde_json::Value;
 
 use crate::cluster::call::CallError;
-use crate::cluster::read::{self, WORKLOADS};
+use crate::cluster::{read, status};
 use crate::decide::manifest::Kind;
 use crate::decide::observed::{Child, Compute};
 use crate::view::Seen;
@@ -52,7 +51,7 @@ pub(super) async fn pod(client: &Client, pod: Pod, trial: Option<Trial>, all_nod
 }
 
 async fn named(client: &Client, name: &str) -> Result<Option<Compute>, CallError> {
-    if name.is_empty() { Ok(None) } else { read::compute(client, name).await }
+    if name.is_empty() { Ok(None) } else { status::current(client, name).await }
 }
 
 async fn child(client: &Client, kind: Kind, name: &str) -> Seen<Option<Child>> {
@@ -98,19 +97,18 @@ async fn users(client: &Client, name: &str) -> Seen<Vec<UserPod>> {
 
 /// All about a Compute.
 pub(super) async fn compute(client: &Client, compute: Compute, all_nodes: bool) -> ComputeFacts {
-    let name = compute.name.clone();
-    let workloads = join_all(WORKLOADS.iter().map(|kind| async {
-        let what = format!("{} with its label", kind.3);
-        seen(read::workloads(client, *kind, &name).await, &what, "which of them use it")
-    }));
+    let name = &compute.name.clone();
     let (placement, binding, nodes, computes, pods, workloads) = tokio::join!(
-        child(client, Kind::Placement, &name),
-        child(client, Kind::Binding, &name),
+        child(client, Kind::Placement, name),
+        child(client, Kind::Binding, name),
         read::nodes(client),
         read::computes(client),
-        users(client, &name),
-        workloads,
+        users(client, name),
+        read::workloads(client, name),
     );
+    let workloads = workloads
+        .into_iter()
+        .map(|(resource, found)| seen(found, &format!("{resource} with its label"), "which of them use it"));
     ComputeFacts {
         compute,
         placement,
@@ -118,7 +116,7 @@ pub(super) async fn compute(client: &Client, compute: Compute, all_nodes: bool) 
         nodes: seen(nodes, "nodes", "what its pool is"),
         computes: seen(computes, "other Computes", "which of them overlap with it"),
         pods,
-        workloads,
+        workloads: workloads.collect(),
         all_nodes,
     }
 }

@@ -120,7 +120,7 @@ impl Category {
                 to_do: &[
                     SEE,
                     (
-                        "apply the shared policies again",
+                        "apply the shared policies again, with the --namespace and the options that they were installed with",
                         "poros policies | kubectl apply --server-side --force-conflicts -f -",
                     ),
                 ],

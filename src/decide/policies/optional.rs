@@ -36,6 +36,11 @@ pub(super) fn usable() -> Value {
 /// It places too, because a label that one policy adds never wakes another: the API server chooses the bindings of a
 /// request before the first of them changes it, and runs again only those that it ran before. So it is asked once for each
 /// Placement of the cluster, and acts on one; the first time it also adds the label and takes off what the user marked.
+///
+/// The binding of a Compute, whose absence tells `placement` that nothing is in force, is not among what it sees, so it
+/// asks the Placement. A pod that it does not place for that reason is labelled and refused.
+///
+/// In a namespace that names none it does nothing: where somebody binds it more widely, it must not stop other pods.
 pub(super) fn defaults() -> Value {
     let unlabelled = json!({"matchExpressions": [{"key": LABEL_COMPUTE, "operator": "DoesNotExist"}]});
     let label = format!(
@@ -48,13 +53,13 @@ pub(super) fn defaults() -> Value {
     );
     let [marks, selector, tolerations] = pods::patches();
     let expression = format!(
-        "(variables.untouched ? {label} + ({strip}) : []) + (variables.mine ? {marks} + {selector} + {tolerations} : [])",
+        "variables.wanted == '' ? [] : (variables.untouched ? {label} + ({strip}) : []) + (variables.mine ? {marks} + {selector} + {tolerations} : [])",
         strip = pods::stripped(),
     );
     let mut variables = pods::variables();
     variables.extend([
-        json!({"name": "wanted", "expression": format!("namespaceObject.metadata.labels['{LABEL_DEFAULT_COMPUTE}']")}),
-        json!({"name": "mine", "expression": "params.metadata.name == variables.wanted"}),
+        json!({"name": "wanted", "expression": format!("namespaceObject.metadata.?labels[?'{LABEL_DEFAULT_COMPUTE}'].orValue('')")}),
+        json!({"name": "mine", "expression": "params.metadata.name == variables.wanted && !(has(params.spec.withdrawn) && params.spec.withdrawn)"}),
         json!({"name": "untouched", "expression": format!("!has(object.metadata.labels) || !('{LABEL_COMPUTE}' in object.metadata.labels)")}),
     ]);
     json!({

@@ -7,7 +7,9 @@ use serde_json::{Value, json};
 
 use super::{LIMIT, refused, taken};
 use crate::harness::cluster::NAMESPACE;
-use crate::harness::objects::{bindings, compute, create, delete, dry_run, dynamic, patch, pod, pods, with};
+use crate::harness::objects::{
+    bindings, compute, create, delete, dry_run, dynamic, patch, placements, pod, pods, with,
+};
 use crate::harness::poros::{Poros, SHORT};
 use crate::harness::{until, wait};
 use crate::rows::{apply, own};
@@ -150,6 +152,22 @@ async fn a_namespace_names_the_compute_of_its_pods(client: &Client) {
         dry_run(&pods, &unlabelled("nobody")).await
     })
     .await;
+    // Nor does a Placement that is withdrawn place anything: no binding of its Compute tells this policy so.
+    let (placements, group) = (placements(client), "poros.dataos.io/v1beta1");
+    let mut standing = json!({
+        "apiVersion": group, "kind": "Placement", "metadata": {"name": "optional-nobody"},
+        "spec": {"revision": 1, "lastRevision": 1, "nodeSelector": {"pool": "a"}, "tolerations": [], "closed": false},
+    });
+    create(&placements, &standing).await.unwrap();
+    taken("a Placement that stands to place", || async { dry_run(&pods, &unlabelled("stands")).await }).await;
+    standing["spec"]["withdrawn"] = json!(true);
+    patch(&placements, "optional-nobody", &json!({"spec": standing["spec"]})).await;
+    refused("Compute optional-nobody is not in force", || async {
+        dry_run(&pods, &unlabelled("withdrawn")).await
+    })
+    .await;
+    delete(&placements, "optional-nobody").await.unwrap();
+    nothing_is_done_where_none_is_named(client).await;
     // Namespaces that the cluster and Poros itself live in take no default.
     for kept in ["kube-system", NAMESPACE] {
         patch(&namespaces, kept, &named("optional-nobody")).await;
@@ -157,6 +175,53 @@ async fn a_namespace_names_the_compute_of_its_pods(client: &Client) {
         let pods = dynamic(client, "v1", "Pod", "pods", Some(kept));
         dry_run(&pods, &unlabelled("kept")).await.unwrap();
     }
+}
+
+/// However widely the policy is bound, and also where the label is empty.
+async fn nothing_is_done_where_none_is_named(client: &Client) {
+    let namespaces = dynamic(client, "v1", "Namespace", "namespaces", None);
+    for (name, labels) in
+        [("optional-bare", json!({})), ("optional-empty", json!({"poros.dataos.io/default-compute": ""}))]
+    {
+        let metadata = json!({"name": name, "labels": labels});
+        let namespace = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": metadata});
+        create(&namespaces, &namespace).await.unwrap();
+    }
+    // The policy's own binding leaves this one alone, so what is done there shows that the wide one is at work.
+    let shown = "kube-public";
+    let label = json!({"metadata": {"labels": {"poros.dataos.io/default-compute": "optional-b"}}});
+    patch(&namespaces, shown, &label).await;
+    role(client, shown, "optional-b").await;
+    let bound =
+        dynamic(client, GROUP, "MutatingAdmissionPolicyBinding", "mutatingadmissionpolicybindings", None);
+    let wide = json!({
+        "apiVersion": GROUP, "kind": "MutatingAdmissionPolicyBinding", "metadata": {"name": "optional-wide"},
+        "spec": {
+            "policyName": "defaults.poros.dataos.io",
+            "paramRef": {"selector": {}, "parameterNotFoundAction": "Deny"},
+            "matchResources": {"namespaceSelector": {"matchExpressions": [{
+                "key": "kubernetes.io/metadata.name", "operator": "In",
+                "values": ["optional-bare", "optional-empty", shown],
+            }]}},
+        },
+    });
+    create(&bound, &wide).await.unwrap();
+    let given = async |namespace: &str| {
+        let pods = dynamic(client, "v1", "Pod", "pods", Some(namespace));
+        let stored = dry_run(&pods, &unlabelled("any")).await.map_err(|error| error.to_string())?;
+        Ok::<_, String>(stored.metadata.labels.unwrap_or_default().get(LABEL).cloned())
+    };
+    until("the wide binding to be at work", LIMIT, || async {
+        match given(shown).await? {
+            Some(_) => Ok(()),
+            None => Err("no label".to_owned()),
+        }
+    })
+    .await;
+    for namespace in ["optional-bare", "optional-empty"] {
+        assert_eq!(given(namespace).await, Ok(None), "{namespace}");
+    }
+    delete(&bound, "optional-wide").await.unwrap();
 }
 
 async fn what_is_asked_for_is_put_back(client: &Client) {

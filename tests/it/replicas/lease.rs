@@ -45,7 +45,12 @@ async fn a_leader_that_is_killed_at_work_is_followed_when_its_lease_is_silent() 
     second.await_lead().await;
     let led = start.elapsed();
     let after = wait::active(client, "at-the-kill").await;
-    println!("killed leader: the next one led after {led:?}, the work was done after {:?}", start.elapsed());
+    println!(
+        "killed leader: the next one led after {led:?} (meant: within {:?}), the work was done after {:?}",
+        LEASE + Duration::from_secs(2),
+        start.elapsed()
+    );
+    // It is meant to be within the Lease and 2 s. Where many things run at once it is more, so that is printed, not held.
     assert!(led < LEASE + Duration::from_secs(10), "{led:?}");
     gapless(&after);
     let unharmed = wait::active(client, "before-the-kill").await;
