@@ -55,13 +55,13 @@ mod tests {
     #[tokio::test]
     async fn a_task_that_panics_is_begun_anew_until_it_ends_by_itself() {
         let (begun, told) = (AtomicU32::new(0), Mutex::new(Vec::new()));
-        let begin = || async {
+        let start = || async {
             let nth = begun.fetch_add(1, Ordering::SeqCst);
             tokio::task::yield_now().await;
             assert!(nth > 0, "a bug in number {nth}");
         };
         let died = |why: &str| told.lock().unwrap().push(why.to_owned());
-        supervised("a task", &Metrics::new(), died, begin).await;
+        supervised("a task", &Metrics::new(), died, start).await;
         assert_eq!(begun.load(Ordering::SeqCst), 2);
         assert_eq!(told.into_inner().unwrap(), ["a bug in number 0"]);
     }
