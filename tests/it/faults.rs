@@ -37,11 +37,11 @@ const SOON: Duration = Duration::from_secs(8);
 /// Watches of Poros: one of each resource that it reads.
 const WATCHES: usize = Watched::FIRST.len();
 
-/// All tests of faults. A slow one is only listed with `POROS_TEST_ALL`, so that nothing passes by being skipped.
 pub fn trials() -> Vec<Trial> {
-    let mut trials: Vec<Trial> = [
+    [
         answers::trials(),
         bystanders::trials(),
+        churn::trials(),
         crds::trials(),
         frames::trials(),
         meddling::trials(),
@@ -49,25 +49,18 @@ pub fn trials() -> Vec<Trial> {
         process::trials(),
         restore::trials(),
         rivals::trials(),
+        silence::trials(),
         slow::trials(),
+        slow::patient::trials(),
         travel::trials(),
         trust::trials(),
+        trust::patient::trials(),
         watches::trials(),
+        writes::trials(),
     ]
     .into_iter()
     .flatten()
-    .collect();
-    if std::env::var_os("POROS_TEST_ALL").is_some() {
-        let slow = [
-            churn::trials(),
-            silence::trials(),
-            slow::patient::trials(),
-            trust::patient::trials(),
-            writes::trials(),
-        ];
-        trials.extend(slow.into_iter().flatten());
-    }
-    trials
+    .collect()
 }
 
 /// A ready node for the pool of this Compute.

@@ -55,6 +55,9 @@ fn main() {
         Ok(versions) => println!("kstatus and the invariants held in {versions} versions of Computes"),
         Err(broken) => eprintln!("versions of Computes that no reader should ever see:\n{broken}"),
     }
+    if whole {
+        print!("the slowest:\n{}", harness::slowest(25));
+    }
     harness::cluster::stop_shared();
     std::process::exit(i32::from(conclusion.has_failed() || witness.is_err()) * 101);
 }

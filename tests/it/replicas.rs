@@ -22,17 +22,18 @@ use crate::harness::proxy::Proxy;
 use crate::harness::proxy::stage::Stage;
 use crate::harness::until;
 
-/// All tests of replicas. A slow one is only listed with `POROS_TEST_ALL`, so that nothing passes by being skipped.
 pub fn trials() -> Vec<Trial> {
-    let mut trials: Vec<Trial> =
-        [lease::trials(), zombie::trials(), forced::trials(), stale::trials(), servers::trials()]
-            .into_iter()
-            .flatten()
-            .collect();
-    if std::env::var_os("POROS_TEST_ALL").is_some() {
-        trials.extend(zombie::slow::trials());
-    }
-    trials
+    [
+        lease::trials(),
+        zombie::trials(),
+        zombie::slow::trials(),
+        forced::trials(),
+        stale::trials(),
+        servers::trials(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
 }
 
 /// Longer than any failover here takes, on a machine that is busy.

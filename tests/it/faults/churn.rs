@@ -22,7 +22,8 @@ use crate::harness::proxy::{Act, Order};
 use crate::harness::{until, wait};
 use crate::trials;
 
-trials![
+trials![;
+    slow:
     a_control_plane_that_dies_and_freezes_under_churn_hurts_none,
     a_stop_at_any_moment_of_churn_is_in_time_and_loses_nothing,
     a_watch_that_an_api_server_cannot_resume_begins_anew,

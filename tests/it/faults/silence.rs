@@ -8,7 +8,7 @@ use crate::harness::proxy::Order;
 use crate::harness::proxy::stage::Stage;
 use crate::trials;
 
-trials![watches_that_say_nothing_any_more_are_found_out];
+trials![; slow: watches_that_say_nothing_any_more_are_found_out];
 
 /// The API server ends a watch after 60 s, and 5 s later its silence tells that it is dead.
 const FOUND_OUT: Duration = Duration::from_secs(75);

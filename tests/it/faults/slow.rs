@@ -119,7 +119,8 @@ pub mod patient {
     use crate::harness::proxy::Order;
     use crate::trials;
 
-    trials![
+    trials![;
+        slow:
         watches_that_are_never_answered_are_found_out,
         a_list_that_comes_by_drops_is_asked_for_again,
         an_endless_answer_costs_bounded_memory,

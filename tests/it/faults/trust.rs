@@ -67,7 +67,7 @@ pub mod patient {
     };
     use crate::trials;
 
-    trials![a_token_and_an_authority_that_are_replaced_are_followed_without_a_restart];
+    trials![; slow: a_token_and_an_authority_that_are_replaced_are_followed_without_a_restart];
 
     async fn a_token_and_an_authority_that_are_replaced_are_followed_without_a_restart() {
         let stage = Stage::new().await;

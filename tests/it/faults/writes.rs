@@ -13,7 +13,8 @@ use crate::kills::plan::{Workflow, run, suffer};
 use crate::kills::{differences, next, nothing_is_left};
 use crate::trials;
 
-trials![
+trials![;
+    slow:
     any_fault_at_any_write_of_a_build_leads_to_the_same_end,
     any_fault_at_any_write_of_an_edit_leads_to_the_same_end,
     any_fault_at_any_write_of_a_repaired_placement_leads_to_the_same_end,

@@ -5,6 +5,7 @@ use std::time::Duration;
 use kube::Client;
 use poros::api::compute::Compute;
 
+use super::cluster::{Cluster, POROS_USER};
 use super::objects::{computes, dry_run, pod, pods};
 use super::until;
 
@@ -126,4 +127,15 @@ pub async fn proven(client: &Client, name: &str) -> Compute {
         now && words(compute) == "active/built Active" && condition(compute, "PlacementVerified") == "True"
     })
     .await
+}
+
+/// Waits until Poros may do this, or may not: the API server hears of a changed role a moment later.
+pub async fn may(cluster: &Cluster, verb: &str, resource: &str, allowed: bool) {
+    let asked = ["auth", "can-i", verb, resource, "--as", POROS_USER];
+    until(&format!("{verb} {resource} to be allowed: {allowed}"), LIMIT, || async {
+        let answer = cluster.rig.kubectl().args(asked).output().unwrap();
+        let answer = String::from_utf8_lossy(&answer.stdout).trim().to_owned();
+        if (answer == "yes") == allowed { Ok(()) } else { Err(answer) }
+    })
+    .await;
 }

@@ -19,7 +19,7 @@ trials![what_a_leader_that_stood_still_had_sent_is_refused];
 pub(super) mod slow {
     use super::{Duration, story};
 
-    crate::trials![what_a_leader_that_stood_still_for_a_minute_had_sent_is_refused];
+    crate::trials![; slow: what_a_leader_that_stood_still_for_a_minute_had_sent_is_refused];
 
     async fn what_a_leader_that_stood_still_for_a_minute_had_sent_is_refused() {
         story(&["--leader-elect=true"], Duration::from_secs(60)).await;

@@ -46,13 +46,7 @@ async fn faults_of_rights_and_of_the_api_server_heal() {
 async fn placements_verbs(cluster: &Cluster, verbs: &[&str], may_create: bool) {
     let patch = json!([{"op": "replace", "path": "/rules/2/verbs", "value": verbs}]).to_string();
     cluster.kubectl(&["patch", "clusterrole", "poros", "--type=json", "-p", &patch]);
-    let asked = ["auth", "can-i", "create", "placements.poros.dataos.io", "--as", POROS_USER];
-    until("the right to change", LIMIT, || async {
-        let answer = cluster.rig.kubectl().args(asked).output().unwrap();
-        let answer = String::from_utf8_lossy(&answer.stdout).trim().to_owned();
-        if (answer == "yes") == may_create { Ok(()) } else { Err(answer) }
-    })
-    .await;
+    wait::may(cluster, "create", "placements.poros.dataos.io", may_create).await;
 }
 
 async fn forbidden_names_verb_and_resource(cluster: &Cluster, client: &Client) {

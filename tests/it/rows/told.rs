@@ -114,6 +114,13 @@ async fn states_are_metrics_and_go_with_their_compute(poros: &Poros, client: &Cl
     poolless(client, well).await;
     apply(client, &with(compute(ill), "/spec/dataplane", json!("elsewhere"))).await;
     wait::says(client, ill, "error/error UnknownDataplane").await;
+    // An event is written beside the pass, so the status may be seen first.
+    let events = [("result", "written")];
+    until("the fifth event to be written", LIMIT, || {
+        let written = scrape(poros).value("poros_events_total", &events);
+        std::future::ready(if written == Some(5.0) { Ok(()) } else { Err(format!("{written:?}")) })
+    })
+    .await;
     let read = scrape(poros);
     let documented = include_str!("../../../docs/metrics.md");
     for (family, kind, help) in &read.families {
@@ -133,7 +140,7 @@ async fn states_are_metrics_and_go_with_their_compute(poros: &Poros, client: &Cl
         read.value("poros_compute_resources", &[("compute", well), ("state", "processed")]),
         Some(2.0)
     );
-    assert_eq!(read.value("poros_events_total", &[("result", "written")]), Some(5.0));
+    assert_eq!(read.value("poros_events_total", &events), Some(5.0));
     let repairs = [("kind", "MutatingAdmissionPolicyBinding")];
     assert_eq!(read.value("poros_drift_repairs_total", &repairs), Some(1.0));
     assert_eq!(read.value("poros_build_info", &[("version", env!("CARGO_PKG_VERSION"))]), Some(1.0));
@@ -149,6 +156,7 @@ async fn states_are_metrics_and_go_with_their_compute(poros: &Poros, client: &Cl
 async fn without_the_right_passes_go_on(cluster: &Cluster, client: &Client, poros: &Poros) {
     let name = "told-well";
     cluster.kubectl(&["delete", "rolebinding", "poros-events", "-n", "default"]);
+    wait::may(cluster, "create", "events.events.k8s.io", false).await;
     for (dataplane, words) in [("elsewhere", "error/error UnknownDataplane"), ("hub", "active/built Active")]
     {
         edit(client, name, json!({"spec": {"dataplane": dataplane}})).await;
