@@ -6,24 +6,40 @@ use std::time::Duration;
 
 use kube::Client;
 use kube::api::{Patch, PatchParams};
+use libtest_mimic::Trial;
 use poros::api::compute::Compute;
 use poros::api::status::PlacementMode;
 use serde_json::{Value, json};
 use xtask::rig::{MutatingPolicies, Options, Signal};
 
-use crate::harness::cluster::Cluster;
+use crate::harness::cluster::{Cluster, kubernetes};
 use crate::harness::objects::{
     bindings, compute, create, delete, dry_run, dynamic, placements, pod, pods, raw_computes, refusal, with,
 };
 use crate::harness::poros::Poros;
-use crate::harness::until;
 use crate::harness::wait::{self, info};
+use crate::harness::{trial, until};
 use crate::kstatus;
 use crate::proofs::webhook::Stripper;
 use crate::rows::{apply, clear, poolless, revision, served};
-use crate::trials;
 
-trials![policies_place_pods, the_webhook_places_pods, both_place_pods_until_it_is_settled];
+/// The first minor version that serves MutatingAdmissionPolicy in `v1`.
+const POLICIES_SINCE: u32 = 36;
+
+/// What can be on the Kubernetes of this run: an API server without mutating policies is upgraded to the main one.
+pub fn trials() -> Vec<Trial> {
+    let webhook = trial("placement::the_webhook_places_pods", the_webhook_places_pods);
+    let minor =
+        kubernetes().map(|version| version.trim_start_matches("1.").parse::<u32>().expect("like 1.30"));
+    if minor.is_some_and(|minor| minor < POLICIES_SINCE) {
+        return vec![webhook, trial("placement::an_upgrade_goes_through_both", an_upgrade_goes_through_both)];
+    }
+    vec![
+        webhook,
+        trial("placement::policies_place_pods", policies_place_pods),
+        trial("placement::both_place_pods_until_it_is_settled", both_place_pods_until_it_is_settled),
+    ]
+}
 
 const FLAGS: [&str; 5] = [
     "--manage-policies",
@@ -88,10 +104,7 @@ async fn both_place_pods_until_it_is_settled() {
     setting.mode = PlacementMode::Webhook;
     setting.says_mode("both-stands").await;
     let by_webhook = same::drive(&setting).await;
-    for ((case, policy), (_, webhook)) in by_policy.iter().zip(&by_webhook) {
-        assert_eq!(policy, webhook, "{case}: the webhook does otherwise than the policies");
-    }
-    assert_eq!(by_policy.len(), by_webhook.len());
+    same::compare(&by_policy, &by_webhook);
     drop(poros);
 
     let poros = Poros::start(&cluster, &long);
@@ -105,15 +118,42 @@ async fn both_place_pods_until_it_is_settled() {
     let poros = Poros::start(&cluster, &short);
     setting.mode = PlacementMode::Policy;
     setting.says_mode("both-stands").await;
-    until("the registration to go", Duration::from_secs(20), || async {
-        let left =
-            registrations(&setting.client).get_opt("poros.dataos.io").await.map_err(|e| e.to_string())?;
-        if left.is_none() { Ok(()) } else { Err("it is there".to_owned()) }
-    })
-    .await;
+    setting.registration_goes().await;
     drop(poros);
     // The policies alone place.
     wait::placed(&setting.client, "both-stands", 1).await;
+}
+
+/// The same with two real versions: Kubernetes is upgraded under a Compute that stands.
+async fn an_upgrade_goes_through_both() {
+    let (cluster, client) = started(Options::api_only("it-place-upgrade")).await;
+    let long = [&FLAGS[..], &["--discovery-settle=600"]].concat();
+    let short = [&FLAGS[..], &["--discovery-settle=3"]].concat();
+    let poros = Poros::start(&cluster, &long);
+    let mut setting = Setting { cluster: &cluster, client, mode: PlacementMode::Webhook, binds: false };
+    poolless(&setting.client, "upgrade-stands").await;
+    let by_webhook = same::drive(&setting).await;
+
+    tokio::task::block_in_place(|| cluster.rig.set_kubernetes(None)).unwrap();
+    restart_apiserver(&cluster, MutatingPolicies::OfVersion);
+    (setting.mode, setting.binds) = (PlacementMode::Both, true);
+    let upgraded = setting.says_mode("upgrade-stands").await;
+    assert_eq!(
+        wait::condition(&upgraded, "Drifted"),
+        "",
+        "an upgrade is nobody's drift: {:?}",
+        upgraded.status
+    );
+    setting.suite("upgrade-both").await;
+    drop(poros);
+    let poros = Poros::start(&cluster, &short);
+    setting.mode = PlacementMode::Policy;
+    setting.says_mode("upgrade-stands").await;
+    setting.registration_goes().await;
+    drop(poros);
+    wait::placed(&setting.client, "upgrade-stands", 1).await;
+    let _poros = Poros::start(&cluster, &short);
+    same::compare(&same::drive(&setting).await, &by_webhook);
 }
 
 fn registrations(client: &Client) -> kube::Api<kube::api::DynamicObject> {
@@ -145,6 +185,15 @@ impl Setting<'_> {
             }
         })
         .await
+    }
+
+    async fn registration_goes(&self) {
+        until("the registration to go", wait::LIMIT, || async {
+            let left =
+                registrations(&self.client).get_opt("poros.dataos.io").await.map_err(|e| e.to_string())?;
+            if left.is_none() { Ok(()) } else { Err("it is there".to_owned()) }
+        })
+        .await;
     }
 
     /// The suite; `name` is that of its Compute, and of what it makes.

@@ -91,6 +91,8 @@ pub struct Rig {
     ready_after: Duration,
     keep: AtomicBool,
     mutating_policies: Mutex<MutatingPolicies>,
+    /// Where the API server comes from when it is not of the other components' Kubernetes.
+    upgraded: Mutex<Option<Assets>>,
 }
 
 impl Rig {
@@ -215,6 +217,15 @@ impl Rig {
         *self.mutating_policies.lock().unwrap_or_else(PoisonError::into_inner) = policies;
     }
 
+    /// The Kubernetes of the API server from its next start on, as in [`Options::kubernetes`]: an upgrade on the data that
+    /// there is. All other components stay as they are.
+    pub fn set_kubernetes(&self, kubernetes: Option<String>) -> Result<(), RigError> {
+        let settings = Settings { kubernetes, ..Settings::from_environment() };
+        let assets = Assets::find(&settings, &mut Terminal::new()).map_err(RigError::Assets)?;
+        *self.upgraded.lock().unwrap_or_else(PoisonError::into_inner) = Some(assets);
+        Ok(())
+    }
+
     /// Starts the API server again, on the same port with the same data, and waits until it is ready.
     pub fn start_apiserver(&self) -> Result<(), RigError> {
         self.start_component(Component::Apiserver)
@@ -264,7 +275,10 @@ impl Rig {
         if running.contains_key(&component) {
             return Ok(());
         }
-        let program = self.assets.path(component.tool());
+        let upgraded = self.upgraded.lock().unwrap_or_else(PoisonError::into_inner);
+        let assets =
+            upgraded.as_ref().filter(|_| component.tool() == Tool::Apiserver).unwrap_or(&self.assets);
+        let program = assets.path(component.tool());
         let policies = *self.mutating_policies.lock().unwrap_or_else(PoisonError::into_inner);
         let arguments = arguments::of(component, program, &self.layout, &self.ports, &self.options, policies);
         let child =

@@ -9,7 +9,7 @@ use super::cluster::{Cluster, POROS_USER};
 use super::objects::{computes, dry_run, pod, pods};
 use super::until;
 
-const LIMIT: Duration = Duration::from_secs(20);
+pub const LIMIT: Duration = Duration::from_secs(20);
 
 /// The status of a condition: `True`, `False`, `Unknown`, or empty when it is absent.
 pub fn condition<'a>(compute: &'a Compute, type_: &str) -> &'a str {

@@ -43,6 +43,14 @@ pub async fn drive(setting: &Setting<'_>) -> Vec<(String, Value)> {
     results
 }
 
+/// What the webhook does must be what the policies do, in every case.
+pub fn compare(by_policy: &[(String, Value)], by_webhook: &[(String, Value)]) {
+    assert_eq!(by_policy.len(), by_webhook.len());
+    for ((case, policy), (_, webhook)) in by_policy.iter().zip(by_webhook) {
+        assert_eq!(policy, webhook, "{case}: the webhook does otherwise than the policies");
+    }
+}
+
 fn pod_cases() -> Vec<(&'static str, Value)> {
     let plain = || pod("same-1", NAME);
     let spec = |parts: Value| {

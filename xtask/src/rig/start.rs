@@ -36,6 +36,7 @@ pub(super) fn start(options: Options, assets: Assets, report: &mut dyn Report) -
     let mutating_policies = Mutex::new(options.mutating_policies);
     let mut rig = Rig {
         mutating_policies,
+        upgraded: Mutex::new(None),
         options,
         assets,
         layout,
