@@ -125,9 +125,9 @@ impl Controller {
         unlisted.chain(overdue).chain(election).collect()
     }
 
-    /// All Computes as they are known now.
-    pub fn computes(&self) -> Vec<Arc<Compute>> {
-        self.context.world().computes()
+    /// All Computes as they are known now; none while another process leads, for that one tells of them.
+    pub fn computes(&self) -> Option<Vec<Arc<Compute>>> {
+        self.leadership.term().map(|_| self.context.world().computes())
     }
 
     /// Runs until `stop` says so; passes under way are finished, and the Lease is given up after them.
