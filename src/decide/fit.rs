@@ -86,7 +86,10 @@ impl Against {
     fn is_said_by(&self, taint: &Taint) -> bool {
         match self {
             Self::NotReady => {
-                matches!(taint.key.as_str(), "node.kubernetes.io/not-ready" | "node.kubernetes.io/unreachable")
+                matches!(
+                    taint.key.as_str(),
+                    "node.kubernetes.io/not-ready" | "node.kubernetes.io/unreachable"
+                )
             }
             Self::Cordoned => taint.key == "node.kubernetes.io/unschedulable",
             Self::LabelMissing { .. }

@@ -215,7 +215,8 @@ mod tests {
     #[test]
     fn quantities_are_read_as_yaml_has_them() {
         let read = |json: &str| serde_json::from_str::<Sum>(json).map(|sum| sum.to_string());
-        for (json, expect) in [("\"500m\"", "500m"), ("2", "2"), ("-1", "-1"), ("0.5", "500m"), ("1e3", "1k")] {
+        for (json, expect) in [("\"500m\"", "500m"), ("2", "2"), ("-1", "-1"), ("0.5", "500m"), ("1e3", "1k")]
+        {
             assert_eq!(read(json).unwrap(), expect, "{json}");
         }
         assert!(read("true").unwrap_err().to_string().contains("expected a quantity"));
