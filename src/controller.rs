@@ -59,9 +59,11 @@ const RESIGN: Duration = Duration::from_secs(2);
 pub struct Controller {
     context: Arc<Context>,
     queue: Queue,
-    health: Health,
+    health: Arc<Health>,
     unsynced: watch::Sender<BTreeSet<Watched>>,
     policies_changed: Notify,
+    /// Whether the policies act that Poros itself manages, as far as it can tell.
+    policies_act: AtomicBool,
     leadership: Arc<Leadership>,
     election: Option<Arc<Election>>,
     /// Whether what changes is queued: only a leader works on it.
@@ -74,7 +76,7 @@ impl Controller {
     /// A controller that has seen nothing yet.
     pub fn new(client: Client, options: Options, metrics: Metrics) -> Arc<Self> {
         let watched = watched(&options).collect();
-        let health = Health::new(options.settings.watch_grace);
+        let health = Arc::new(Health::new(options.settings.watch_grace));
         let leadership = Arc::new(if options.election.is_some() {
             Leadership::standing_by()
         } else {
@@ -87,7 +89,9 @@ impl Controller {
                 limit: terms.call_limit(),
             };
             let make_namespace = options.manage_policies.is_some();
-            Election::new(place, identity, terms, make_namespace, leadership.clone(), metrics.clone())
+            let (seen, metrics) = (health.clone(), metrics.clone());
+            let sees = Arc::new(move || !seen.is_blind(Instant::now()));
+            Election::new(place, identity, terms, make_namespace, leadership.clone(), metrics, sees)
         });
         metrics.leads(election.is_none());
         let context = Arc::new(Context::new(client, options, metrics));
@@ -101,6 +105,7 @@ impl Controller {
             working: AtomicBool::new(false),
             queue: Queue::new(),
             policies_changed: Notify::new(),
+            policies_act: AtomicBool::new(context.options.manage_policies.is_none()),
             modes: Modes::new(),
             context,
             unsynced,
@@ -122,12 +127,14 @@ impl Controller {
         });
         let election =
             self.election.iter().filter(|_| unsynced.is_empty()).filter_map(|election| election.unready());
-        unlisted.chain(overdue).chain(election).collect()
+        let policies = (!self.policies_act.load(Ordering::SeqCst))
+            .then(|| "the shared policies were just installed and do not act yet".to_owned());
+        unlisted.chain(overdue).chain(election).chain(policies).collect()
     }
 
-    /// All Computes as they are known now.
-    pub fn computes(&self) -> Vec<Arc<Compute>> {
-        self.context.world().computes()
+    /// All Computes as they are known now; none while another process leads, for that one tells of them.
+    pub fn computes(&self) -> Option<Vec<Arc<Compute>>> {
+        self.leadership.term().map(|_| self.context.world().computes())
     }
 
     /// Runs until `stop` says so; passes under way are finished, and the Lease is given up after them.
@@ -150,6 +157,9 @@ impl Controller {
         }));
         if let Some(choice) = self.context.options.manage_policies.clone() {
             tasks.spawn(self.clone().lasting("the keeper of the namespace", Self::keep_home));
+            let awaited = choice.clone();
+            let wait = move |controller: Arc<Self>| controller.await_policies(awaited.clone());
+            tasks.spawn(self.clone().lasting("the wait for the policies", wait));
             let keep = move |controller: Arc<Self>| controller.keep_policies(choice.clone());
             tasks.spawn(self.clone().lasting("the keeper of the policies", keep));
         }

@@ -74,6 +74,13 @@ struct Ended {
     result: &'static str,
 }
 
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct Asked {
+    verb: &'static str,
+    resource: String,
+    code: &'static str,
+}
+
 /// Handles to all metrics; cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Metrics {
@@ -83,6 +90,7 @@ pub struct Metrics {
     panics: Counter,
     task_panics: Counter,
     queued: Gauge,
+    requests: Family<Asked, Counter>,
     writes: Counter,
     probes: Family<Ended, Counter>,
     failures: Family<Of, Counter>,
@@ -121,6 +129,12 @@ impl Metrics {
         );
         let queued = Gauge::default();
         registry.register("queue_depth", "Computes that wait for a pass", queued.clone());
+        let requests = Family::default();
+        registry.register(
+            "api_requests",
+            "Requests to the API server, by verb, resource and class of the answer (none for no answer); a watch counts when it begins",
+            requests.clone(),
+        );
         let writes = Counter::default();
         registry.register("api_writes", "Objects written to the API server", writes.clone());
         let probes = Family::default();
@@ -154,6 +168,7 @@ impl Metrics {
             panics,
             task_panics,
             queued,
+            requests,
             writes,
             probes,
             failures,
@@ -195,6 +210,11 @@ impl Metrics {
     /// So many Computes wait.
     pub fn queued(&self, depth: usize) {
         self.queued.set(i64::try_from(depth).unwrap_or(i64::MAX));
+    }
+
+    /// A request was answered, with a code of this class (`4xx`), or was not (`none`).
+    pub fn asked(&self, verb: &'static str, resource: String, code: &'static str) {
+        self.requests.get_or_create(&Asked { verb, resource, code }).inc();
     }
 
     /// So many objects were written.

@@ -38,8 +38,8 @@ pub type Unready = Arc<dyn Fn() -> Vec<String> + Send + Sync>;
 pub struct Scrape {
     /// Counters.
     pub metrics: Metrics,
-    /// All Computes as they are known now.
-    pub computes: Arc<dyn Fn() -> Vec<Arc<Compute>> + Send + Sync>,
+    /// All Computes as they are known now; none where another process tells of them.
+    pub computes: Arc<dyn Fn() -> Option<Vec<Arc<Compute>>> + Send + Sync>,
     /// What is told of them.
     pub groups: BTreeSet<Group>,
 }
@@ -70,7 +70,10 @@ fn ready(missing: &[String]) -> (StatusCode, String) {
 /// All metrics. Written down apart from the threads that make passes: with 10,000 Computes that takes a while.
 async fn rendered(scrape: Scrape) -> Result<([(header::HeaderName, &'static str); 1], String), StatusCode> {
     let text = tokio::task::spawn_blocking(move || {
-        let states = States::new((scrape.computes)(), scrape.groups);
+        let states = match (scrape.computes)() {
+            Some(computes) => States::new(computes, scrape.groups),
+            None => States::default(),
+        };
         scrape.metrics.render(Box::new(states))
     });
     let text = text.await.map_err(|_| StatusCode::INTERNAL_SERVER_ERROR)?;

@@ -1,26 +1,23 @@
 //! The connection: in-cluster, or by kubeconfig as kubectl reads it.
 
-use std::task::{Context, Poll};
+mod answers;
+mod asked;
+
 use std::time::Duration;
 
-use futures::future::BoxFuture;
-use futures::{FutureExt, TryFutureExt};
-use http::{Request, Response};
-use http_body_util::Limited;
-use kube::client::{Body, ClientBuilder, DynBody};
+use kube::client::ClientBuilder;
 use kube::config::{InClusterError, KubeConfigOptions, Kubeconfig, KubeconfigError};
 use kube::{Client, Config};
 use thiserror::Error;
-use tower::Service;
 use tower::layer::layer_fn;
+
+use crate::cluster::client::answers::Answers;
+pub use crate::cluster::client::answers::Tell;
+pub use crate::cluster::client::asked::Asked;
 
 /// A connection on which nothing came for so long while an answer was due is dead. Watches end after 60 s at the latest,
 /// so a live one is never silent for longer.
 const SILENCE: Duration = Duration::from_secs(75);
-/// The largest answer that is read, in bytes. A page of a list is far below it, even one of the largest objects that
-/// people can make; what is above it would only cost memory. A watch has no such limit: of its stream only a line is held.
-const LARGEST_ANSWER: usize = 128 << 20;
-
 /// Why there is no connection.
 #[derive(Debug, Error)]
 pub enum ConnectError {
@@ -56,8 +53,9 @@ pub enum ConnectError {
     },
 }
 
-/// Makes the client. Retries are the queue's, so the client makes none: it would repeat writes that took effect.
-pub async fn connect(kubeconfig: Option<&std::path::Path>) -> Result<Client, ConnectError> {
+/// Makes the client; `tell` is told of each request. Retries are the queue's, so the client makes none: it would repeat
+/// writes that took effect.
+pub async fn connect(kubeconfig: Option<&std::path::Path>, tell: Tell) -> Result<Client, ConnectError> {
     let mut config = match kubeconfig {
         Some(path) => from_file(path).await.map_err(|source| ConnectError::Kubeconfig {
             path: path.display().to_string(),
@@ -73,35 +71,7 @@ pub async fn connect(kubeconfig: Option<&std::path::Path>) -> Result<Client, Con
     let url = config.cluster_url.to_string();
     let builder = ClientBuilder::try_from(config);
     let builder = builder.map_err(|source| ConnectError::Client { url, source: Box::new(source) })?;
-    Ok(builder.with_layer(&layer_fn(LimitAnswers)).build())
-}
-
-/// Reads no answer for ever, but those that are streams.
-#[derive(Clone, Debug)]
-struct LimitAnswers<S>(S);
-
-impl<S> Service<Request<Body>> for LimitAnswers<S>
-where
-    S: Service<Request<Body>, Response = Response<Box<DynBody>>>,
-    S::Future: Send + 'static,
-{
-    type Response = Response<Limited<Box<DynBody>>>;
-    type Error = S::Error;
-    type Future = BoxFuture<'static, Result<Self::Response, Self::Error>>;
-
-    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
-        self.0.poll_ready(context)
-    }
-
-    fn call(&mut self, request: Request<Body>) -> Self::Future {
-        let most = largest_answer(&request);
-        self.0.call(request).map_ok(move |response| response.map(|body| Limited::new(body, most))).boxed()
-    }
-}
-
-fn largest_answer<T>(request: &Request<T>) -> usize {
-    let mut parameters = request.uri().query().unwrap_or_default().split('&');
-    if parameters.any(|parameter| parameter == "watch=true") { usize::MAX } else { LARGEST_ANSWER }
+    Ok(builder.with_layer(&layer_fn(|inner| Answers { inner, tell: tell.clone() })).build())
 }
 
 /// As kubectl reads it, else the service account of the pod. A kubeconfig that is there and broken is an error: another
@@ -143,22 +113,4 @@ fn authority_file(kubeconfig: &Kubeconfig) -> Option<std::path::PathBuf> {
         return None;
     }
     cluster.certificate_authority.as_ref().map(Into::into)
-}
-
-#[cfg(test)]
-mod tests {
-    use kube::api::{ListParams, WatchParams};
-
-    use super::*;
-
-    #[test]
-    fn a_list_is_limited_and_a_watch_is_not() {
-        let pods = kube::core::Request::new("/api/v1/pods");
-        let list = pods.list(&ListParams::default().limit(250)).unwrap();
-        assert_eq!(largest_answer(&list), LARGEST_ANSWER);
-        let one = pods.get("watch=true", &kube::api::GetParams::default()).unwrap();
-        assert_eq!(largest_answer(&one), LARGEST_ANSWER);
-        let watch = pods.watch(&WatchParams::default(), "7").unwrap();
-        assert_eq!(largest_answer(&watch), usize::MAX);
-    }
 }

@@ -31,8 +31,13 @@ pub struct Election {
     make_namespace: bool,
     leadership: Arc<Leadership>,
     metrics: Metrics,
+    /// Whether this process sees what it would work on.
+    sees: Sight,
     health: Mutex<Health>,
 }
+
+/// Whether a process sees what it would work on.
+pub type Sight = Arc<dyn Fn() -> bool + Send + Sync>;
 
 /// How the election does.
 struct Health {
@@ -60,10 +65,11 @@ impl Election {
         make_namespace: bool,
         leadership: Arc<Leadership>,
         metrics: Metrics,
+        sees: Sight,
     ) -> Arc<Self> {
         let health = Health { beat: None, reached: false, failing: None };
         let health = Mutex::new(health);
-        Arc::new(Self { place, identity, terms, make_namespace, leadership, metrics, health })
+        Arc::new(Self { place, identity, terms, make_namespace, leadership, metrics, sees, health })
     }
 
     /// What is wrong with it; none while it works.
@@ -97,6 +103,15 @@ impl Election {
         let start = Instant::now();
         let mut elector = Elector::new(self.identity.clone(), self.terms, share());
         loop {
+            elector.sees((self.sees)());
+            if elector.should_resign() {
+                // Its passes end before anybody else may begin.
+                self.publish(None, "its watches fail; another one may see more");
+                if tokio::time::timeout(RELEASE, self.release(&mut elector, start)).await.is_err() {
+                    warn!("the Lease was not released in time, and is kept");
+                }
+                elector.resign(start.elapsed());
+            }
             let todo = elector.next(start.elapsed());
             self.publish(elector.leads_until().map(|until| start + until), elector.why_lost());
             self.beat();
@@ -112,7 +127,7 @@ impl Election {
                 () = tokio::time::sleep(wait), if wait > Duration::ZERO => {}
             }
         }
-        if tokio::time::timeout(RELEASE, self.release(elector, start)).await.is_err() {
+        if tokio::time::timeout(RELEASE, self.release(&mut elector, start)).await.is_err() {
             warn!("the Lease was not released in time; the next leader waits until it is silent");
         }
     }
@@ -167,7 +182,7 @@ impl Election {
         self.note(failure);
     }
 
-    async fn release(&self, mut elector: Elector, start: Instant) {
+    async fn release(&self, elector: &mut Elector, start: Instant) {
         if !elector.leads(start.elapsed()) {
             return;
         }
@@ -262,7 +277,7 @@ mod tests {
         let client = kube::Client::try_from(config).unwrap();
         let place = Place { client, namespace: "poros-system".into(), limit: second };
         let leadership = Arc::new(Leadership::standing_by());
-        Election::new(place, identity("here"), terms, false, leadership, Metrics::new())
+        Election::new(place, identity("here"), terms, false, leadership, Metrics::new(), Arc::new(|| true))
     }
 
     #[tokio::test]

@@ -26,6 +26,13 @@ struct Streak {
     why: String,
 }
 
+impl Streak {
+    /// Whether it goes on, and has for longer than this.
+    fn lasts(&self, grace: Duration, now: Instant) -> bool {
+        now - self.last <= GAP && now - self.since > grace
+    }
+}
+
 impl Health {
     /// No failures yet; a watch may fail for `grace`.
     pub fn new(grace: Duration) -> Self {
@@ -60,9 +67,15 @@ impl Health {
     /// The watches that have failed for longer than they may, and why.
     pub fn overdue(&self, now: Instant) -> Vec<(Watched, String)> {
         let failing = self.failing();
-        let overdue =
-            failing.iter().filter(|(_, streak)| now - streak.last <= GAP && now - streak.since > self.grace);
+        let overdue = failing.iter().filter(|(_, streak)| streak.lasts(self.grace, now));
         overdue.map(|(what, streak)| (*what, streak.why.clone())).collect()
+    }
+
+    /// Whether a watch that Poros cannot do without has failed for twice as long as it may: time enough for whoever is asked
+    /// to see that it is not ready.
+    pub fn is_blind(&self, now: Instant) -> bool {
+        let failing = self.failing();
+        failing.iter().any(|(what, streak)| !what.is_dispensable() && streak.lasts(2 * self.grace, now))
     }
 
     fn failing(&self) -> MutexGuard<'_, BTreeMap<Watched, Streak>> {
@@ -86,8 +99,12 @@ mod tests {
         assert_eq!(health.overdue(at(61)), [(Watched::Nodes, "refused".to_owned())]);
         health.heard(Watched::Pods);
         assert_eq!(told(62), 1, "another watch is another");
+        assert!(!health.is_blind(at(120)) && health.is_blind(at(121)));
         health.heard(Watched::Nodes);
-        assert_eq!(told(62), 0);
+        assert_eq!((told(62), health.is_blind(at(121))), (0, false));
+        health.failed(Watched::Servers, "refused".into(), at(0));
+        health.failed(Watched::Servers, "refused".into(), at(80));
+        assert!(!health.is_blind(at(150)), "Poros works without it");
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use backon::{BackoffBuilder, ExponentialBuilder};
@@ -10,8 +11,13 @@ use tracing::warn;
 use crate::cluster::install;
 use crate::cluster::watch::Watched;
 use crate::controller::Controller;
+use crate::decide::observed::REFRESH;
 use crate::decide::policies::{self, Choice};
 
+/// How long Poros is not ready for want of its policies.
+const AWAITED: Duration = Duration::from_secs(15);
+/// How often it looks meanwhile.
+const LOOK: Duration = Duration::from_millis(100);
 /// The first pause between tries.
 const PAUSE: Duration = Duration::from_secs(1);
 
@@ -60,6 +66,36 @@ impl Controller {
             let term = self.leadership.won().await;
             self.leadership.during(term, self.repair_policies(&choice)).await;
         }
+    }
+
+    /// Says that the policies act once they have stood for a while, whichever process installed them: what is applied
+    /// before has neither owner nor finalizer, and Poros is not ready. Where they come late or never, as where somebody
+    /// refuses them, that is told otherwise, and no reason to be unready for ever.
+    pub(super) async fn await_policies(self: Arc<Self>, choice: Choice) {
+        self.synced().await;
+        if tokio::time::timeout(AWAITED, self.policies_to_act(&choice)).await.is_err() {
+            let seconds = AWAITED.as_secs();
+            warn!(
+                "the shared policies do not stand after {seconds} s: a Compute that is applied now has no owner until its next update"
+            );
+        }
+        self.policies_act.store(true, Ordering::SeqCst);
+    }
+
+    async fn policies_to_act(&self, choice: &Choice) {
+        let stand = || {
+            let world = self.context.world();
+            let servable = policies::servable(choice, world.admission().binds);
+            world.lacking(servable.collect()).is_empty() && world.policies().missing.is_none()
+        };
+        if stand() {
+            // They stood before this process began to look.
+            return;
+        }
+        while !stand() {
+            tokio::time::sleep(LOOK).await;
+        }
+        tokio::time::sleep(REFRESH).await;
     }
 
     async fn repair_policies(&self, choice: &Choice) {

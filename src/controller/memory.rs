@@ -10,6 +10,7 @@ use crate::decide::applied::{Applied, Pace, State};
 use crate::decide::fault::{Category, Fault};
 use crate::decide::observed::{Change, Observed, Proof, Recall, Rejected, Settings, Target};
 use crate::decide::pool;
+use crate::decide::prove;
 use crate::decide::validate::Valid;
 
 /// How soon a pass that met a conflict is made again: the watch needs a moment to tell what changed.
@@ -75,12 +76,15 @@ struct Memory {
 }
 
 impl Memory {
-    fn new(uid: &str, policies: &str, now: Instant) -> Self {
+    /// At first sight. What the status says to be changed and not proven again, whoever began that, counts as changed now.
+    fn of(observed: &Observed, now: Instant) -> Self {
+        let compute = observed.compute.as_ref();
+        let open = compute.is_some_and(|compute| prove::is_open(&compute.status));
         Self {
-            uid: uid.to_owned(),
+            uid: compute.map_or_else(String::new, |compute| compute.uid.clone()),
             known_since: now,
-            changed: None,
-            policies: policies.to_owned(),
+            changed: open.then_some((now, Pace::Slow)),
+            policies: observed.policies.fingerprint.clone(),
             probes: 0,
             probed: None,
             proof: None,
@@ -127,10 +131,10 @@ impl Memories {
             .entry(observed.name.clone())
             .and_modify(|memory| {
                 if memory.uid != uid {
-                    *memory = Memory::new(uid, &policies.fingerprint, now);
+                    *memory = Memory::of(observed, now);
                 }
             })
-            .or_insert_with(|| Memory::new(uid, &policies.fingerprint, now));
+            .or_insert_with(|| Memory::of(observed, now));
         if memory.policies != policies.fingerprint {
             memory.policies.clone_from(&policies.fingerprint);
             memory.changed(Pace::Slow, now);

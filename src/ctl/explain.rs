@@ -3,6 +3,7 @@
 mod gather;
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use clap::{Args, Subcommand, ValueEnum};
 use kube::Client;
@@ -317,7 +318,7 @@ fn file(path: &PathBuf) -> Result<(String, String), ExplainError> {
 }
 
 async fn client(common: &Common) -> Result<Client, ExplainError> {
-    connect(common.kubeconfig.as_deref()).await.map_err(ExplainError::Connect)
+    connect(common.kubeconfig.as_deref(), Arc::new(|_, _| {})).await.map_err(ExplainError::Connect)
 }
 
 fn render(

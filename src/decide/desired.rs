@@ -2,6 +2,7 @@
 
 use crate::api::compute::DeletionPolicy;
 use crate::api::placement::{PlacementSpec, PreviousPlacement};
+use crate::api::status::{AggregateStatus, Stage};
 use crate::decide::fault::{Category, Fault};
 use crate::decide::observed::{Compute, Observed, Recall, Standing};
 use crate::decide::validate::{Content, Valid, deletion_policy};
@@ -12,7 +13,7 @@ use std::time::Duration;
 pub enum Desired {
     /// What the spec says.
     Spec(Wanted),
-    /// The spec cannot be in force: what was proven last, if anything was.
+    /// The spec cannot be in force: what was proven last, or is in force without, if anything is.
     LastProven(Option<Wanted>, Fault),
     /// Nothing is to be written: the Compute is paused.
     AsItIs,
@@ -68,7 +69,11 @@ fn decided(observed: &Observed, valid: &Result<Valid, Fault>) -> Desired {
     }
     match valid {
         Err(fault) => {
-            let mut last = last_proven(compute, stored);
+            let kept = stored.as_ref().filter(|stored| is_in_force(observed, compute, stored));
+            let mut last = match kept {
+                Some(stored) => Some(Wanted { placement: in_force(stored.clone()), bound: true }),
+                None => last_proven(compute, stored),
+            };
             // What cannot be read is no reason to touch what is in force.
             if let Some(wanted) = last.as_mut().filter(|_| fault.category == Category::Undecodable) {
                 wanted.bound |= was_bound(observed);
@@ -88,6 +93,27 @@ fn decided(observed: &Observed, valid: &Result<Valid, Fault>) -> Desired {
 fn was_bound(observed: &Observed) -> bool {
     let told = observed.placement.as_ref().is_some_and(|child| child.spec["withdrawn"] != true);
     told && (observed.binding.is_some() || !observed.admission.binds)
+}
+
+/// Whether a Placement that stands is in force by what the status says, though its proof could never be made: the Compute
+/// was active with it, or it was kept since for a spec that cannot be built. (One that was neither is put back or withdrawn
+/// before the status says that all is in place.) A proof that failed meanwhile ends that.
+fn is_in_force(observed: &Observed, compute: &Compute, stored: &PlacementSpec) -> bool {
+    let status = &compute.status;
+    let built = &status.builder_state;
+    let told = status.placement.as_ref().is_some_and(|told| told.revision == stored.revision);
+    let accepted = match (status.aggregate_status, built.stage) {
+        (AggregateStatus::Active, _) | (AggregateStatus::Error, Stage::Building) => true,
+        (AggregateStatus::Error, _) => {
+            let category = ready_reason(compute).and_then(Category::of_word);
+            let of_the_spec = category.is_some_and(|category| category.row().step.is_of_the_spec());
+            of_the_spec && built.number_of_processed_resources == built.number_of_wanted_resources
+        }
+        (AggregateStatus::Pending | AggregateStatus::Deleting | AggregateStatus::Deleted, _) => false,
+    };
+    let rejected = observed.recall.rejected.as_ref();
+    let failed = rejected.is_some_and(|rejected| rejected.content == content_of(stored).hash());
+    told && accepted && !failed && was_bound(observed)
 }
 
 /// Whether the users of a Compute that is being deleted keep it standing.

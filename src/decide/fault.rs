@@ -52,6 +52,14 @@ pub enum Step {
 }
 
 impl Step {
+    /// Whether it looks at what people wrote, and at nothing else.
+    pub fn is_of_the_spec(self) -> bool {
+        match self {
+            Self::Observe | Self::Validate => true,
+            Self::Apply | Self::Prove | Self::Pool | Self::Repair | Self::Any => false,
+        }
+    }
+
     /// As it is written in tables.
     pub fn word(self) -> &'static str {
         match self {

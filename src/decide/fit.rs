@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use crate::api::compute::Toleration;
-use crate::decide::pool::Node;
+use crate::decide::pool::{Node, Taint};
 use crate::decide::quantity::Sum;
 
 /// What a pod asks of a node.
@@ -81,9 +81,25 @@ pub enum Against {
     },
 }
 
-/// What the node's own controllers taint it with while it is cordoned or not ready; said once, in plain words.
-const SAID_ALREADY: [&str; 3] =
-    ["node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable", "node.kubernetes.io/unschedulable"];
+impl Against {
+    /// Whether a taint says the same again: Kubernetes also taints a node that is not ready or cordoned.
+    fn is_said_by(&self, taint: &Taint) -> bool {
+        match self {
+            Self::NotReady => {
+                matches!(
+                    taint.key.as_str(),
+                    "node.kubernetes.io/not-ready" | "node.kubernetes.io/unreachable"
+                )
+            }
+            Self::Cordoned => taint.key == "node.kubernetes.io/unschedulable",
+            Self::LabelMissing { .. }
+            | Self::LabelDiffers { .. }
+            | Self::Affinity(_)
+            | Self::Tainted(_)
+            | Self::TooSmall { .. } => false,
+        }
+    }
+}
 
 /// All that speaks against this node for this pod; nothing when it fits.
 pub fn against(name: &str, node: &Node, asks: &Asks) -> Vec<Against> {
@@ -128,12 +144,12 @@ pub fn untaken(node: &Node, tolerations: &[Toleration]) -> Vec<Against> {
     if node.unschedulable {
         found.push(Against::Cordoned);
     }
-    let known = !found.is_empty();
-    found.extend(
-        node.untolerated(tolerations)
-            .filter(|taint| !(known && SAID_ALREADY.contains(&taint.key.as_str())))
-            .map(|taint| Against::Tainted(taint.to_string())),
-    );
+    let taints: Vec<Against> = node
+        .untolerated(tolerations)
+        .filter(|taint| !found.iter().any(|against| against.is_said_by(taint)))
+        .map(|taint| Against::Tainted(taint.to_string()))
+        .collect();
+    found.extend(taints);
     found
 }
 
@@ -186,7 +202,6 @@ impl std::fmt::Display for Expression {
 mod tests {
     use super::*;
     use crate::api::compute::TaintEffect;
-    use crate::decide::pool::Taint;
 
     fn node(labels: &[(&str, &str)]) -> Node {
         let labels = labels.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
@@ -272,6 +287,22 @@ mod tests {
                 Against::TooSmall { resource: "memory".into(), asks: "1Gi".into(), offers: "0".into() },
             ]
         );
+    }
+
+    #[test]
+    fn a_taint_is_left_out_only_where_the_same_is_said_in_plain_words() {
+        let (value, effect) = (String::new(), TaintEffect::NoSchedule);
+        let taint = |key: String| Taint { key, value: value.clone(), effect };
+        let taints = ["not-ready", "unschedulable"].map(|word| taint(format!("node.kubernetes.io/{word}")));
+        let found = |ready, unschedulable| {
+            let node = Node { ready, unschedulable, taints: taints.to_vec(), ..Node::default() };
+            untaken(&node, &[])
+        };
+        let [not_ready, cordoned] = taints.each_ref().map(|taint| Against::Tainted(taint.to_string()));
+        assert_eq!(found(false, true), [Against::NotReady, Against::Cordoned]);
+        assert_eq!(found(true, true), [Against::Cordoned, not_ready.clone()], "it may be ready again by now");
+        assert_eq!(found(false, false), [Against::NotReady, cordoned.clone()]);
+        assert_eq!(found(true, false), [not_ready, cordoned]);
     }
 
     #[test]

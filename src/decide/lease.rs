@@ -149,6 +149,9 @@ pub struct Elector {
     renewed: Option<Duration>,
     refusals: u32,
     why_lost: String,
+    /// Whether this process does not see what it would work on, and did not when it began to lead.
+    blind: bool,
+    begun_blind: bool,
 }
 
 impl Elector {
@@ -165,7 +168,27 @@ impl Elector {
             renewed: None,
             refusals: 0,
             why_lost: String::new(),
+            blind: false,
+            begun_blind: false,
         }
+    }
+
+    /// Says whether this process sees what it would work on. One that does not is a candidate behind all that do.
+    pub fn sees(&mut self, sees: bool) {
+        self.blind = !sees;
+        self.begun_blind &= self.blind;
+    }
+
+    /// Whether it leads and should not: it turned blind, and others may see. Who was blind when it began leads on: nobody
+    /// who sees had come.
+    pub fn should_resign(&self) -> bool {
+        self.renewed.is_some() && self.blind && !self.begun_blind
+    }
+
+    /// It leads no more, by its own will.
+    pub fn resign(&mut self, now: Duration) {
+        self.lose("its watches fail".into());
+        self.due = now + self.pause;
     }
 
     /// Until when it leads, unless it renews; none while it does not lead.
@@ -267,7 +290,7 @@ impl Elector {
         let holder = record.holder().map(str::to_owned);
         self.known = Known::Is(record);
         match holder {
-            None => {}
+            None => self.wait_for_change(Duration::ZERO, now),
             // Ours: renewed, or written by a call whose answer was lost.
             Some(holder) if holder == self.identity => {}
             Some(holder) => {
@@ -276,18 +299,27 @@ impl Elector {
                     let holder: String = holder.chars().take(100).collect();
                     self.lose(format!("{holder} holds the Lease"));
                 }
-                let silent_at = self.seen.as_ref().map_or(now, |(_, since)| *since) + self.terms.duration;
-                if now < silent_at {
-                    self.known = Known::Nothing;
-                    self.due = (now + self.pause).min(silent_at);
-                }
+                self.wait_for_change(self.terms.duration, now);
             }
+        }
+    }
+
+    /// Waits until the Lease was silent for so long. Who is blind waits longer, for those who see look once in that time.
+    fn wait_for_change(&mut self, silence: Duration, now: Duration) {
+        let behind = if self.blind { 2 * self.terms.retry + self.terms.call_limit() } else { Duration::ZERO };
+        let silent_at = self.seen.as_ref().map_or(now, |(_, since)| *since) + silence + behind;
+        if now < silent_at {
+            self.known = Known::Nothing;
+            self.due = (now + self.pause).min(silent_at);
         }
     }
 
     /// A write that was sent at `sent` was taken, and this is what was stored.
     pub fn wrote(&mut self, sent: Duration, stored: Record, now: Duration) {
         self.refusals = 0;
+        if self.renewed.is_none() {
+            self.begun_blind = self.blind;
+        }
         self.see(&stored, now);
         self.known = Known::Is(stored);
         // From when it was sent: others saw it later than that.
@@ -491,6 +523,34 @@ mod tests {
         deleted.read(None, 4 * S);
         assert!(deleted.leads(4 * S));
         assert_eq!(deleted.next(4 * S), Todo::Write { create: true });
+    }
+
+    #[test]
+    fn a_leader_that_turns_blind_makes_way_and_comes_back_behind_those_who_see() {
+        let mut blind = leader("a");
+        assert!(!blind.should_resign());
+        blind.sees(false);
+        assert!(blind.should_resign());
+        let free = Record::new(blind.release(time(4)).unwrap());
+        blind.resign(4 * S);
+        assert!(!blind.leads(4 * S) && !blind.should_resign());
+        assert_eq!(blind.why_lost(), "its watches fail");
+        assert_eq!(blind.next(6 * S), Todo::Read);
+        blind.read(Some(free.clone()), 6 * S);
+        assert_eq!(blind.next(6 * S), Todo::Wait(2 * S));
+        let mut sees = elector("b");
+        sees.read(Some(free.clone()), 7 * S);
+        assert_eq!(sees.next(7 * S), Todo::Write { create: false }, "at once");
+        // Nobody came: it is as blind as all are, and leads on.
+        blind.read(Some(free.clone()), 12 * S);
+        assert!(matches!(blind.next(12 * S), Todo::Wait(_)));
+        blind.read(Some(free), 13 * S);
+        assert_eq!(blind.next(13 * S), Todo::Write { create: false });
+        blind.wrote(13 * S, Record::new(blind.manifest(time(13))), 13 * S);
+        assert!(blind.leads(13 * S) && !blind.should_resign());
+        blind.sees(true);
+        blind.sees(false);
+        assert!(blind.should_resign(), "it saw in between");
     }
 
     #[test]

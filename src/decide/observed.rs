@@ -88,9 +88,9 @@ pub struct Observed {
     pub recall: Recall,
 }
 
-/// How much more time the API servers get that are not asked, where several stand side by side: each reads policies and
-/// bindings anew once a second.
-const REFRESH: Duration = Duration::from_secs(2);
+/// Within this an API server that is not asked acts on a policy or binding that was written: each reads them anew once a
+/// second.
+pub const REFRESH: Duration = Duration::from_secs(2);
 
 impl Observed {
     /// How long other API servers than the one that answers may take to act on what was written. Where it is not known how

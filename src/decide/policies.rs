@@ -241,15 +241,22 @@ pub fn servable(choice: &Choice, binds: bool) -> impl Iterator<Item = Shared> {
     chosen(choice).into_iter().filter(move |shared| shared.is_servable(binds))
 }
 
-/// The command that prints what is in use: for this namespace, with what is installed of the optional policies.
+/// The command that prints what is in use: for this namespace, with what is installed of the optional policies, and with the
+/// levels that the stored bindings have.
 fn command(stored: &BTreeMap<(SharedKind, String), Stored>, binds: bool, namespace: &str) -> String {
     let installed = |name: &str| stored.keys().any(|(_, stored)| stored == name);
     let elsewhere = namespace != Choice::default().namespace;
+    let level = |guard: Guard| {
+        let binding = stored.get(&(SharedKind::ValidatingBinding, guard.policy().to_owned()))?;
+        guard.told_level(&binding.spec)
+    };
+    let levels: Vec<String> = Guard::ALL.into_iter().filter_map(level).collect();
     let mut command = "poros policies".to_owned();
     for (asked, flag) in [
         (elsewhere, format!("--namespace {namespace}")),
         (installed(POLICY_USE), "--require-use".into()),
         (binds && installed(POLICY_DEFAULTS), "--namespace-defaults".into()),
+        (!levels.is_empty(), format!("--enforce {}", levels.join(","))),
         (!binds, "--validating-only".into()),
     ] {
         if asked {
@@ -257,6 +264,15 @@ fn command(stored: &BTreeMap<(SharedKind, String), Stored>, binds: bool, namespa
         }
     }
     command
+}
+
+/// What is to be said of the level of a guard whose binding is gone: nothing tells any more what it was.
+fn lost_level(shared: &Shared) -> String {
+    let of = |guard: &Guard| shared.kind == SharedKind::ValidatingBinding && guard.policy() == shared.name;
+    Guard::ALL.into_iter().find(of).map_or_else(String::new, |guard| {
+        let (word, level) = (guard.word(), guard.default_level().word());
+        format!(" (the guard is {level} then; if it was something else, add it to --enforce: {word}=LEVEL)")
+    })
 }
 
 /// Compares what is stored with what should be, for a Poros in this namespace.
@@ -272,7 +288,8 @@ pub fn compare(
         if missing.is_none() && !(shared.optional && found.is_none()) {
             missing = shared.lack(found).map(|lack| {
                 let command = command(stored, admission.binds, namespace);
-                format!("{} {} {lack}; apply the shared policies again: {command} | kubectl apply --server-side --force-conflicts -f -", shared.kind.kind(), shared.name)
+                let level = if found.is_none() { lost_level(&shared) } else { String::new() };
+                format!("{} {} {lack}; apply the shared policies again: {command} | kubectl apply --server-side --force-conflicts -f -{level}", shared.kind.kind(), shared.name)
             });
         }
         if shared.places_pods {
@@ -376,9 +393,34 @@ mod tests {
             json!([]);
         let missing = compare(&with, POLICY, "elsewhere").missing.unwrap();
         assert!(missing.contains(POLICY_USE), "{missing}");
-        let command =
-            "poros policies --namespace elsewhere --require-use --namespace-defaults | kubectl apply";
+        let command = "poros policies --namespace elsewhere --require-use --namespace-defaults --enforce placed=Audit,labels=Audit,in-use=Audit,builder=Audit,account=Audit,workloads=Audit,use=Audit | kubectl apply";
         assert!(missing.contains(command), "the command restores what is in use: {missing}");
+    }
+
+    #[test]
+    fn the_command_keeps_the_levels_and_says_which_one_is_lost() {
+        let binding = |guard: Guard| (SharedKind::ValidatingBinding, guard.policy().to_owned());
+        let mut found = stored();
+        let actions = [
+            (Guard::Placed, json!(["Audit", "Warn"])),
+            (Guard::Workloads, json!(["Deny"])),
+            (Guard::InUse, json!(["Deny", "Audit"])), // none of ours
+        ];
+        for (guard, actions) in actions {
+            found.get_mut(&binding(guard)).unwrap().spec["validationActions"] = actions;
+        }
+        found.remove(&binding(Guard::Labels));
+        let missing = compare(&found, POLICY, "poros-system").missing.unwrap();
+        assert!(
+            missing.contains(": poros policies --enforce placed=Warn,workloads=Deny | kubectl"),
+            "{missing}"
+        );
+        assert!(
+            missing.ends_with(
+                "(the guard is Deny then; if it was something else, add it to --enforce: labels=LEVEL)"
+            ),
+            "{missing}"
+        );
     }
 
     #[test]

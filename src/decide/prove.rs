@@ -8,11 +8,13 @@ use crate::api::names::{
     LABEL_COMPUTE, LABEL_MANAGED_BY, MANAGED_BY, MARK_PLACED_BY, POLICY_PLACEMENT, PROBE_PREFIX,
     PROBE_SERVICE_ACCOUNT,
 };
+use crate::api::status::ComputeStatus;
 use crate::decide::applied::{Applied, Pace};
 use crate::decide::desired::{Desired, Wanted};
 use crate::decide::hash;
 use crate::decide::manifest::Manifest;
 use crate::decide::observed::{Compute, Observed, Proof, Settings, Target};
+use crate::decide::truth::Truth;
 
 /// When to try a proof after something that takes the API server's policy refresh (0 to 1 s) to act.
 const SLOW: [Duration; 3] =
@@ -89,6 +91,18 @@ fn target(observed: &Observed, compute: &Compute, wanted: &Wanted) -> Target {
 pub fn is_proven(compute: &Compute, target: &Target) -> bool {
     let through = compute.status.placement.as_ref().and_then(|placement| placement.proven_with.as_deref());
     compute.has_proven(target.revision, &target.content) && through == Some(&target.through)
+}
+
+/// Whether the stored status says of what was proven that it was changed since and not proven again.
+///
+/// The one who changed or repaired it may be dead, and then nobody else remembers that a proof is due.
+pub fn is_open(status: &ComputeStatus) -> bool {
+    let is_true = |type_: &str| {
+        let condition = status.condition(type_);
+        condition.is_some_and(|condition| condition.status == Truth::True.word())
+    };
+    let proven = status.placement.as_ref().is_some_and(|placement| placement.proven_revision.is_some());
+    proven && (is_true("Drifted") || !is_true("PlacementVerified"))
 }
 
 /// Decides whether to try a proof now. `just_wrote` says what this pass has written: nothing, or something slow or fast.

@@ -1,5 +1,7 @@
 //! Sums of Kubernetes quantities (`resource.Quantity`), exactly, in thousandths.
 
+use serde::de::{Deserialize, Deserializer, Error, Visitor};
+
 /// What Kubernetes holds every quantity below, in thousandths: sums of them cannot overflow.
 const MOST: i128 = i64::MAX as i128 * 1000;
 
@@ -62,6 +64,39 @@ impl Sum {
     /// Whether it is a sum of no quantity at all.
     pub fn is_empty(&self) -> bool {
         self.terms == 0
+    }
+}
+
+impl<'de> Deserialize<'de> for Sum {
+    /// One quantity: a string, or the number that YAML makes of one.
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(Quantity)
+    }
+}
+
+struct Quantity;
+
+impl Visitor<'_> for Quantity {
+    type Value = Sum;
+
+    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("a quantity, such as 500m or 2Gi")
+    }
+
+    fn visit_str<E: Error>(self, quantity: &str) -> Result<Sum, E> {
+        Ok(Sum::of(quantity))
+    }
+
+    fn visit_u64<E: Error>(self, quantity: u64) -> Result<Sum, E> {
+        Ok(Sum::of(&quantity.to_string()))
+    }
+
+    fn visit_i64<E: Error>(self, quantity: i64) -> Result<Sum, E> {
+        Ok(Sum::of(&quantity.to_string()))
+    }
+
+    fn visit_f64<E: Error>(self, quantity: f64) -> Result<Sum, E> {
+        Ok(Sum::of(&quantity.to_string()))
     }
 }
 
@@ -175,6 +210,16 @@ mod tests {
         check(&["1e18", "1e-18"], "1000000000000000000001m");
         let long = "9".repeat(60);
         check(&[&long, "7"], "7");
+    }
+
+    #[test]
+    fn quantities_are_read_as_yaml_has_them() {
+        let read = |json: &str| serde_json::from_str::<Sum>(json).map(|sum| sum.to_string());
+        for (json, expect) in [("\"500m\"", "500m"), ("2", "2"), ("-1", "-1"), ("0.5", "500m"), ("1e3", "1k")]
+        {
+            assert_eq!(read(json).unwrap(), expect, "{json}");
+        }
+        assert!(read("true").unwrap_err().to_string().contains("expected a quantity"));
     }
 
     #[test]

@@ -1,32 +1,56 @@
 //! What a pod takes of its node, as the scheduler counts it: sidecars (KEP-753), pod-level requests (KEP-2837), overhead.
+//!
+//! A stored pod has its defaults already; a manifest has not. They are applied here, so that both count alike.
 
 use std::collections::BTreeMap;
+
+use serde::Deserialize;
 
 use crate::decide::quantity::Sum;
 
 /// Amounts of resources, by name.
 pub type Resources = BTreeMap<String, Sum>;
 
-/// What a pod says of the resources that it needs.
+/// What a pod says of the resources that it needs: the fields of its spec.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Needs {
-    /// `spec.containers[].resources.requests`.
-    pub containers: Vec<Resources>,
+    /// `spec.containers[]`.
+    pub containers: Vec<Container>,
     /// `spec.initContainers[]`, in order.
-    pub init_containers: Vec<InitContainer>,
-    /// `spec.resources.requests`: said of the pod as a whole.
-    pub pod: Resources,
+    pub init_containers: Vec<Container>,
+    /// `spec.resources`: said of the pod as a whole.
+    pub resources: Said,
     /// `spec.overhead`.
     pub overhead: Resources,
 }
 
-/// A container that starts before the others.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct InitContainer {
-    /// `resources.requests`.
+/// A container.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct Container {
+    /// `resources`.
+    pub resources: Said,
+    /// `restartPolicy`: `Always` makes a sidecar of an init container.
+    pub restart_policy: String,
+}
+
+/// Requests and limits (core/v1 `ResourceRequirements`).
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub struct Said {
+    /// `requests`.
     pub requests: Resources,
-    /// Whether it stays: `restartPolicy: Always`, a sidecar.
-    pub stays: bool,
+    /// `limits`.
+    pub limits: Resources,
+}
+
+impl Said {
+    /// What is requested: a limit without a request is one, too.
+    fn requested(&self) -> Resources {
+        let mut all = self.limits.clone();
+        all.extend(self.requests.iter().map(|(resource, sum)| (resource.clone(), sum.clone())));
+        all
+    }
 }
 
 /// What the pod takes, and `pods: 1`.
@@ -34,24 +58,28 @@ pub struct InitContainer {
 /// A resize that is under way counts as the spec has it.
 pub fn requests(needs: &Needs) -> Resources {
     let mut running = Resources::new();
-    for requests in &needs.containers {
-        join(&mut running, requests);
+    for container in &needs.containers {
+        join(&mut running, &container.resources.requested());
     }
     // Init containers run one after the other, each beside the sidecars that started before it.
     let (mut starting, mut sidecars) = (Resources::new(), Resources::new());
     for container in &needs.init_containers {
+        let requested = container.resources.requested();
         let mut now = sidecars.clone();
-        join(&mut now, &container.requests);
-        if container.stays {
-            join(&mut running, &container.requests);
+        join(&mut now, &requested);
+        if container.restart_policy == "Always" {
+            join(&mut running, &requested);
             sidecars.clone_from(&now);
         }
         raise(&mut starting, &now);
     }
     raise(&mut running, &starting);
-    for (resource, sum) in &needs.pod {
-        if of_whole_pods(resource) {
-            running.insert(resource.clone(), sum.clone());
+    for (resource, sum) in needs.resources.requested() {
+        // A limit of the whole pod is a request only where no container has one; of huge pages it always is.
+        let named = needs.resources.requests.contains_key(&resource);
+        let counts = named || huge(&resource) || !running.contains_key(&resource);
+        if counts && of_whole_pods(&resource) {
+            running.insert(resource, sum);
         }
     }
     join(&mut running, &needs.overhead);
@@ -61,7 +89,11 @@ pub fn requests(needs: &Needs) -> Resources {
 
 /// The resources that can be requested for a pod as a whole.
 fn of_whole_pods(resource: &str) -> bool {
-    matches!(resource, "cpu" | "memory") || resource.starts_with("hugepages-")
+    matches!(resource, "cpu" | "memory") || huge(resource)
+}
+
+fn huge(resource: &str) -> bool {
+    resource.starts_with("hugepages-")
 }
 
 fn join(all: &mut Resources, more: &Resources) {
@@ -87,8 +119,14 @@ mod tests {
         pairs.iter().map(|(name, quantity)| ((*name).to_owned(), Sum::of(quantity))).collect()
     }
 
-    fn init(cpu: &str, stays: bool) -> InitContainer {
-        InitContainer { requests: resources(&[("cpu", cpu)]), stays }
+    fn container(requests: &[(&str, &str)]) -> Container {
+        let resources = Said { requests: resources(requests), ..Said::default() };
+        Container { resources, ..Container::default() }
+    }
+
+    fn init(cpu: &str, stays: bool) -> Container {
+        let restart_policy = if stays { "Always" } else { "" }.to_owned();
+        Container { restart_policy, ..container(&[("cpu", cpu)]) }
     }
 
     fn cpu(needs: &Needs) -> String {
@@ -98,7 +136,7 @@ mod tests {
     #[test]
     fn containers_add_up_and_the_largest_init_container_counts_if_it_is_more() {
         let mut needs = Needs {
-            containers: vec![resources(&[("cpu", "100m")]), resources(&[("cpu", "1"), ("memory", "1Gi")])],
+            containers: vec![container(&[("cpu", "100m")]), container(&[("cpu", "1"), ("memory", "1Gi")])],
             ..Needs::default()
         };
         assert_eq!(cpu(&needs), "1100m");
@@ -113,7 +151,7 @@ mod tests {
     #[test]
     fn sidecars_run_beside_what_comes_after_them() {
         // A sidecar counts with the containers, and with each init container after it.
-        let containers = vec![resources(&[("cpu", "1")])];
+        let containers = vec![container(&[("cpu", "1")])];
         let needs =
             |init_containers| Needs { containers: containers.clone(), init_containers, ..Needs::default() };
         assert_eq!(cpu(&needs(vec![init("500m", true)])), "1500m");
@@ -124,15 +162,30 @@ mod tests {
 
     #[test]
     fn what_is_said_of_the_whole_pod_replaces_the_sum_and_overhead_comes_on_top() {
-        let needs = Needs {
-            containers: vec![resources(&[("cpu", "1"), ("example.com/gpu", "1")])],
-            pod: resources(&[("cpu", "3"), ("example.com/gpu", "9")]),
+        let mut needs = Needs {
+            containers: vec![container(&[("cpu", "1"), ("example.com/gpu", "1")])],
+            resources: container(&[("cpu", "3"), ("example.com/gpu", "9")]).resources,
             overhead: resources(&[("cpu", "250m"), ("memory", "64Mi")]),
             ..Needs::default()
         };
         assert_eq!(cpu(&needs), "3250m");
         assert_eq!(requests(&needs)["example.com/gpu"].to_string(), "1", "only cpu, memory and huge pages");
         assert_eq!(requests(&needs)["memory"].to_string(), "64Mi");
+        needs.resources.requests = resources(&[("cpu", "500m")]);
+        assert_eq!(cpu(&needs), "750m", "also where it is less");
+    }
+
+    #[test]
+    fn a_limit_is_a_request_where_none_is_named() {
+        let mut limited = container(&[("cpu", "1")]);
+        limited.resources.limits = resources(&[("cpu", "2"), ("memory", "1Gi")]);
+        let mut needs = Needs { containers: vec![limited], ..Needs::default() };
+        assert_eq!((cpu(&needs).as_str(), requests(&needs)["memory"].to_string().as_str()), ("1", "1Gi"));
+        needs.resources.limits = resources(&[("cpu", "4"), ("memory", "8Gi"), ("hugepages-2Mi", "4Mi")]);
+        assert_eq!((cpu(&needs).as_str(), requests(&needs)["memory"].to_string().as_str()), ("1", "1Gi"));
+        assert_eq!(requests(&needs)["hugepages-2Mi"].to_string(), "4Mi");
+        needs.containers.clear();
+        assert_eq!(cpu(&needs), "4", "no container names one");
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! The state of the Computes as metrics. They are made from the cache when somebody asks, so nothing outlives its Compute; no
+//! The state of the Computes as metrics, told by the leader alone so that sums count each Compute once. They are made from the cache when somebody asks, so nothing outlives its Compute; no
 //! label has more values than there are Computes, and none holds a node, a pod or a text.
 
 use std::collections::BTreeSet;
@@ -29,7 +29,7 @@ pub enum Group {
 }
 
 /// The state of all Computes at one moment.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct States {
     computes: Vec<Arc<Compute>>,
     groups: BTreeSet<Group>,

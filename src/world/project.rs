@@ -25,8 +25,7 @@ use crate::decide::manifest::Kind;
 use crate::decide::observed::{Child, Compute};
 use crate::decide::policies::{SharedKind, Stored};
 use crate::decide::pool::{Node, Taint};
-use crate::decide::quantity::Sum;
-use crate::decide::requests::{InitContainer, Needs, Resources, requests};
+use crate::decide::requests::{Container, Needs, Resources, Said, requests};
 use crate::world::servers::Slice;
 use crate::world::usage::Scheduled;
 use crate::world::users::Pod;
@@ -82,23 +81,10 @@ pub type WirePod = Object<WirePodSpec, IgnoredAny>;
 #[serde(default, rename_all = "camelCase")]
 pub struct WirePodSpec {
     node_name: String,
-    containers: Vec<WireContainer>,
-    init_containers: Vec<WireContainer>,
-    resources: WireResources,
-    overhead: BTreeMap<String, String>,
-}
-
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(default, rename_all = "camelCase")]
-struct WireContainer {
-    restart_policy: String,
-    resources: WireResources,
-}
-
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(default)]
-struct WireResources {
-    requests: BTreeMap<String, String>,
+    containers: Vec<Container>,
+    init_containers: Vec<Container>,
+    resources: Said,
+    overhead: Resources,
 }
 
 /// The projection of a Compute. What cannot be read of it is said in `spec`, so that it degrades itself alone.
@@ -277,22 +263,8 @@ pub fn job(object: &WireJob) -> Option<String> {
 
 /// The projection of a pod that is scheduled.
 pub fn scheduled(object: WirePod) -> Scheduled {
-    let of = |quantities: BTreeMap<String, String>| -> Resources {
-        quantities.into_iter().map(|(resource, quantity)| (resource, Sum::of(&quantity))).collect()
-    };
     let WirePodSpec { node_name, containers, init_containers, resources, overhead } = object.spec;
-    let needs = Needs {
-        containers: containers.into_iter().map(|container| of(container.resources.requests)).collect(),
-        init_containers: init_containers
-            .into_iter()
-            .map(|container| InitContainer {
-                stays: container.restart_policy == "Always",
-                requests: of(container.resources.requests),
-            })
-            .collect(),
-        pod: of(resources.requests),
-        overhead: of(overhead),
-    };
+    let needs = Needs { containers, init_containers, resources, overhead };
     Scheduled { node: node_name, requests: requests(&needs).into_iter().collect() }
 }
 

@@ -1,5 +1,6 @@
 //! Several replicas of Poros, and several API servers: who leads, who follows, and that nobody does harm who should not.
 
+mod blind;
 mod forced;
 mod lease;
 mod servers;
@@ -30,6 +31,7 @@ pub fn trials() -> Vec<Trial> {
         forced::trials(),
         stale::trials(),
         servers::trials(),
+        blind::trials(),
     ]
     .into_iter()
     .flatten()

@@ -128,6 +128,7 @@ fn table() -> String {
     metrics.watch_synced("nodes");
     metrics.repaired("Placement");
     metrics.event("written");
+    metrics.asked("list", "nodes".into(), "2xx");
     let states = States::new(vec![settled("ill", |sim| sim.nodes(0))], ALL.into());
     let read = Exposition::read(&metrics.render(Box::new(states)));
     let rows = read.families.iter().map(|(family, kind, help)| {
@@ -145,9 +146,11 @@ fn table() -> String {
     });
     String::from(
         "# Metrics\n\nWhat `/metrics` serves, in the OpenMetrics text format. Made from the code.\n\n\
-         Those that begin with `poros_compute` are written from the cache at each scrape, so that nothing outlives its Compute. `--metrics`\n\
-         chooses among their groups: `totals` (`poros_computes`, `poros_faults`: as many series for one Compute as for ten thousand),\n\
-         `status`, `conditions`, `counts` (about 9, 5 and 8 series a Compute). No label holds a node, a pod or a text.\n\n\
+         Those that begin with `poros_compute`, and `poros_faults`, are written from the cache at each scrape, so that nothing outlives its\n\
+         Compute. They come from the leader alone: a sum over all replicas counts each Compute once, and while nobody leads there are none.\n\
+         All others are each process's own. `--metrics` chooses among the groups: `totals` (`poros_computes`, `poros_faults`: as many\n\
+         series for one Compute as for ten thousand), `status`, `conditions`, `counts` (about 9, 5 and 8 series a Compute). No label holds\n\
+         a node, a pod or a text.\n\n\
          | metric | type | labels | what it says |\n|---|---|---|---|\n",
     ) + &rows.collect::<String>()
 }

@@ -15,7 +15,7 @@ use crate::election::{Election, host};
 use crate::webhook::Webhook;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use poros::cluster::call::chain;
-use poros::cluster::client::connect;
+use poros::cluster::client::{Asked, connect};
 use poros::controller::Controller;
 use poros::controller::context::Options;
 use poros::decide::observed::Settings;
@@ -319,7 +319,10 @@ async fn serve(arguments: Run) -> Result<(), Failure> {
     };
     let (stopper, stop) = tokio::sync::watch::channel(false);
     let signals = tokio::spawn(stop_on_signal(stopper)?);
-    let client = connect(arguments.kubeconfig.as_deref()).await?;
+    let metrics = Metrics::new();
+    let counted = metrics.clone();
+    let tell = Arc::new(move |asked: Asked, class| counted.asked(asked.verb, asked.resource, class));
+    let client = connect(arguments.kubeconfig.as_deref(), tell).await?;
     let optional = arguments.optional;
     if !arguments.manage_policies && (optional.require_use || optional.namespace_defaults) {
         return Err("--require-use and --namespace-defaults go with --manage-policies: without it Poros installs nothing; give them to `poros policies`, or to whatever installs the policies".into());
@@ -338,7 +341,6 @@ async fn serve(arguments: Run) -> Result<(), Failure> {
         settings,
         election,
     };
-    let metrics = Metrics::new();
     let controller = Controller::new(client, options, metrics.clone());
     let (asked, scraped) = (controller.clone(), controller.clone());
     let scrape = Scrape {

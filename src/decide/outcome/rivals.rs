@@ -14,8 +14,8 @@ pub(super) fn drifted(facts: &Facts<'_>, verified: &Verified) -> Option<String> 
     let undone =
         facts.plan.placement.drift(Kind::Placement).or_else(|| facts.plan.binding.drift(Kind::Binding));
     let held = || facts.applied.waits_for().map(|why| format!("an object that Poros builds {why}"));
-    // What was repaired is said until it is proven again.
-    let open = matches!(verified, Verified::Pending(_)) && facts.observed.recall.repaired_ago.is_some();
+    // What was repaired is said until it is proven again, whoever repaired it.
+    let open = matches!(verified, Verified::Pending(_));
     let said = || facts.compute.status.condition("Drifted").map(|condition| condition.message.clone());
     undone.or_else(held).or_else(|| if open { said() } else { None })
 }

@@ -52,6 +52,17 @@ impl Guard {
         }
     }
 
+    /// `<guard>=<level>`, as `--enforce` reads it, where a stored binding has another level than the default.
+    pub fn told_level(self, binding: &Value) -> Option<String> {
+        let stored = binding["validationActions"].as_array()?;
+        let same = |actions: &[Value]| {
+            actions.len() == stored.len() && actions.iter().all(|action| stored.contains(action))
+        };
+        let level =
+            Level::ALL.into_iter().find(|level| level.actions().as_array().is_some_and(|of| same(of)))?;
+        (level != self.default_level()).then(|| format!("{}={}", self.word(), level.word()))
+    }
+
     /// How strict it is unless told otherwise.
     pub fn default_level(self) -> Level {
         match self {
@@ -78,7 +89,8 @@ pub enum Level {
 impl Level {
     const ALL: [Self; 3] = [Self::Deny, Self::Warn, Self::Audit];
 
-    fn word(self) -> &'static str {
+    /// Its name in `--enforce`.
+    pub fn word(self) -> &'static str {
         match self {
             Self::Deny => "Deny",
             Self::Warn => "Warn",

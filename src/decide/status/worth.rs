@@ -3,6 +3,8 @@
 use std::time::Duration;
 
 use crate::api::status::{AggregateStatus, ComputeStatus};
+use crate::decide::desired::Desired;
+use crate::decide::observed::Proof;
 use crate::decide::truth::Truth;
 use crate::decide::verdict::Facts;
 
@@ -20,7 +22,7 @@ pub enum Worth {
 /// Compares the status to be written with the stored one.
 pub fn worth(facts: &Facts<'_>, status: &ComputeStatus) -> Worth {
     let stored = &facts.compute.status;
-    if status == stored {
+    if status == stored || is_put_back_next(facts) {
         return Worth::Nothing;
     }
     let active = |status: &ComputeStatus| status.aggregate_status == AggregateStatus::Active;
@@ -35,6 +37,13 @@ pub fn worth(facts: &Facts<'_>, status: &ComputeStatus) -> Worth {
         }
         _ => Worth::News,
     }
+}
+
+/// Whether a new content just failed its proof: the next pass, at once, puts back what was in force or withdraws it, and
+/// tells both in one write.
+fn is_put_back_next(facts: &Facts<'_>) -> bool {
+    let failed = matches!((facts.desired, facts.proof), (Desired::Spec(_), Some(Proof::Mismatch(_))));
+    failed && facts.target.is_some_and(|target| !facts.compute.has_proven(target.revision, &target.content))
 }
 
 /// Whether it is told at once that the Compute is used or no longer used.

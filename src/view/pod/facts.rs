@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::api::compute::{TaintEffect, Toleration, TolerationOperator};
 use crate::api::names::{LABEL_COMPUTE, MARK_PLACED_BY};
 use crate::decide::fit::{Asks, Expression, Term};
-use crate::decide::quantity::Sum;
+use crate::decide::requests::{Container, Needs, Resources, Said, requests};
 use crate::decide::validate::normal;
 
 /// A pod, stored or to come.
@@ -112,7 +112,7 @@ pub fn read(manifest: &Value) -> Result<Pod, String> {
     })?;
     let part = |key: &str| pod.get(key).cloned().unwrap_or_else(|| Value::Object(serde_json::Map::new()));
     let meta: Meta = serde_json::from_value(part("metadata")).map_err(|why| format!("metadata: {why}"))?;
-    let spec: Spec = serde_json::from_value(part("spec")).map_err(|why| format!("spec: {why}"))?;
+    let spec: WireSpec = serde_json::from_value(part("spec")).map_err(|why| format!("spec: {why}"))?;
     let status: Status = serde_json::from_value(part("status")).unwrap_or_default();
     let outer = &manifest["metadata"];
     let tolerated: Vec<Tolerated> = spec.tolerations.iter().map(WireToleration::told).collect();
@@ -133,7 +133,7 @@ pub fn read(manifest: &Value) -> Result<Pod, String> {
             selector: spec.node_selector.clone(),
             terms: spec.terms(),
             tolerations: tolerated.iter().filter_map(|told| told.toleration.clone()).collect(),
-            requests: spec.requests(),
+            requests: requests(&spec.needs()),
         },
         tolerated,
         node: word(&spec.node_name),
@@ -191,7 +191,7 @@ struct ManagedFields {
 
 #[derive(Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
-struct Spec {
+struct WireSpec {
     node_name: String,
     node_selector: BTreeMap<String, String>,
     tolerations: Vec<WireToleration>,
@@ -200,8 +200,8 @@ struct Spec {
     scheduling_gates: Vec<Gate>,
     containers: Vec<Container>,
     init_containers: Vec<Container>,
-    overhead: Quantities,
-    resources: Resources,
+    resources: Said,
+    overhead: Resources,
 }
 
 #[derive(Deserialize)]
@@ -251,23 +251,6 @@ struct WireExpression {
     values: Vec<String>,
 }
 
-/// Quantities; YAML makes numbers of some.
-type Quantities = BTreeMap<String, Value>;
-
-#[derive(Default, Deserialize)]
-#[serde(default, rename_all = "camelCase")]
-struct Container {
-    resources: Resources,
-    restart_policy: String,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct Resources {
-    requests: Quantities,
-    limits: Quantities,
-}
-
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct Status {
@@ -314,38 +297,7 @@ impl WireToleration {
     }
 }
 
-impl Resources {
-    /// What is requested; a limit without a request is one.
-    fn sums(&self) -> BTreeMap<String, Sum> {
-        let text = |value: &Value| match value {
-            Value::String(text) => text.clone(),
-            value => value.to_string(),
-        };
-        let all = self.limits.iter().chain(&self.requests);
-        all.map(|(name, value)| (name.clone(), Sum::of(&text(value)))).collect()
-    }
-}
-
-type Sums = BTreeMap<String, Sum>;
-
-fn plus(mut left: Sums, right: &Sums) -> Sums {
-    for (name, sum) in right {
-        let both = left.get(name).map_or_else(|| sum.clone(), |left| left.plus(sum));
-        left.insert(name.clone(), both);
-    }
-    left
-}
-
-fn most(mut left: Sums, right: Sums) -> Sums {
-    for (name, sum) in right {
-        if left.get(&name).is_none_or(|left| sum.exceeds(left)) {
-            left.insert(name, sum);
-        }
-    }
-    left
-}
-
-impl Spec {
+impl WireSpec {
     fn terms(&self) -> Option<Vec<Term>> {
         let required = &self.affinity.node_affinity.required_during_scheduling_ignored_during_execution;
         let expression = |wire: &WireExpression| Expression {
@@ -360,27 +312,13 @@ impl Spec {
         required.as_ref().map(|required| required.node_selector_terms.iter().map(term).collect())
     }
 
-    /// As the scheduler sums them: the containers with the sidecars, or the largest init container with the sidecars
-    /// before it, whichever is more; then what the pod as a whole requests, which stands above both; then the overhead.
-    fn requests(&self) -> Sums {
-        let mut sidecars = Sums::new();
-        let mut start = Sums::new();
-        for container in &self.init_containers {
-            let requested = container.resources.sums();
-            if container.restart_policy == "Always" {
-                sidecars = plus(sidecars, &requested);
-                start = most(start, sidecars.clone());
-            } else {
-                start = most(start, plus(requested, &sidecars));
-            }
+    fn needs(&self) -> Needs {
+        Needs {
+            containers: self.containers.clone(),
+            init_containers: self.init_containers.clone(),
+            resources: self.resources.clone(),
+            overhead: self.overhead.clone(),
         }
-        let running = self.containers.iter().fold(sidecars, |sum, next| plus(sum, &next.resources.sums()));
-        let mut requested = most(running, start);
-        requested.extend(self.resources.sums());
-        let overhead = Resources { requests: self.overhead.clone(), limits: Quantities::new() }.sums();
-        requested = plus(requested, &overhead);
-        requested.insert("pods".into(), Sum::of("1"));
-        requested
     }
 }
 
@@ -394,23 +332,13 @@ mod tests {
     }
 
     #[test]
-    fn requests_are_summed_as_the_scheduler_does() {
+    fn requests_are_read_from_every_place_where_a_manifest_has_them() {
         let asks = |cpu: Value| json!({"resources": {"requests": {"cpu": cpu}}});
-        let sidecar =
-            |cpu: Value| json!({"restartPolicy": "Always", "resources": {"requests": {"cpu": cpu}}});
+        let sidecar = json!({"restartPolicy": "Always", "resources": {"requests": {"cpu": 1}}});
         for (spec, cpu) in [
             (json!({"containers": [asks(json!("500m")), asks(json!(2))]}), "2500m"),
-            (json!({"containers": [asks(json!(1))], "initContainers": [asks(json!(4))]}), "4"),
-            (
-                json!({"containers": [asks(json!(1))], "initContainers": [sidecar(json!(1)), asks(json!(2))]}),
-                "3",
-            ),
-            (
-                json!({"containers": [asks(json!(3))], "initContainers": [asks(json!(2)), sidecar(json!(1))]}),
-                "4",
-            ),
+            (json!({"containers": [asks(json!(1))], "initContainers": [sidecar, asks(json!(2))]}), "3"),
             (json!({"containers": [{"resources": {"limits": {"cpu": 2}}}]}), "2"),
-            (json!({"containers": [{"resources": {"limits": {"cpu": 2}, "requests": {"cpu": 1}}}]}), "1"),
             (json!({"containers": [asks(json!(1))], "overhead": {"cpu": "250m"}}), "1250m"),
             (json!({"containers": [asks(json!(1))], "resources": {"requests": {"cpu": 3}}}), "3"),
         ] {

@@ -28,7 +28,7 @@ async fn deletion_holds_with_the_clusters_own_controllers_at_work() {
     let flags = [&["--manage-policies", "--namespace", home], &SHORT[..]].concat();
     let poros = Poros::launch(&cluster, cluster.rig.kubeconfig(), &flags);
     poros.await_ready(Duration::from_secs(30));
-    cluster.await_policies();
+    cluster.assert_policies();
     every_cascade_leaves_nothing(&client).await;
     a_namespace_that_goes_blocks_proofs_alone_and_is_made_again(&client, home).await;
     let log = poros.log_text();

@@ -104,20 +104,27 @@ impl Cluster {
         self.await_made("Computes are not served", |_| true);
     }
 
-    /// Waits until admission acts on Computes: it takes a policy up within about a second.
-    pub fn await_policies(&self) {
-        self.await_made("no policy acts on Computes", |made| made.contains("poros.dataos.io/cleanup"));
+    /// Asserts that the first Compute that can be made has owner and finalizer. (A Poros that is ready says so.)
+    pub fn assert_policies(&self) {
+        let made = self.await_made("Computes are not served", |_| true);
+        assert!(owned(&made), "the policies do not act yet:\n{made}");
     }
 
-    fn await_made(&self, otherwise: &str, holds: impl Fn(&str) -> bool) {
+    /// Waits until admission acts on Computes: it takes a policy up within about a second.
+    fn await_policies(&self) {
+        self.await_made("no policy acts on Computes", owned);
+    }
+
+    fn await_made(&self, otherwise: &str, holds: impl Fn(&str) -> bool) -> String {
         let example = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/runnable-default.yaml");
         let start = std::time::Instant::now();
         loop {
             let mut kubectl = self.rig.kubectl();
             kubectl.args(["create", "--dry-run=server", "-f", example, "-o", "json"]);
             let output = kubectl.output().expect("kubectl starts");
-            if output.status.success() && holds(&String::from_utf8_lossy(&output.stdout)) {
-                return;
+            let made = String::from_utf8_lossy(&output.stdout);
+            if output.status.success() && holds(&made) {
+                return made.into_owned();
             }
             let seen = String::from_utf8_lossy(&output.stderr);
             assert!(start.elapsed() < Duration::from_secs(30), "{otherwise}: {seen}");
@@ -168,4 +175,9 @@ impl Cluster {
         })
         .await;
     }
+}
+
+/// Whether admission gave a new Compute owner and finalizer.
+fn owned(made: &str) -> bool {
+    made.contains("poros.dataos.io/cleanup") && made.contains("\"owner\"")
 }

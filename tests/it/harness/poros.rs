@@ -35,7 +35,7 @@ impl Poros {
         let poros = Self::launch(cluster, &cluster.poros_kubeconfig(), flags);
         poros.await_ready(Duration::from_secs(30));
         if flags.contains(&"--manage-policies") {
-            cluster.await_policies();
+            cluster.assert_policies();
         }
         poros
     }

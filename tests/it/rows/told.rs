@@ -141,6 +141,14 @@ async fn states_are_metrics_and_go_with_their_compute(poros: &Poros, client: &Cl
         Some(2.0)
     );
     assert_eq!(read.value("poros_events_total", &events), Some(5.0));
+    let asked = |verb, resource, code| {
+        read.value("poros_api_requests_total", &[("verb", verb), ("resource", resource), ("code", code)])
+    };
+    assert!(asked("list", "computes", "2xx") >= Some(1.0) && asked("watch", "nodes", "2xx") >= Some(1.0));
+    assert!(
+        asked("update", "computes/status", "2xx") >= Some(2.0) && asked("create", "pods", "2xx") >= Some(1.0)
+    );
+    assert_eq!(asked("create", "placements", "none"), None, "nothing went unanswered");
     let repairs = [("kind", "MutatingAdmissionPolicyBinding")];
     assert_eq!(read.value("poros_drift_repairs_total", &repairs), Some(1.0));
     assert_eq!(read.value("poros_build_info", &[("version", env!("CARGO_PKG_VERSION"))]), Some(1.0));

@@ -79,7 +79,7 @@ impl Stage {
     pub fn poros(&self) -> Poros {
         let poros = self.launch(&[&["--manage-policies"], &SHORT[..]].concat());
         poros.await_ready(Duration::from_secs(30));
-        self.cluster().await_policies();
+        self.cluster().assert_policies();
         poros
     }
 
