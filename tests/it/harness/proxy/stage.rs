@@ -2,16 +2,16 @@
 //! again by later tests; those of tests that failed are not.
 
 use std::sync::Mutex;
-use std::time::Duration;
 
 use kube::{Client, ResourceExt as _};
 use xtask::rig::Options;
 
 use super::Proxy;
 use crate::harness::cluster::Cluster;
-use crate::harness::objects::{compute, create, delete, dry_run, node, raw_computes};
-use crate::harness::poros::{Poros, SHORT};
+use crate::harness::objects::{compute, delete, dry_run, node, raw_computes};
+use crate::harness::poros::{Poros, READY, SHORT};
 use crate::harness::{until, wait};
+use crate::rows;
 
 static IDLE: Mutex<Vec<Cluster>> = Mutex::new(Vec::new());
 
@@ -48,14 +48,14 @@ impl Stage {
         let poros = self.poros();
         // At first the policies are not acted on, and then, for some seconds, they know no Compute: the API server
         // answers 503 until it has told them of the CRD.
-        until("admission to act on Computes", Duration::from_secs(30), || async {
+        until("admission to act on Computes", wait::LIMIT, || async {
             let made = dry_run(&raw_computes(&self.client), &compute("warm-up")).await;
             let made = made.map_err(|error| error.to_string())?;
             if made.finalizers().is_empty() { Err("no finalizer is set".to_owned()) } else { Ok(()) }
         })
         .await;
         node(&self.client, "warm-up", "warm-up", true).await;
-        create(&raw_computes(&self.client), &compute("warm-up")).await.unwrap();
+        rows::apply(&self.client, &compute("warm-up")).await;
         wait::active(&self.client, "warm-up").await;
         delete(&raw_computes(&self.client), "warm-up").await.unwrap();
         wait::gone(&self.client, "warm-up").await;
@@ -78,7 +78,7 @@ impl Stage {
     /// Starts a Poros that comes through the proxy and installs the policies, and waits until it is ready.
     pub fn poros(&self) -> Poros {
         let poros = self.launch(&[&["--manage-policies"], &SHORT[..]].concat());
-        poros.await_ready(Duration::from_secs(30));
+        poros.await_ready(READY);
         self.cluster().await_policies();
         poros
     }
