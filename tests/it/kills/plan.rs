@@ -20,7 +20,7 @@ use crate::harness::{until, wait};
 
 /// No write for so long is the end of a run.
 const QUIET: Duration = Duration::from_millis(400);
-/// Longer than a run waits between two of its writes: nothing for so long, and the write to kill at does not come.
+/// Longer than a run waits between two of its writes: nothing for so long, and no further one comes.
 const OVER: Duration = Duration::from_secs(10);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,8 +68,8 @@ pub(crate) struct Run {
     /// How often each object was created and deleted.
     pub(crate) road: Value,
     pub(crate) writes: Vec<Seen>,
-    /// Whether Poros was killed.
-    pub(crate) killed: bool,
+    /// Whether the write came that the plan is about.
+    pub(crate) met: bool,
 }
 
 impl Run {
@@ -102,8 +102,8 @@ pub(crate) async fn run(
         stage.proxy.nth(act, n, move |seen| seen.writes(&of));
     }
     act(stage, workflow, name).await;
-    let killed = kill.is_some() && comes(stage, mark, name).await;
-    if killed {
+    let met = kill.is_some() && (comes(stage, mark, name).await || stage.proxy.disarm(mark));
+    if met {
         until("the kill", LIMIT, || async {
             if stage.proxy.killed() { Ok(()) } else { Err(stage.proxy.writes(mark)) }
         })
@@ -113,20 +113,21 @@ pub(crate) async fn run(
         poros = next(stage);
     }
     let run = finish(stage, workflow, name, mark).await;
-    (poros, Run { killed, ..run })
+    (poros, Run { met, ..run })
 }
 
-/// Waits for the write to kill at; false if the run is over without it.
+/// Waits for the write that something is done to; false if the run is over without it.
 async fn comes(stage: &Stage, mark: usize, name: &str) -> bool {
+    let met = || stage.proxy.count(mark, |seen| seen.writes(name) && seen.act.is_some()) > 0;
     let (mut writes, mut since) = (0, Instant::now());
-    while since.elapsed() < OVER && !stage.proxy.killed() {
+    while since.elapsed() < OVER && !met() {
         let now = stage.proxy.count(mark, |seen| seen.writes(name));
         if now != writes {
             (writes, since) = (now, Instant::now());
         }
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
-    stage.proxy.disarm(mark)
+    met()
 }
 
 /// Makes a run whose n-th write meets this fault; the Poros that is at work lives on.
@@ -135,12 +136,8 @@ pub(crate) async fn suffer(stage: &Stage, workflow: Workflow, name: &str, n: u32
     let (mark, of) = (stage.proxy.mark(), name.to_owned());
     stage.proxy.nth(fault, n, move |seen| seen.writes(&of));
     act(stage, workflow, name).await;
-    until("the write that meets the fault", LIMIT, || async {
-        let met = stage.proxy.count(mark, |seen| seen.writes(name) && seen.act.is_some());
-        if met > 0 { Ok(()) } else { Err(stage.proxy.writes(mark)) }
-    })
-    .await;
-    finish(stage, workflow, name, mark).await
+    let met = comes(stage, mark, name).await;
+    Run { met, ..finish(stage, workflow, name, mark).await }
 }
 
 /// Waits for the end, and tells how it came about.
@@ -149,7 +146,7 @@ async fn finish(stage: &Stage, workflow: Workflow, name: &str, mark: usize) -> R
     let writes = quiet(stage, mark, name).await;
     let road = road(&writes, name);
     clean_up(stage, workflow, name).await;
-    Run { end, road, writes, killed: false }
+    Run { end, road, writes, met: false }
 }
 
 /// Up to where the workflow begins: the pool, and for an edit or a delete an active Compute.

@@ -1,14 +1,17 @@
 //! A stage: a control plane that one test has for itself, with a fault proxy in front of it. Control planes are used
-//! again by later tests; those of tests that failed are not.
+//! again by later tests, emptied of what was left; those of tests that failed are not.
 
 use std::sync::Mutex;
 
+use kube::api::{Api, DeleteParams, DynamicObject, ListParams, Patch, PatchParams};
 use kube::{Client, ResourceExt as _};
+use poros::api::names::ANNOTATION_DELETE_IN_USE;
+use serde_json::json;
 use xtask::rig::Options;
 
 use super::Proxy;
 use crate::harness::cluster::Cluster;
-use crate::harness::objects::{compute, delete, dry_run, node, raw_computes};
+use crate::harness::objects::{bindings, compute, delete, dry_run, node, nodes, placements, pods, raw_computes};
 use crate::harness::poros::{Poros, READY, SHORT};
 use crate::harness::{until, wait};
 use crate::rows;
@@ -28,7 +31,9 @@ impl Stage {
     pub async fn new() -> Self {
         let idle = IDLE.lock().unwrap().pop();
         if let Some(cluster) = idle {
-            return Self::on(cluster).await;
+            let stage = Self::on(cluster).await;
+            stage.clear_away().await;
+            return stage;
         }
         let stage = Self::on(Cluster::start(Options::api_only("it-faults"))).await;
         stage.warm_up().await;
@@ -60,6 +65,27 @@ impl Stage {
         delete(&raw_computes(&self.client), "warm-up").await.unwrap();
         wait::gone(&self.client, "warm-up").await;
         poros.kill();
+    }
+
+    /// Removes what an earlier test left; no Poros runs.
+    async fn clear_away(&self) {
+        let client = &self.client;
+        // The bindings of the shared policies have a dot in their names, and stay.
+        let kinds: [fn(&Client) -> Api<DynamicObject>; 5] = [raw_computes, placements, bindings, pods, nodes];
+        until("the stage to be empty", wait::LIMIT, || async {
+            let mut left = Vec::new();
+            for api in kinds.map(|kind| kind(client)) {
+                let found = api.list(&ListParams::default()).await.map_err(|error| error.to_string())?;
+                for name in found.iter().map(|object| object.name_any()).filter(|name| !name.contains('.')) {
+                    let freed = json!({"metadata": {"finalizers": null, "annotations": {ANNOTATION_DELETE_IN_USE: "true"}}});
+                    let _ = api.patch(&name, &PatchParams::default(), &Patch::Merge(&freed)).await;
+                    let _ = api.delete(&name, &DeleteParams::default().grace_period(0)).await;
+                    left.push(name);
+                }
+            }
+            if left.is_empty() { Ok(()) } else { Err(left.join(", ")) }
+        })
+        .await;
     }
 
     /// Builds the stage on this control plane.
