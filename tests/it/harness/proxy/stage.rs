@@ -4,14 +4,16 @@
 use std::sync::Mutex;
 
 use kube::api::{Api, DeleteParams, DynamicObject, ListParams, Patch, PatchParams};
-use kube::{Client, ResourceExt as _};
+use kube::{Client, ResourceExt};
 use poros::api::names::ANNOTATION_DELETE_IN_USE;
 use serde_json::json;
 use xtask::rig::Options;
 
 use super::Proxy;
 use crate::harness::cluster::Cluster;
-use crate::harness::objects::{bindings, compute, delete, dry_run, node, nodes, placements, pods, raw_computes};
+use crate::harness::objects::{
+    bindings, compute, delete, dry_run, node, nodes, placements, pods, raw_computes,
+};
 use crate::harness::poros::{Poros, READY, SHORT};
 use crate::harness::{until, wait};
 use crate::rows;
@@ -76,7 +78,7 @@ impl Stage {
             let mut left = Vec::new();
             for api in kinds.map(|kind| kind(client)) {
                 let found = api.list(&ListParams::default()).await.map_err(|error| error.to_string())?;
-                for name in found.iter().map(|object| object.name_any()).filter(|name| !name.contains('.')) {
+                for name in found.iter().map(ResourceExt::name_any).filter(|name| !name.contains('.')) {
                     let freed = json!({"metadata": {"finalizers": null, "annotations": {ANNOTATION_DELETE_IN_USE: "true"}}});
                     let _ = api.patch(&name, &PatchParams::default(), &Patch::Merge(&freed)).await;
                     let _ = api.delete(&name, &DeleteParams::default().grace_period(0)).await;

@@ -145,26 +145,17 @@ async fn answer(
         Some(Act::LoseRequest) => return Err("the request is lost".into()),
         Some(Act::Hold(time)) => tokio::time::sleep(time).await,
         Some(Act::Late) => {
-            let (upstream, shared) = (upstream.clone(), shared.clone());
-            let mut released = shared.released.subscribe();
-            tokio::spawn(async move {
-                if released.wait_for(|released| *released).await.is_err() {
-                    return;
-                }
-                let request = Request::from_parts(head, Full::new(body));
-                if let Ok(reply) = upstream.forward(request).await {
-                    shared.answered(at, reply.status().as_u16());
-                }
-            });
+            tokio::spawn(late(
+                Request::from_parts(head, Full::new(body)),
+                upstream.clone(),
+                shared.clone(),
+                at,
+            ));
             return never().await;
         }
         _ => {}
     }
-    let reply = upstream.forward(Request::from_parts(head, Full::new(body))).await;
-    let reply = match reply {
-        Ok(reply) => reply,
-        Err(error) => return Err(error),
-    };
+    let reply = upstream.forward(Request::from_parts(head, Full::new(body))).await?;
     shared.answered(at, reply.status().as_u16());
     let (head, body) = reply.into_parts();
     if watch && head.status.is_success() {
@@ -220,6 +211,14 @@ async fn answer(
         _ => {}
     }
     Ok(Response::from_parts(head, whole(body)))
+}
+
+/// Forwards a request when the test says so; nobody hears the reply.
+async fn late(request: Request<Full<Bytes>>, upstream: Upstream, shared: Arc<Shared>, at: usize) {
+    let released = shared.released.subscribe().wait_for(|released| *released).await.is_ok();
+    if released && let Ok(reply) = upstream.forward(request).await {
+        shared.answered(at, reply.status().as_u16());
+    }
 }
 
 fn taken(head: &hyper::http::request::Parts, shared: &Shared) -> bool {
