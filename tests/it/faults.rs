@@ -29,10 +29,13 @@ use serde_json::{Value, json};
 use crate::harness::objects::{bindings, computes, node, placements};
 use crate::harness::{until, wait};
 
-/// Longer than other tests wait: a retry may be late by its backoff, and a watch by its own.
-const LIMIT: Duration = Duration::from_secs(45);
-/// For what is to be seen at once, on a machine that is busy.
-const SOON: Duration = Duration::from_secs(8);
+/// A retry may be late by its backoff, and a watch by its own. Shorter than the 65 s of silence that give a dead watch
+/// away: that is not what is waited for.
+const LIMIT: Duration = Duration::from_secs(60);
+/// For what is to be seen at once, on a machine that is slow and busy.
+const SOON: Duration = Duration::from_secs(30);
+/// After a start of an API server: for half a minute it may refuse every pod that names a Compute.
+const AFTER_A_START: Duration = Duration::from_secs(120);
 
 /// Watches of Poros: one of each resource that it reads.
 const WATCHES: usize = Watched::FIRST.len();

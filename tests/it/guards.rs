@@ -12,7 +12,6 @@ mod workloads;
 
 use std::io::Write as _;
 use std::process::Stdio;
-use std::time::Duration;
 
 use kube::api::DynamicObject;
 use libtest_mimic::Trial;
@@ -20,6 +19,7 @@ use serde_json::Value;
 
 use crate::harness::cluster::Cluster;
 use crate::harness::until;
+use crate::harness::wait::LIMIT;
 
 /// All tests of the guards.
 pub fn trials() -> Vec<Trial> {
@@ -38,8 +38,6 @@ pub fn trials() -> Vec<Trial> {
     .flatten()
     .collect()
 }
-
-const LIMIT: Duration = Duration::from_secs(15);
 
 /// What a command said.
 struct Said {

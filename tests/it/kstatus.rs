@@ -2,7 +2,7 @@
 
 mod recorder;
 
-pub use recorder::{Seen, record, seen, verdict};
+pub use recorder::{Seen, caught_up, record, seen, verdict, was};
 
 use poros::api::compute::Compute;
 

@@ -27,22 +27,32 @@ mod schema;
 
 use libtest_mimic::{Arguments, Trial};
 
+/// Tests that run at one time, for each core.
+const THREADS_PER_CORE: usize = 2;
+
+fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
+}
+
 fn main() {
     // A failed test says what it saw; a backtrace through the harness says nothing more.
     std::panic::set_hook(Box::new(|panic| eprintln!("{panic}")));
-    let arguments = Arguments::from_args();
+    let mut arguments = Arguments::from_args();
+    // Most tests wait most of the time: for an interval, a grace, a Lease, an API server that starts.
+    arguments.test_threads.get_or_insert(THREADS_PER_CORE * cores());
+    // Those with the longest tests first, so that no core waits for one of them at the end.
     let trials: Vec<Trial> = [
-        schema::trials(),
-        rows::trials(),
-        proofs::trials(),
+        counts::trials(),
         placement::trials(),
         certificates::trials(),
-        counts::trials(),
-        explain::trials(),
+        rows::trials(),
+        replicas::trials(),
+        kills::trials(),
+        proofs::trials(),
         faults::trials(),
         guards::trials(),
-        kills::trials(),
-        replicas::trials(),
+        explain::trials(),
+        schema::trials(),
         report::trials(),
     ]
     .into_iter()

@@ -49,7 +49,7 @@ const FLAGS: [&str; 5] = [
     "--pool-grace=1",
 ];
 /// A restarted API server that has policies refuses labelled pods for up to 30 s.
-const AFTER_RESTART: Duration = Duration::from_secs(60);
+const AFTER_RESTART: Duration = Duration::from_secs(120);
 
 /// A control plane, and what is expected to place pods on it.
 struct Setting<'a> {
@@ -271,7 +271,12 @@ impl Setting<'_> {
         assert!(info(&failed).ends_with("pods that name this Compute are refused"), "{}", info(&failed));
         let stored = placements(client).get(&fresh).await.unwrap();
         assert_eq!(stored.data["spec"]["withdrawn"], json!(true), "{}", stored.data);
-        assert!(bindings(client).get_opt(&format!("poros-{fresh}")).await.unwrap().is_none());
+        until("the binding to be withdrawn", wait::LIMIT, || async {
+            let left =
+                bindings(client).get_opt(&format!("poros-{fresh}")).await.map_err(|e| e.to_string())?;
+            if left.is_none() { Ok(()) } else { Err("it is there".to_owned()) }
+        })
+        .await;
         stripper.stop().await;
         wait::active(client, &fresh).await;
         assert_eq!(revision(client, &fresh).await, (1, 1));
@@ -292,7 +297,7 @@ impl Setting<'_> {
         let level = r#"{"spec":{"validationActions":["Warn"]}}"#;
         let guard = "validatingadmissionpolicybinding/in-use.poros.dataos.io";
         self.cluster.kubectl(&["patch", guard, "--type=merge", "-p", level]);
-        until("the guard to let go", Duration::from_secs(10), || async {
+        until("the guard to let go", wait::LIMIT, || async {
             delete(&raw_computes(client), name).await.map_err(|error| error.to_string())
         })
         .await;
@@ -336,7 +341,7 @@ async fn absent_poros_refuses_labelled_pods_alone(setting: &Setting<'_>, poros: 
 /// Edits a Compute. Right after a policy on Computes is made, that may answer 503 once more.
 async fn edit(client: &Client, name: &str, change: Value) {
     let (parameters, patch) = (PatchParams::default(), Patch::Merge(&change));
-    until("the edit to be taken", Duration::from_secs(15), || async {
+    until("the edit to be taken", wait::LIMIT, || async {
         match raw_computes(client).patch(name, &parameters, &patch).await {
             Ok(_) => Ok(()),
             Err(kube::Error::Api(status)) if status.code == 503 => Err(status.message),

@@ -16,7 +16,6 @@ mod usage;
 mod users;
 
 use std::sync::Once;
-use std::time::Duration;
 
 use kube::Client;
 use libtest_mimic::Trial;
@@ -62,7 +61,7 @@ pub async fn shared() -> &'static Cluster {
 
 /// Waits until Computes can be made: right after their CRD is, that may answer 503 for some seconds.
 pub async fn served(client: &Client) {
-    until("Computes to be served", Duration::from_secs(15), || async {
+    until("Computes to be served", wait::LIMIT, || async {
         let made = dry_run(&raw_computes(client), &compute("rows-served")).await;
         made.map(|_| ()).map_err(|error| error.to_string())
     })
@@ -78,8 +77,8 @@ pub async fn poolless(client: &Client, name: &str) -> Compute {
 }
 
 /// A control plane of its own, recorded too: for what changes more than objects of own names.
-pub async fn own(name: &str) -> (Cluster, Client) {
-    let cluster = Cluster::start(Options::api_only(name));
+pub async fn own(name: &'static str) -> (Cluster, Client) {
+    let cluster = tokio::task::spawn_blocking(|| Cluster::start(Options::api_only(name))).await.unwrap();
     kstatus::record(&cluster);
     let client = cluster.client().await;
     served(&client).await;
@@ -88,7 +87,7 @@ pub async fn own(name: &str) -> (Cluster, Client) {
 
 /// Makes a Compute of this manifest. Right after a policy on Computes is made, that may answer 503 once more.
 pub async fn apply(client: &Client, manifest: &serde_json::Value) {
-    until("the Compute to be taken", Duration::from_secs(15), || async {
+    until("the Compute to be taken", wait::LIMIT, || async {
         match create(&raw_computes(client), manifest).await {
             Ok(_) => Ok(()),
             Err(kube::Error::Api(status)) if status.code == 503 => Err(status.message),
@@ -104,9 +103,15 @@ pub async fn edit(client: &Client, name: &str, patch: serde_json::Value) -> i64 
     edited.metadata.generation.unwrap_or_default()
 }
 
-/// Deletes a Compute and waits until it and its children are gone.
+/// Deletes a Compute and waits until it and its children are gone. Its status may still tell of users that are gone.
 pub async fn clear(client: &Client, name: &str) {
-    delete(&raw_computes(client), name).await.unwrap();
+    until(&format!("{name} to be used no more"), wait::LIMIT, || async {
+        match delete(&raw_computes(client), name).await {
+            Err(kube::Error::Api(status)) if status.message.contains("is in use by") => Err(status.message),
+            other => other.map_err(|error| panic!("{name}: {error}")),
+        }
+    })
+    .await;
     wait::gone(client, name).await;
     let left = (
         placements(client).get_opt(name).await.unwrap().is_some(),

@@ -151,7 +151,8 @@ impl Rig {
     }
 
     /// The API server's audit log: a JSON object a line, level `Metadata`, one line for each request
-    /// as it ends (and one as a watch begins). Written before the client has its answer.
+    /// as it is received, before it does anything, and one as it ends (for a watch also as it begins).
+    /// The end of a request may be written a moment after others see what it did.
     pub fn audit_log(&self) -> PathBuf {
         self.audit_log_of(Component::Apiserver)
     }

@@ -10,7 +10,7 @@ use crate::harness::audit::Audit;
 use crate::harness::cluster::Cluster;
 use crate::harness::objects::{computes, nodes, patch};
 use crate::harness::poros::Poros;
-use crate::harness::{seed, until};
+use crate::harness::{seed, until, wait};
 use crate::trials;
 
 trials![a_node_that_moves_concerns_only_the_computes_of_its_pools];
@@ -31,7 +31,7 @@ async fn a_node_that_moves_concerns_only_the_computes_of_its_pools() {
 
     let audit = Audit::from_now(&cluster);
     let poros = Poros::start(&cluster, &["--counter-interval=1"]);
-    let before = seed::passes(&poros, COMPUTES, Duration::from_secs(60)).await;
+    let before = seed::passes(&poros, COMPUTES, Duration::from_secs(180)).await;
     assert_eq!(before, COMPUTES, "one pass over each");
     // What was seeded is what Poros itself would have written: proofs would be due within 2 s.
     tokio::time::sleep(Duration::from_secs(3)).await;
@@ -41,10 +41,10 @@ async fn a_node_that_moves_concerns_only_the_computes_of_its_pools() {
 
     // From pool-7 to pool-8.
     patch(&nodes(&client), "seed-7", &json!({"metadata": {"labels": {"pool": "pool-8"}}})).await;
-    for pool in [7, 8] {
-        let (last, count) = (seed::name("many", COMPUTES - POOLS + pool), if pool == 7 { 9 } else { 11 });
-        until(&format!("{last} to have {count} nodes"), Duration::from_secs(20), || async {
-            let compute = computes(&client).get(&last).await.map_err(|error| error.to_string())?;
+    for index in (0..COMPUTES).filter(|index| [7, 8].contains(&(index % POOLS))) {
+        let (name, count) = (seed::name("many", index), if index % POOLS == 7 { 9 } else { 11 });
+        until(&format!("{name} to have {count} nodes"), wait::LIMIT, || async {
+            let compute = computes(&client).get(&name).await.map_err(|error| error.to_string())?;
             let nodes = compute.status.and_then(|status| status.nodes).unwrap_or_default();
             if nodes.matched == count { Ok(()) } else { Err(nodes.summary) }
         })

@@ -12,13 +12,14 @@ use crate::trials;
 
 trials![
     a_conflict_at_each_kind_of_write_is_overcome,
-    five_conflicts_in_a_row_at_each_kind_of_write_are_overcome,
     throttling_of_each_kind_of_write_is_overcome,
     an_internal_error_at_each_kind_of_write_is_overcome,
-    an_unavailable_api_server_at_each_kind_of_write_is_overcome,
     a_lost_request_at_each_kind_of_write_is_overcome,
     a_lost_reply_at_each_kind_of_write_makes_no_duplicate,
-    a_timeout_after_the_effect_of_each_kind_of_write_makes_no_duplicate,
+    a_timeout_after_the_effect_of_each_kind_of_write_makes_no_duplicate;
+    slow:
+    five_conflicts_in_a_row_at_each_kind_of_write_are_overcome,
+    an_unavailable_api_server_at_each_kind_of_write_is_overcome,
 ];
 
 /// Every kind of write that Poros makes for a Compute.

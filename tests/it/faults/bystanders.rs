@@ -8,7 +8,7 @@ use super::{LIMIT, pool, settled};
 use crate::harness::objects::{bindings, compute, create, delete, patch, raw_computes, with};
 use crate::harness::proxy::stage::Stage;
 use crate::harness::{until, wait};
-use crate::trials;
+use crate::{rows, trials};
 
 trials![a_broken_one_an_undecodable_one_and_a_rival_cost_fifty_others_nothing];
 
@@ -33,7 +33,7 @@ async fn a_broken_one_an_undecodable_one_and_a_rival_cost_fifty_others_nothing()
     })
     .await;
     let broken = with(compute("broken"), "/spec/dataplane", json!("elsewhere"));
-    create(&computes, &broken).await.unwrap();
+    rows::apply(client, &broken).await;
     let rival = {
         let bindings = bindings(client);
         tokio::spawn(async move {
@@ -51,7 +51,7 @@ async fn a_broken_one_an_undecodable_one_and_a_rival_cost_fifty_others_nothing()
     for name in &names {
         // No pool is needed: what is to be seen is that Poros works on them.
         let value = with(compute(name), "/spec/nodePool/minReadyNodes", json!(0));
-        create(&computes, &value).await.unwrap();
+        rows::apply(client, &value).await;
     }
     for name in &names {
         settled(client, name, 1).await;
@@ -78,5 +78,5 @@ async fn a_broken_one_an_undecodable_one_and_a_rival_cost_fifty_others_nothing()
     for name in ["broken", "undecodable"] {
         settled(client, name, 1).await;
     }
-    assert_eq!(poros.get("/readyz").unwrap().0, 200);
+    poros.await_ready(LIMIT);
 }

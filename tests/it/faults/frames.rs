@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::{LIMIT, SOON, edit, gone_without_a_trace, pool, settled, settled_within};
 use crate::harness::objects::{compute, computes, create, delete, node, patch, placements, raw_computes};
-use crate::harness::poros::SHORT;
+use crate::harness::poros::{READY, SHORT};
 use crate::harness::proxy::stage::Stage;
 use crate::harness::proxy::{Act, Body, Order, Said, Seen};
 use crate::harness::{until, wait};
@@ -108,7 +108,7 @@ async fn an_event_that_never_came_is_made_up_for_by_the_audit() {
     let client = &stage.client;
     pool(client, "hidden").await;
     let poros = stage.launch(&[&["--audit-interval=2"], &SHORT[..]].concat());
-    poros.await_ready(Duration::from_secs(30));
+    poros.await_ready(READY);
     create(&raw_computes(client), &compute("hidden")).await.unwrap();
     settled(client, "hidden", 1).await;
     // From now on no watch tells anything, and none ends: only the audit can tell.
@@ -117,9 +117,9 @@ async fn an_event_that_never_came_is_made_up_for_by_the_audit() {
     }
     stage.proxy.order(Order::Cut, None);
     patch(&raw_computes(client), "hidden", &edit("hidden")).await;
-    settled_within(client, "hidden", 2, Duration::from_secs(20)).await;
+    settled(client, "hidden", 2).await;
     delete(&placements(client), "hidden").await.unwrap();
-    until("the Placement to be built again", Duration::from_secs(20), || async {
+    until("the Placement to be built again", LIMIT, || async {
         placements(client).get("hidden").await.map(|_| ()).map_err(|error| error.to_string())
     })
     .await;
@@ -160,7 +160,7 @@ async fn bookmarks_from_the_future_and_a_storm_of_them_do_no_harm() {
     let client = &stage.client;
     pool(client, "bookmarked").await;
     let poros = stage.launch(&[&["--audit-interval=5"], &SHORT[..]].concat());
-    poros.await_ready(Duration::from_secs(30));
+    poros.await_ready(READY);
     create(&raw_computes(client), &compute("bookmarked")).await.unwrap();
     settled(client, "bookmarked", 1).await;
     // The watch goes on from what is still to come, and the API server has nothing to tell: the audit has.

@@ -7,10 +7,10 @@ use poros::api::status::AggregateStatus;
 use serde_json::json;
 use xtask::rig::{Options, Signal};
 
-use super::{LIMIT, SOON, edit, pool, settled, settled_within};
+use super::{AFTER_A_START, LIMIT, SOON, edit, pool, settled, settled_within};
 use crate::harness::cluster::Cluster;
 use crate::harness::objects::{bindings, compute, create, delete, patch, placements, raw_computes};
-use crate::harness::poros::{Poros, SHORT};
+use crate::harness::poros::{Poros, READY, SHORT};
 use crate::harness::proxy::stage::Stage;
 use crate::harness::{until, wait};
 use crate::trials;
@@ -21,9 +21,6 @@ trials![
     without_the_crds_poros_waits_and_says_so,
     a_poros_that_sees_nothing_for_long_says_that_it_is_not_ready,
 ];
-
-/// All is well again so long after the API server is back.
-const AFTER_A_START: Duration = Duration::from_secs(60);
 
 /// `/readyz` of a Poros that has seen the cluster: ready, or not and with words for what is missing.
 fn readyz(poros: &Poros) -> u16 {
@@ -90,7 +87,8 @@ async fn an_api_server_that_is_killed_while_computes_are_built_and_edited_hurts_
     wait::says(client, "killed-pending", "pending/building AwaitingPool").await;
     pool(client, "killed-pending").await;
     settled(client, "killed-pending", 1).await;
-    assert_eq!(readyz(&poros), 200, "the same process is ready again");
+    // The same process is ready again.
+    poros.await_ready(LIMIT);
 }
 
 async fn what_was_changed_by_hand_during_an_outage_is_repaired_after_it() {
@@ -128,7 +126,7 @@ async fn what_was_changed_by_hand_during_an_outage_is_repaired_after_it() {
         wait::placed(client, name, 1).await;
     }
     super::gone_without_a_trace(client, "hand-deleted").await;
-    assert_eq!(readyz(&poros), 200);
+    poros.await_ready(LIMIT);
 }
 
 async fn without_the_crds_poros_waits_and_says_so() {
@@ -152,10 +150,10 @@ async fn without_the_crds_poros_waits_and_says_so() {
     .await;
     assert_eq!(poros.get("/healthz").unwrap().0, 200);
     cluster.install_crds();
-    poros.await_ready(Duration::from_secs(30));
+    poros.await_ready(READY);
     let client = cluster.client().await;
     pool(&client, "late").await;
-    create(&raw_computes(&client), &compute("late")).await.unwrap();
+    make(&client, &compute("late")).await;
     settled(&client, "late", 1).await;
 }
 
@@ -163,7 +161,7 @@ async fn a_poros_that_sees_nothing_for_long_says_that_it_is_not_ready() {
     let stage = Stage::new().await;
     drop(stage.poros());
     let poros = stage.launch(&[&["--watch-grace=3"], &SHORT[..]].concat());
-    poros.await_ready(Duration::from_secs(30));
+    poros.await_ready(READY);
     let begin = std::time::Instant::now();
     stage.proxy.outage();
     let said = until("Poros to be unready", LIMIT, || {

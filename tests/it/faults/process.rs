@@ -9,7 +9,7 @@ use super::{childless, pool, settled};
 use crate::harness::objects::{bindings, compute, create, delete, patch, placements, raw_computes, with};
 use crate::harness::proxy::Act;
 use crate::harness::proxy::stage::Stage;
-use crate::harness::wait;
+use crate::harness::{until, wait};
 use crate::trials;
 
 trials![
@@ -62,22 +62,26 @@ async fn health_readiness_and_metrics_are_served() {
     settled(&stage.client, "metrics", 1).await;
     assert_eq!(poros.get("/healthz").unwrap(), (200, "ok\n".into()));
     assert_eq!(poros.get("/readyz").unwrap(), (200, "ok\n".into()));
-    let (code, text) = poros.get("/metrics").unwrap();
-    assert_eq!(code, 200);
-    let value = |metric: &str| {
+    let value = |text: &str, metric: &str| {
         let line = text.lines().find(|line| line.starts_with(metric));
         line.and_then(|line| line.rsplit(' ').next()?.parse::<f64>().ok())
     };
-    for metric in [
-        "poros_passes_total{result=\"done\"}",
-        "poros_api_writes_total",
-        "poros_probes_total{result=\"proven\"}",
-        "poros_pass_duration_seconds_count",
-        "poros_watch_synced{resource=\"computes\"}",
-    ] {
-        assert!(value(metric).is_some_and(|value| value >= 1.0), "{metric} in\n{text}");
-    }
-    assert_eq!(value("poros_pass_panics_total"), Some(0.0), "{text}");
+    // A pass is counted after it has written the status.
+    let text = until("all that happened to be counted", wait::LIMIT, || {
+        let (code, text) = poros.get("/metrics").unwrap();
+        assert_eq!(code, 200);
+        let metrics = [
+            "poros_passes_total{result=\"done\"}",
+            "poros_api_writes_total",
+            "poros_probes_total{result=\"proven\"}",
+            "poros_pass_duration_seconds_count",
+            "poros_watch_synced{resource=\"computes\"}",
+        ];
+        let lacking = metrics.iter().find(|metric| value(&text, metric).is_none_or(|value| value < 1.0));
+        std::future::ready(lacking.map_or(Ok(text.clone()), |metric| Err(format!("{metric} in\n{text}"))))
+    })
+    .await;
+    assert_eq!(value(&text, "poros_pass_panics_total"), Some(0.0), "{text}");
     assert!(text.trim_end().ends_with("# EOF"), "OpenMetrics ends with its mark");
     assert_eq!(poros.get("/nothing").unwrap().0, 404);
 }

@@ -8,6 +8,7 @@ use kube::api::{Api, DynamicObject, ListParams};
 use crate::harness::audit::Audit;
 use crate::harness::objects::{bindings, nodes, placements, raw_computes};
 use crate::harness::proxy::stage::Stage;
+use crate::harness::{until, wait};
 
 /// The versions of all objects that Poros writes or reads, by kind and name.
 async fn versions(stage: &Stage) -> BTreeMap<String, String> {
@@ -28,10 +29,19 @@ async fn versions(stage: &Stage) -> BTreeMap<String, String> {
     versions
 }
 
+/// Longer than an interval of counters, and than a rival is remembered.
+const CALM: Duration = Duration::from_secs(7);
+
 /// For so long nothing is written, neither by Poros nor to what it reads and writes.
 pub(super) async fn holds(stage: &Stage, time: Duration) {
-    // What was under way when the test saw its end: a counter, a condition that is taken back.
-    tokio::time::sleep(Duration::from_secs(5)).await;
+    // What was under way when the test saw its end comes first: a counter, a condition that is taken back.
+    until("what was under way to be over", wait::LIMIT, || async {
+        let (audit, before) = (Audit::from_now(stage.cluster()), versions(stage).await);
+        tokio::time::sleep(CALM).await;
+        let calm = audit.writes().is_empty() && versions(stage).await == before;
+        if calm { Ok(()) } else { Err(format!("{:?}", audit.writes())) }
+    })
+    .await;
     let (audit, before) = (Audit::from_now(stage.cluster()), versions(stage).await);
     tokio::time::sleep(time).await;
     assert_eq!(audit.writes(), [], "Poros writes although nothing changes");

@@ -1,16 +1,15 @@
 //! etcd is restored from a backup: time goes back for everybody, and a newer version is not a truer one.
 
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use kube::api::{Patch, PatchParams};
 use kube::{Client, ResourceExt as _};
 use xtask::rig::{Options, Rig, Signal};
 
 use super::outages::make;
-use super::{LIMIT, edit, gone_without_a_trace, pool, settled, settled_within};
+use super::{AFTER_A_START, LIMIT, edit, gone_without_a_trace, pool, settled, settled_within};
 use crate::harness::cluster::Cluster;
-use crate::harness::objects::{bindings, compute, computes, create, delete, placements, raw_computes};
+use crate::harness::objects::{bindings, compute, computes, delete, placements, raw_computes};
 use crate::harness::poros::Poros;
 use crate::harness::{until, wait};
 use crate::trials;
@@ -49,7 +48,7 @@ async fn an_etcd_that_is_restored_from_a_backup_is_followed_back() {
         pool(&client, name).await;
     }
     for name in ["restore-edited", "restore-deleted"] {
-        create(&raw_computes(&client), &compute(name)).await.unwrap();
+        make(&client, &compute(name)).await;
         settled(&client, name, 1).await;
     }
     let before = computes(&client).get("restore-edited").await.unwrap();
@@ -57,29 +56,29 @@ async fn an_etcd_that_is_restored_from_a_backup_is_followed_back() {
     offline(&cluster.rig, |etcd, backup| copy(&etcd, &backup));
     // What the backup does not know: two edits, a deletion, a new Compute.
     change(&client, "restore-edited").await;
-    settled_within(&client, "restore-edited", 2, Duration::from_secs(60)).await;
+    settled_within(&client, "restore-edited", 2, AFTER_A_START).await;
     delete(&raw_computes(&client), "restore-deleted").await.unwrap();
     gone_without_a_trace(&client, "restore-deleted").await;
     make(&client, &compute("restore-new")).await;
-    settled_within(&client, "restore-new", 1, Duration::from_secs(60)).await;
+    settled_within(&client, "restore-new", 1, AFTER_A_START).await;
     offline(&cluster.rig, |etcd, backup| {
         std::fs::remove_dir_all(&etcd).unwrap();
         std::fs::rename(backup, etcd).unwrap();
     });
-    let edited = settled_within(&client, "restore-edited", 1, Duration::from_secs(60)).await;
+    let edited = settled_within(&client, "restore-edited", 1, AFTER_A_START).await;
     assert_eq!(edited.spec, before.spec, "it is as it was");
     assert_eq!(
         edited.status.unwrap().transition_seq,
         before.status.unwrap().transition_seq,
         "and nothing was wrong"
     );
-    settled_within(&client, "restore-deleted", 1, Duration::from_secs(60)).await;
+    settled_within(&client, "restore-deleted", 1, AFTER_A_START).await;
     assert!(computes(&client).get_opt("restore-new").await.unwrap().is_none());
     // And Poros is not merely silent: it acts on what is there now.
     change(&client, "restore-edited").await;
-    let again = settled_within(&client, "restore-edited", 2, Duration::from_secs(60)).await;
+    let again = settled_within(&client, "restore-edited", 2, AFTER_A_START).await;
     assert_eq!(again.uid(), before.metadata.uid);
-    until("the deleted Compute to be held by its finalizer no longer", Duration::from_secs(60), || async {
+    until("the deleted Compute to be held by its finalizer no longer", AFTER_A_START, || async {
         let _ = delete(&raw_computes(&client), "restore-deleted").await;
         let there = computes(&client).get_opt("restore-deleted").await.map_err(|error| error.to_string())?;
         there.map_or(Ok(()), |there| Err(wait::info(&there).to_owned()))
@@ -88,5 +87,5 @@ async fn an_etcd_that_is_restored_from_a_backup_is_followed_back() {
     assert!(placements(&client).get_opt("restore-deleted").await.unwrap().is_none());
     assert!(bindings(&client).get_opt("poros-restore-deleted").await.unwrap().is_none());
     assert_eq!(poros.id(), pid, "the same process all along");
-    assert_eq!(poros.get("/readyz").unwrap().0, 200);
+    poros.await_ready(LIMIT);
 }

@@ -7,12 +7,11 @@ use std::time::Duration;
 use kube::ResourceExt as _;
 use serde_json::{Value, json};
 
-use super::{LIMIT, SOON, childless, edit, gone_without_a_trace, pool, quiet, settled};
+use super::{LIMIT, childless, edit, gone_without_a_trace, pool, quiet, settled};
 use crate::harness::objects::{
     bindings, compute, computes, create, delete, dynamic, patch, placements, raw_computes,
 };
-use crate::harness::poros::Poros;
-use crate::harness::poros::SHORT;
+use crate::harness::poros::{Poros, READY, SHORT};
 use crate::harness::proxy::stage::Stage;
 use crate::harness::proxy::{Order, Seen};
 use crate::harness::until;
@@ -121,7 +120,7 @@ async fn a_list_of_a_compute_that_is_being_deleted_costs_its_successor_nothing()
 
 fn started(stage: &Stage) -> Poros {
     let poros = stage.launch(&SHORT);
-    poros.await_ready(Duration::from_secs(30));
+    poros.await_ready(READY);
     poros
 }
 
@@ -216,7 +215,7 @@ async fn events_that_come_again_from_an_older_time_do_no_harm() {
     }
     let uid = computes(client).get("echoed").await.unwrap().uid();
     let living = dynamic(client, "poros.dataos.io/v1beta1", "Placement", "placements", None);
-    until("the living one's Placement to stay", SOON.min(LIMIT), || async {
+    until("the living one's Placement to stay", LIMIT, || async {
         let owner =
             living.get("echoed").await.map_err(|error| error.to_string())?.owner_references().to_vec();
         if owner.iter().any(|owner| Some(&owner.uid) == uid.as_ref()) {

@@ -7,7 +7,7 @@ use serde_json::json;
 use super::{LIMIT, SOON, pool, settled, settled_within};
 use crate::harness::cluster::NAMESPACE;
 use crate::harness::objects::{compute, create, raw_computes};
-use crate::harness::poros::{Poros, SHORT};
+use crate::harness::poros::{Poros, READY, SHORT};
 use crate::harness::proxy::stage::Stage;
 use crate::harness::proxy::{Act, Face, Order};
 use crate::harness::until;
@@ -27,9 +27,9 @@ async fn refusals_of_who_poros_is_heal_when_they_end() {
         tokio::time::sleep(Duration::from_secs(3)).await;
         assert_eq!(poros.get("/healthz").unwrap().0, 200);
         stage.proxy.clear();
-        settled_within(client, name, 1, Duration::from_secs(30)).await;
+        settled(client, name, 1).await;
     }
-    assert_eq!(poros.get("/readyz").unwrap().0, 200);
+    poros.await_ready(LIMIT);
 }
 
 async fn a_certificate_that_must_not_be_trusted_is_not() {
@@ -62,8 +62,8 @@ async fn a_certificate_that_must_not_be_trusted_is_not() {
 /// The slow ones: kube reads both files anew once a minute.
 pub mod patient {
     use super::{
-        Duration, Face, NAMESPACE, Poros, SHORT, Stage, compute, create, json, pool, raw_computes, settled,
-        settled_within,
+        Duration, Face, NAMESPACE, Poros, READY, SHORT, Stage, compute, create, json, pool, raw_computes,
+        settled, settled_within,
     };
     use crate::trials;
 
@@ -90,7 +90,7 @@ pub mod patient {
         config["users"][0]["user"] = json!({"tokenFile": token_file});
         std::fs::write(&kubeconfig, config.to_string()).unwrap();
         let poros = Poros::launch(cluster, &kubeconfig, &SHORT);
-        poros.await_ready(Duration::from_secs(30));
+        poros.await_ready(READY);
         let id = poros.id();
 
         let new = token();
@@ -99,14 +99,14 @@ pub mod patient {
         std::fs::write(&token_file, &new).unwrap();
         pool(client, "token").await;
         create(&raw_computes(client), &compute("token")).await.unwrap();
-        settled_within(client, "token", 1, Duration::from_secs(100)).await;
+        settled_within(client, "token", 1, Duration::from_secs(150)).await;
 
         let both = format!("{}{}", std::fs::read_to_string(&ca_file).unwrap(), stage.proxy.next_authority());
         std::fs::write(&ca_file, both).unwrap();
         stage.proxy.shows(Face::Next);
         pool(client, "authority").await;
         create(&raw_computes(client), &compute("authority")).await.unwrap();
-        settled_within(client, "authority", 1, Duration::from_secs(100)).await;
+        settled_within(client, "authority", 1, Duration::from_secs(150)).await;
         settled(client, "token", 1).await;
         poros.await_ready(Duration::from_secs(60));
         assert_eq!(poros.id(), id, "the same process");

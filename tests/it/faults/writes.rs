@@ -10,7 +10,7 @@ use super::quiet;
 use crate::harness::proxy::stage::Stage;
 use crate::harness::proxy::{Act, Body, Said};
 use crate::kills::plan::{Workflow, run, suffer};
-use crate::kills::{differences, next, nothing_is_left};
+use crate::kills::{differences, next, nothing_is_left, unmet};
 use crate::trials;
 
 trials![;
@@ -82,7 +82,8 @@ async fn every_fault(workflow: Workflow) {
                 let name = format!("f-{word}-{n}-{fault}");
                 match AssertUnwindSafe(suffer(stage, workflow, &name, n, act)).catch_unwind().await {
                     Ok(run) => {
-                        differences(reference, &run).map(|found| format!("{title}: {found}")).collect()
+                        let found = differences(reference, &run).map(|found| format!("{title}: {found}"));
+                        found.chain(unmet(&run, workflow, n, &title)).collect()
                     }
                     Err(panic) => {
                         let text = panic.downcast_ref::<String>().map_or("a panic", String::as_str);

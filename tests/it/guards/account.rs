@@ -67,6 +67,7 @@ async fn a_life_of_a_compute_needs_no_more(client: &Client) {
     })
     .await;
     wait::proven(client, name).await;
+    wait::placed(client, name, 2).await;
     patch(&raw_computes(client), name, &json!({"metadata": {"finalizers": ["example.com/hold"]}})).await;
     wait::compute(client, name, "held by Poros too", |compute| {
         compute.metadata.finalizers.as_ref().is_some_and(|held| held.len() == 2)

@@ -1,7 +1,5 @@
 //! Deletion with the cluster's own controllers at work: the garbage collector, and the end of Poros's namespace.
 
-use std::time::Duration;
-
 use kube::api::DeleteParams;
 use serde_json::json;
 use xtask::rig::Options;
@@ -10,7 +8,7 @@ use crate::harness::cluster::Cluster;
 use crate::harness::objects::{
     bindings, compute, create, dynamic, patch, placements, pod, pods, raw_computes, with,
 };
-use crate::harness::poros::{Poros, SHORT};
+use crate::harness::poros::{Poros, READY, SHORT};
 use crate::harness::{until, wait};
 use crate::kstatus;
 use crate::rows::{apply, served};
@@ -27,7 +25,7 @@ async fn deletion_holds_with_the_clusters_own_controllers_at_work() {
     let home = "cascade-home";
     let flags = [&["--manage-policies", "--namespace", home], &SHORT[..]].concat();
     let poros = Poros::launch(&cluster, cluster.rig.kubeconfig(), &flags);
-    poros.await_ready(Duration::from_secs(30));
+    poros.await_ready(READY);
     cluster.assert_policies();
     every_cascade_leaves_nothing(&client).await;
     a_namespace_that_goes_blocks_proofs_alone_and_is_made_again(&client, home).await;
@@ -48,13 +46,14 @@ async fn every_cascade_leaves_nothing(client: &kube::Client) {
             compute.status.as_ref().and_then(|s| s.users.as_ref()).is_some_and(|users| users.pods == 1)
         })
         .await;
+        wait::held(client, &name).await;
         let refusal = raw_computes(client).delete(&name, how).await.unwrap_err().to_string();
         assert!(refusal.contains("is in use by 1 pod"), "{refusal}");
         let escape = json!({"metadata": {"annotations": {"poros.dataos.io/delete-in-use": "true"}}});
         patch(&raw_computes(client), &name, &escape).await;
         raw_computes(client).delete(&name, how).await.unwrap();
         wait::gone(client, &name).await;
-        until("the children to be gone", Duration::from_secs(20), || async {
+        until("the children to be gone", wait::LIMIT, || async {
             let left = (
                 placements(client).get_opt(&name).await.unwrap().is_some(),
                 bindings(client).get_opt(&format!("poros-{name}")).await.unwrap().is_some(),
@@ -77,7 +76,7 @@ async fn a_namespace_that_goes_blocks_proofs_alone_and_is_made_again(client: &ku
     wait::placed(client, before, 1).await;
     let uid = namespaces.get(home).await.unwrap().metadata.uid;
     namespaces.delete(home, &DeleteParams::default()).await.unwrap();
-    until("the namespace to be gone", Duration::from_secs(30), || async {
+    until("the namespace to be gone", wait::LIMIT, || async {
         match namespaces.get_opt(home).await.unwrap() {
             Some(there) if there.metadata.uid == uid => Err("it is there".to_owned()),
             _ => Ok(()),
@@ -92,7 +91,7 @@ async fn a_namespace_that_goes_blocks_proofs_alone_and_is_made_again(client: &ku
     wait::gone(client, before).await;
     // A Compute that is to be proven makes Poros notice; it makes its home again, and proves.
     apply(client, &with(compute("cascade-after"), "/spec/nodePool/minReadyNodes", json!(0))).await;
-    until("the namespace to be made again", Duration::from_secs(30), || async {
+    until("the namespace to be made again", wait::LIMIT, || async {
         namespaces.get(home).await.map(|_| ()).map_err(|error| error.to_string())
     })
     .await;

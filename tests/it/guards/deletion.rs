@@ -32,6 +32,7 @@ async fn a_compute_in_use_is_deleted_by_no_way() {
         }
     };
     used(1).await;
+    wait::held(&client, name).await;
     let words = "Compute guards-used is in use by 1 pod (Pod/default/guards-used-1); remove them first, or allow it: kubectl annotate compute guards-used poros.dataos.io/delete-in-use=true";
     let stored = raw_computes(&client).get(name).await.unwrap();
     for how in ["background", "foreground", "orphan"] {
@@ -91,6 +92,7 @@ async fn users_that_no_status_tells_of_yet_hold_a_compute() {
     let held = wait::says(&client, name, "deleting/building InUse").await;
     assert!(wait::info(&held).contains("Pod/default/race-1, Pod/default/race-2"), "{}", wait::info(&held));
     wait::refused(&client, name, "Compute race is being deleted and takes no new pods").await;
+    wait::held(&client, name).await;
     // Deleted once more, it says what it waits for.
     let said = refusal(delete(&raw_computes(&client), name).await).1;
     assert!(said.contains("Compute race is in use by 2 pods"), "{said}");

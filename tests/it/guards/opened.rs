@@ -58,6 +58,7 @@ async fn the_guards_are_opened_and_closed_as_the_docs_say() {
     shell(&cluster, &documented("Open every guard", 1));
     refused("is not in force", || async { dry_run(&pods(&client), &pod("opened-again", "nobody")).await })
         .await;
+    wait::held(&client, used).await;
     let (code, ..) = refusal(delete(&raw_computes(&client), used).await);
     assert_eq!(code, 403);
     // A pod that came in unplaced is no user, and may drop its label.

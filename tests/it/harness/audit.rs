@@ -1,13 +1,18 @@
 //! The audit log of the API server: what each user asked of it, and how often.
 
+use std::collections::BTreeSet;
 use std::io::{Read as _, Seek as _, SeekFrom};
 use std::path::PathBuf;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
 use super::cluster::{Cluster, POROS_USER};
 
-/// A place in the audit log: what comes after it is counted.
+/// No request that is counted takes longer.
+const LIMIT: Duration = Duration::from_secs(60);
+
+/// A place in the audit log: what the API server received after it is counted.
 pub struct Audit {
     path: PathBuf,
     from: u64,
@@ -38,20 +43,60 @@ impl Request {
 }
 
 impl Audit {
-    /// Starts to count now. The log is written before an answer is given, so nothing earlier comes after.
+    /// Starts to count now.
     pub fn from_now(cluster: &Cluster) -> Self {
         let path = cluster.rig.audit_log();
         let from = std::fs::metadata(&path).map_or(0, |metadata| metadata.len());
         Self { path, from }
     }
 
-    /// All requests since, by anyone.
+    /// All requests since, by anyone. What a request does can be seen before its answer is in the log, but not before the
+    /// request itself is: so the answers to all that was received by now are awaited.
     pub fn all(&self) -> Vec<Request> {
+        let begin = Instant::now();
+        let (mut answered, awaited) = self.read();
+        let mut open = awaited.clone();
+        while !open.is_disjoint(&awaited) {
+            assert!(
+                begin.elapsed() < LIMIT,
+                "the API server does not answer {:?}",
+                open.intersection(&awaited)
+            );
+            std::thread::sleep(Duration::from_millis(5));
+            (answered, open) = self.read();
+        }
+        answered
+    }
+
+    /// The requests that were received since: those that were answered, and the ids of those that were not yet. A watch
+    /// is answered when it begins, and nobody waits for that.
+    fn read(&self) -> (Vec<Request>, BTreeSet<String>) {
         let mut file = std::fs::File::open(&self.path).expect("the audit log opens");
         file.seek(SeekFrom::Start(self.from)).expect("the audit log is read from where counting began");
-        let mut text = String::new();
-        file.read_to_string(&mut text).expect("the audit log is text");
-        text.lines().filter_map(|line| request(&serde_json::from_str(line).ok()?)).collect()
+        let mut bytes = Vec::new();
+        file.read_to_end(&mut bytes).expect("the audit log is read");
+        let (mut answered, mut received, mut open) = (Vec::new(), BTreeSet::new(), BTreeSet::new());
+        // The last line may be half written.
+        for line in bytes.split(|byte| *byte == b'\n') {
+            let Ok(line) = serde_json::from_slice::<Value>(line) else { continue };
+            let (verb, stage) = (line["verb"].as_str(), line["stage"].as_str());
+            let (Some(verb), Some(stage), Some(id)) = (verb, stage, line["auditID"].as_str()) else {
+                continue;
+            };
+            let last = if verb == "watch" { "ResponseStarted" } else { "ResponseComplete" };
+            if stage == "RequestReceived" {
+                received.insert(id.to_owned());
+                if verb != "watch" {
+                    open.insert(id.to_owned());
+                }
+            } else if stage == last || stage == "Panic" {
+                open.remove(id);
+                if received.contains(id) {
+                    answered.push(request(&line));
+                }
+            }
+        }
+        (answered, open)
     }
 
     /// The requests of Poros since.
@@ -84,25 +129,19 @@ pub fn counted<'a>(requests: impl Iterator<Item = &'a Request>) -> Vec<(String, 
     counts.into_iter().collect()
 }
 
-/// Answered requests, and watches that began. Lines about the end of a watch are not requests.
-fn request(line: &Value) -> Option<Request> {
-    let verb = line["verb"].as_str()?;
-    let stage = if verb == "watch" { "ResponseStarted" } else { "ResponseComplete" };
-    if line["stage"] != stage {
-        return None;
-    }
+fn request(line: &Value) -> Request {
     let reference = &line["objectRef"];
     let word = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     let resource = match reference["subresource"].as_str() {
         Some(subresource) => format!("{}/{subresource}", word(&reference["resource"])),
         None => word(&reference["resource"]),
     };
-    Some(Request {
+    Request {
         user: word(&line["user"]["username"]),
-        verb: verb.to_owned(),
+        verb: word(&line["verb"]),
         resource,
         name: word(&reference["name"]),
         dry_run: line["requestURI"].as_str().is_some_and(|uri| uri.contains("dryRun=All")),
         code: line["responseStatus"]["code"].as_u64().unwrap_or_default(),
-    })
+    }
 }

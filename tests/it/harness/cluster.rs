@@ -12,7 +12,7 @@ use kube::{Client, Config, ResourceExt};
 use xtask::rig::{Options, Rig};
 
 use super::poros::{Poros, SHORT};
-use super::until;
+use super::{until, wait};
 
 /// The namespace of Poros in the tests.
 pub const NAMESPACE: &str = "poros-system";
@@ -95,7 +95,7 @@ impl Cluster {
     /// Right after a CRD is made, creating its kind may answer 404 or 503 for a while.
     fn await_crds(&self) {
         let crds = ["crd/computes.poros.dataos.io", "crd/placements.poros.dataos.io"];
-        self.kubectl(&[&["wait", "--for=condition=Established", "--timeout=30s"], &crds[..]].concat());
+        self.kubectl(&[&["wait", "--for=condition=Established", "--timeout=60s"], &crds[..]].concat());
         self.await_served();
     }
 
@@ -127,7 +127,8 @@ impl Cluster {
                 return made.into_owned();
             }
             let seen = String::from_utf8_lossy(&output.stderr);
-            assert!(start.elapsed() < Duration::from_secs(30), "{otherwise}: {seen}");
+            // A CRD that is back may be unknown to admission for half a minute.
+            assert!(start.elapsed() < Duration::from_secs(120), "{otherwise}: {seen}");
             std::thread::sleep(Duration::from_millis(100));
         }
     }
@@ -170,7 +171,7 @@ impl Cluster {
         crd.status = None;
         let name = crd.name_any();
         api.patch(&name, &PatchParams::apply("test").force(), &Patch::Apply(&crd)).await.unwrap();
-        until("the changed CRD to be stored", Duration::from_secs(10), || async {
+        until("the changed CRD to be stored", wait::LIMIT, || async {
             api.get(&name).await.map(|_| ()).map_err(|error| error.to_string())
         })
         .await;

@@ -2,9 +2,10 @@
 
 use std::fs::File;
 use std::io::Read as _;
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
@@ -15,17 +16,21 @@ static COUNT: AtomicU32 = AtomicU32::new(0);
 /// Graces so short that tests need not wait them out.
 pub const SHORT: [&str; 6] = [
     "--pool-grace=1",
-    "--policy-grace=2",
+    "--policy-grace=4",
     "--proof-blocked-grace=2",
-    "--contended-quiet=4",
+    "--contended-quiet=6",
     "--repair-interval=1",
     "--counter-interval=1",
 ];
 
+/// How long it may take until it is ready, on a machine that is busy.
+pub const READY: Duration = Duration::from_secs(90);
+
 /// A running Poros. Dropping it kills it.
 pub struct Poros {
     child: Child,
-    address: String,
+    /// Where it serves health and metrics, once it said so.
+    address: OnceLock<String>,
     log: PathBuf,
 }
 
@@ -33,7 +38,7 @@ impl Poros {
     /// Starts it under its own account, and waits until it is ready.
     pub fn start(cluster: &Cluster, flags: &[&str]) -> Self {
         let poros = Self::launch(cluster, &cluster.poros_kubeconfig(), flags);
-        poros.await_ready(Duration::from_secs(30));
+        poros.await_ready(READY);
         if flags.contains(&"--manage-policies") {
             cluster.assert_policies();
         }
@@ -42,8 +47,6 @@ impl Poros {
 
     /// Starts it with this kubeconfig; does not wait.
     pub fn launch(cluster: &Cluster, kubeconfig: &Path, flags: &[&str]) -> Self {
-        let address =
-            TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).unwrap().to_string();
         let log = cluster
             .rig
             .dir()
@@ -55,7 +58,7 @@ impl Poros {
         let binary = std::env::var_os("POROS_BINARY").unwrap_or_else(|| env!("CARGO_BIN_EXE_poros").into());
         let child = Command::new(binary)
             .arg("run")
-            .args(["--listen", &address])
+            .args(["--listen", "127.0.0.1:0"])
             .args(flags)
             .env("POROS_KUBECONFIG", kubeconfig)
             // A test of one Poros has no use for an election, and after a kill would wait for the Lease of the dead.
@@ -67,7 +70,7 @@ impl Poros {
             .stderr(file)
             .spawn()
             .expect("poros starts");
-        Self { child, address, log }
+        Self { child, address: OnceLock::new(), log }
     }
 
     /// Waits until `/readyz` says so.
@@ -88,10 +91,24 @@ impl Poros {
         }
     }
 
+    /// Its log says which port it was given: one that is chosen before it starts may be another's by then.
+    fn address(&self) -> std::io::Result<&str> {
+        if self.address.get().is_none() {
+            let log = self.log_text();
+            let served =
+                log.lines().find_map(|line| line.split_once("health and metrics are served address="));
+            // A line may be half written.
+            let address =
+                served.and_then(|(_, rest)| rest.split_once(' ')).map(|(address, _)| address.to_owned());
+            let _ = self.address.set(address.ok_or(std::io::ErrorKind::NotConnected)?);
+        }
+        self.address.get().map(String::as_str).ok_or_else(|| std::io::ErrorKind::NotConnected.into())
+    }
+
     /// GET of its HTTP endpoint: status and body.
     pub fn get(&self, path: &str) -> std::io::Result<(u16, String)> {
-        let mut stream = TcpStream::connect(&self.address)?;
-        stream.set_read_timeout(Some(Duration::from_secs(5)))?;
+        let mut stream = TcpStream::connect(self.address()?)?;
+        stream.set_read_timeout(Some(Duration::from_secs(30)))?;
         std::io::Write::write_all(
             &mut stream,
             format!("GET {path} HTTP/1.1\r\nHost: poros\r\nConnection: close\r\n\r\n").as_bytes(),

@@ -16,10 +16,10 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use tokio::net::TcpListener;
-use tokio::sync::broadcast;
+use tokio::sync::{broadcast, watch};
 
 use super::cluster::Cluster;
-use super::until;
+use super::{until, wait};
 pub use harm::{Act, Body, Face, Order, Point, Said};
 use harm::{Frames, List, Rewrites};
 
@@ -103,6 +103,8 @@ struct State {
 struct Shared {
     state: Mutex<State>,
     orders: broadcast::Sender<(Order, Option<&'static str>)>,
+    /// Whether what comes late may come.
+    released: watch::Sender<bool>,
     /// Connections on which nothing is asked break.
     hang_ups: broadcast::Sender<()>,
     start: Instant,
@@ -113,9 +115,13 @@ impl Shared {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Notes a request, and finds the rule for it: its place in the log, and what is to be done to it.
-    fn note(&self, mut seen: Seen) -> (usize, Option<Act>) {
+    /// Notes a request, and finds the rule for it: its place in the log, and what is to be done to it. Nothing if it came
+    /// to a face that is not shown any more.
+    fn note(&self, mut seen: Seen, face: Face) -> Option<(usize, Option<Act>)> {
         let mut state = self.state();
+        if state.face != face {
+            return None;
+        }
         seen.at = self.start.elapsed();
         if !matches!(seen.verb.as_str(), "GET" | "HEAD") && !seen.dry_run {
             state.writes += 1;
@@ -132,7 +138,7 @@ impl Shared {
         }
         let act = seen.act;
         state.log.push(seen);
-        (state.log.len() - 1, act)
+        Some((state.log.len() - 1, act))
     }
 
     fn answered(&self, at: usize, code: u16) {
@@ -206,6 +212,7 @@ impl Proxy {
                 face: Face::Known,
             }),
             orders: broadcast::Sender::new(64),
+            released: watch::Sender::new(false),
             hang_ups: broadcast::Sender::new(4),
             start: Instant::now(),
         });
@@ -270,6 +277,11 @@ impl Proxy {
         self.hang_up();
     }
 
+    /// Lets come what was to come late.
+    pub fn release(&self) {
+        self.shared.released.send_replace(true);
+    }
+
     /// Breaks the connections on which nothing is under way.
     pub fn hang_up(&self) {
         let _ = self.shared.hang_ups.send(());
@@ -315,11 +327,18 @@ impl Proxy {
         count: usize,
         matches: impl Fn(&Seen) -> bool + Copy,
     ) {
-        until(what, Duration::from_secs(20), || async move {
+        until(what, wait::LIMIT, || async move {
             let seen = self.count(mark, matches);
             if seen >= count { Ok(()) } else { Err(format!("{seen} of {count}")) }
         })
         .await;
+    }
+
+    /// Forgets all rules; whether one of them kills, or killed, since.
+    pub fn disarm(&self, mark: usize) -> bool {
+        let mut state = self.shared.state();
+        state.rules.clear();
+        state.log[mark..].iter().any(|seen| matches!(seen.act, Some(Act::Kill(..))))
     }
 
     /// Whether a rule killed.

@@ -3,13 +3,15 @@
 use std::time::Duration;
 
 use kube::Client;
+use kube::api::DeleteParams;
 use poros::api::compute::Compute;
 
 use super::cluster::{Cluster, POROS_USER};
-use super::objects::{computes, dry_run, pod, pods};
+use super::objects::{computes, dry_run, pod, pods, raw_computes};
 use super::until;
 
-pub const LIMIT: Duration = Duration::from_secs(20);
+/// Only bounds a wait: long enough for a machine that is slow and busy.
+pub const LIMIT: Duration = Duration::from_secs(60);
 
 /// The status of a condition: `True`, `False`, `Unknown`, or empty when it is absent.
 pub fn condition<'a>(compute: &'a Compute, type_: &str) -> &'a str {
@@ -119,6 +121,18 @@ pub async fn refused(client: &Client, name: &str, words: &str) {
     .await;
 }
 
+/// Waits until the guard holds a Compute that is in use: a policy acts a moment after it is made or changed.
+pub async fn held(client: &Client, name: &str) {
+    let dry = DeleteParams { dry_run: true, ..DeleteParams::default() };
+    until(&format!("the guard to hold {name}"), LIMIT, || async {
+        match raw_computes(client).delete(name, &dry).await {
+            Err(error) if error.to_string().contains("is in use by") => Ok(()),
+            other => Err(format!("{:?}", other.map(|_| "it may go").map_err(|error| error.to_string()))),
+        }
+    })
+    .await;
+}
+
 /// As [`active`], where an active Compute may have to be proven anew first: after a repair, or a changed policy.
 pub async fn proven(client: &Client, name: &str) -> Compute {
     compute(client, name, "active, and proven anew", |compute| {
@@ -129,9 +143,9 @@ pub async fn proven(client: &Client, name: &str) -> Compute {
     .await
 }
 
-/// Waits until Poros may do this, or may not: the API server hears of a changed role a moment later.
-pub async fn may(cluster: &Cluster, verb: &str, resource: &str, allowed: bool) {
-    let asked = ["auth", "can-i", verb, resource, "--as", POROS_USER];
+/// Waits until Poros may do this in a namespace, or may not: the API server hears of a changed role a moment later.
+pub async fn may(cluster: &Cluster, namespace: &str, verb: &str, resource: &str, allowed: bool) {
+    let asked = ["auth", "can-i", verb, resource, "-n", namespace, "--as", POROS_USER];
     until(&format!("{verb} {resource} to be allowed: {allowed}"), LIMIT, || async {
         let answer = cluster.rig.kubectl().args(asked).output().unwrap();
         let answer = String::from_utf8_lossy(&answer.stdout).trim().to_owned();

@@ -1,7 +1,7 @@
 //! One plan: a workflow on one Compute, with a kill in it or without, up to an end that can be compared.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use kube::ResourceExt as _;
 use kube::api::{DynamicObject, PostParams};
@@ -12,15 +12,16 @@ use super::next;
 use crate::harness::objects::{
     bindings, compute, create, delete, node, nodes, patch, placements, pod, pods, raw_computes,
 };
-use crate::harness::poros::Poros;
-use crate::harness::poros::SHORT;
+use crate::harness::poros::{Poros, SHORT};
 use crate::harness::proxy::stage::Stage;
 use crate::harness::proxy::{Act, Point, Seen};
+use crate::harness::wait::LIMIT;
 use crate::harness::{until, wait};
 
-const LIMIT: Duration = Duration::from_secs(20);
 /// No write for so long is the end of a run.
 const QUIET: Duration = Duration::from_millis(400);
+/// Longer than a run waits between two of its writes: nothing for so long, and no further one comes.
+const OVER: Duration = Duration::from_secs(10);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Workflow {
@@ -67,6 +68,8 @@ pub(crate) struct Run {
     /// How often each object was created and deleted.
     pub(crate) road: Value,
     pub(crate) writes: Vec<Seen>,
+    /// Whether the write came that the plan is about.
+    pub(crate) met: bool,
 }
 
 impl Run {
@@ -99,8 +102,9 @@ pub(crate) async fn run(
         stage.proxy.nth(act, n, move |seen| seen.writes(&of));
     }
     act(stage, workflow, name).await;
-    if kill.is_some() {
-        until("the write to kill at", LIMIT, || async {
+    let met = kill.is_some() && (comes(stage, mark, name).await || stage.proxy.disarm(mark));
+    if met {
+        until("the kill", LIMIT, || async {
             if stage.proxy.killed() { Ok(()) } else { Err(stage.proxy.writes(mark)) }
         })
         .await;
@@ -109,7 +113,21 @@ pub(crate) async fn run(
         poros = next(stage);
     }
     let run = finish(stage, workflow, name, mark).await;
-    (poros, run)
+    (poros, Run { met, ..run })
+}
+
+/// Waits for the write that something is done to; false if the run is over without it.
+async fn comes(stage: &Stage, mark: usize, name: &str) -> bool {
+    let met = || stage.proxy.count(mark, |seen| seen.writes(name) && seen.act.is_some()) > 0;
+    let (mut writes, mut since) = (0, Instant::now());
+    while since.elapsed() < OVER && !met() {
+        let now = stage.proxy.count(mark, |seen| seen.writes(name));
+        if now != writes {
+            (writes, since) = (now, Instant::now());
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    met()
 }
 
 /// Makes a run whose n-th write meets this fault; the Poros that is at work lives on.
@@ -118,12 +136,8 @@ pub(crate) async fn suffer(stage: &Stage, workflow: Workflow, name: &str, n: u32
     let (mark, of) = (stage.proxy.mark(), name.to_owned());
     stage.proxy.nth(fault, n, move |seen| seen.writes(&of));
     act(stage, workflow, name).await;
-    until("the write that meets the fault", LIMIT, || async {
-        let met = stage.proxy.count(mark, |seen| seen.writes(name) && seen.act.is_some());
-        if met > 0 { Ok(()) } else { Err(stage.proxy.writes(mark)) }
-    })
-    .await;
-    finish(stage, workflow, name, mark).await
+    let met = comes(stage, mark, name).await;
+    Run { met, ..finish(stage, workflow, name, mark).await }
 }
 
 /// Waits for the end, and tells how it came about.
@@ -132,7 +146,7 @@ async fn finish(stage: &Stage, workflow: Workflow, name: &str, mark: usize) -> R
     let writes = quiet(stage, mark, name).await;
     let road = road(&writes, name);
     clean_up(stage, workflow, name).await;
-    Run { end, road, writes }
+    Run { end, road, writes, met: false }
 }
 
 /// Up to where the workflow begins: the pool, and for an edit or a delete an active Compute.

@@ -15,7 +15,8 @@ use poros::api::status::{AggregateStatus, ComputeStatus, Stage};
 use super::{Kstatus, expected, of};
 use crate::harness::cluster::Cluster;
 use crate::harness::objects::raw_computes;
-use crate::harness::wait::{condition, message, words};
+use crate::harness::until;
+use crate::harness::wait::{self, condition, info, message, words};
 
 /// Versions that a whole run must have seen: fewer, and the witness slept.
 const LEAST: usize = 50;
@@ -33,6 +34,8 @@ struct Witness {
 pub struct Seen {
     /// `status/stage reason`.
     pub words: String,
+    /// What the builder says in a sentence.
+    pub info: String,
     /// The conditions that are True.
     pub holds: Vec<String>,
     /// What the condition Drifted says; empty when it is absent.
@@ -69,10 +72,14 @@ async fn watch(api: Api<DynamicObject>) {
     let mut events = pin!(watcher(api, Config::default()));
     let mut failures = 0;
     // A cluster that is gone answers no more.
-    while failures < 20 {
+    while failures < 120 {
         match events.next().await {
-            Some(Ok(Event::InitApply(object) | Event::Apply(object))) => see(&object),
-            Some(Ok(_)) => failures = 0,
+            Some(Ok(event)) => {
+                failures = 0;
+                if let Event::InitApply(object) | Event::Apply(object) = event {
+                    see(&object);
+                }
+            }
             Some(Err(_)) => {
                 failures += 1;
                 tokio::time::sleep(std::time::Duration::from_millis(500)).await;
@@ -101,6 +108,7 @@ fn see(object: &DynamicObject) {
         let conditions = status.conditions.iter();
         let seen = Seen {
             words: words(&compute),
+            info: info(&compute).to_owned(),
             holds: conditions.filter(|c| c.status == "True").map(|c| c.type_.clone()).collect(),
             drifted: message(&compute, "Drifted").to_owned(),
             last_reason: status.history.last().map(|last| last.reason.clone()).unwrap_or_default(),
@@ -178,6 +186,28 @@ fn history(status: &ComputeStatus, rule: &mut impl FnMut(bool, String)) {
 /// Every version of the Computes of this name that was seen so far, the oldest first.
 pub fn seen(name: &str) -> Vec<Seen> {
     witness().as_ref().and_then(|witness| witness.stories.get(name).cloned()).unwrap_or_default()
+}
+
+/// Waits until the witness has seen this version: it watches beside the test, and may be behind.
+pub async fn caught_up(compute: &Compute) {
+    let number =
+        |compute: &Compute| compute.resource_version().and_then(|version| version.parse::<u64>().ok());
+    let (uid, expect) = (compute.uid().unwrap_or_default(), number(compute));
+    until("the witness to see what the test saw", wait::LIMIT, || {
+        let last = witness().as_ref().and_then(|witness| witness.last.get(&uid).and_then(number));
+        std::future::ready(if last >= expect { Ok(()) } else { Err(format!("{last:?}, not {expect:?}")) })
+    })
+    .await;
+}
+
+/// Waits until a Compute was seen with these words. What lasts but a moment, a look now and then would miss.
+pub async fn was(name: &str, words: &str) -> Seen {
+    until(&format!("{name} to be {words}"), wait::LIMIT, || {
+        let seen = seen(name);
+        let found = seen.iter().find(|seen| seen.words == words).cloned();
+        std::future::ready(found.ok_or_else(|| format!("{:?}", seen.last())))
+    })
+    .await
 }
 
 /// What the witness has to say after a run; nothing if it was never called.

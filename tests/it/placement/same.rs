@@ -1,7 +1,5 @@
 //! The same pods and Computes, through whatever places pods now: what would be stored, or the refusal, case by case.
 
-use std::time::Duration;
-
 use kube::Client;
 use kube::api::{Api, DynamicObject};
 use kube::config::KubeConfigOptions;
@@ -9,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::{Setting, comparable};
 use crate::harness::objects::{compute, dry_run, dynamic, patch, pod, pods, raw_computes, with};
-use crate::harness::until;
+use crate::harness::{until, wait};
 use crate::rows::apply;
 
 const NAME: &str = "same";
@@ -135,10 +133,13 @@ async fn compute_cases(setting: &Setting<'_>) -> Vec<(String, Value)> {
     rights(admin).await;
     let anna = raw_computes(&as_user(setting, "anna").await);
     let flux = raw_computes(&as_user(setting, "flux").await);
-    until("anna's rights", Duration::from_secs(10), || async {
-        dry_run(&anna, &compute("owned")).await.map(|_| ()).map_err(|error| error.to_string())
-    })
-    .await;
+    for (user, api) in [("anna", &anna), ("flux", &flux)] {
+        until(&format!("the rights of {user}"), wait::LIMIT, || async {
+            let made = dry_run(api, &compute("owned")).await.map_err(|error| error.to_string())?;
+            if made.data["spec"]["owner"] == user { Ok(()) } else { Err(made.data["spec"].to_string()) }
+        })
+        .await;
+    }
     let named = |owner: &str| with(compute("owned"), "/spec/owner", json!(owner));
     let held = |finalizers: Value| {
         let mut held = compute("owned");

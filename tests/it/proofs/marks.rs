@@ -25,8 +25,9 @@ fn annotated(mut pod: Value, annotations: Value) -> Value {
     pod
 }
 
-/// Sends a pod that must be refused; gives back the message.
+/// Sends a pod that must be refused; gives back the message. What refuses it acts a moment after it is made.
 async fn refused(client: &Client, pod: &Value) -> String {
+    wait::refused(client, "proofs-nobody", "Compute proofs-nobody is not in force").await;
     let (code, message, _) = refusal(dry_run(&pods(client), pod).await);
     assert!(code == 403 || code == 422, "{code}: {message}");
     message

@@ -10,6 +10,7 @@ use crate::harness::objects::{
     bindings, compute, create, delete, patch, placements, pod, pods, raw_computes, with,
 };
 use crate::harness::poros::Poros;
+use crate::harness::until;
 use crate::harness::wait::{self, condition, info};
 use crate::rows::{apply, clear, edit, own, poolless, reason, revision, seq};
 use crate::trials;
@@ -41,7 +42,12 @@ async fn a_new_compute_is_refused_until_the_webhook_goes(client: &Client, stripp
     assert_eq!(found, ["False", "True", "False", "False"]);
     assert_eq!(reason(&failed, "PlacementVerified"), "ProofMismatch");
     wait::refused(client, name, &format!("Compute {name} is not in force")).await;
-    assert!(bindings(client).get_opt(&format!("poros-{name}")).await.unwrap().is_none(), "it is withdrawn");
+    until("the binding to be withdrawn", wait::LIMIT, || async {
+        let left =
+            bindings(client).get_opt(&format!("poros-{name}")).await.map_err(|error| error.to_string())?;
+        if left.is_none() { Ok(()) } else { Err("it is there".to_owned()) }
+    })
+    .await;
     // It stays so while the cause does: tries that fail again are no transitions.
     tokio::time::sleep(Duration::from_secs(7)).await;
     let still =

@@ -5,7 +5,6 @@
 
 use std::convert::Infallible;
 use std::sync::Arc;
-use std::time::Duration;
 
 use http_body_util::{BodyExt as _, Collected, Full};
 use hyper::body::{Bytes, Incoming};
@@ -23,7 +22,7 @@ use tokio_rustls::rustls::crypto::ring::default_provider;
 use tokio_rustls::rustls::pki_types::PrivatePkcs8KeyDer;
 
 use crate::harness::objects::{create, delete, dry_run, dynamic, pod, pods};
-use crate::harness::until;
+use crate::harness::{until, wait};
 
 const NAME: &str = "strip.example.com";
 
@@ -99,7 +98,7 @@ impl Stripper {
         let mut plain = pod("plain", "any");
         plain["metadata"]["labels"] = json!({});
         plain["spec"]["tolerations"] = json!([{"key": self.key, "operator": "Exists"}]);
-        until("the webhook to act, or not to", Duration::from_secs(10), || async {
+        until("the webhook to act, or not to", wait::LIMIT, || async {
             let stored = dry_run(&pods(&self.client), &plain).await.map_err(|error| error.to_string())?;
             let found = stored.data["spec"]["tolerations"].as_array().cloned().unwrap_or_default();
             let acts = !found.iter().any(|toleration| toleration["key"] == self.key);

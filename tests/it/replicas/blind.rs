@@ -44,7 +44,7 @@ async fn a_leader_that_sees_no_more_makes_way() {
     blind(&first);
     second.await_lead().await;
     println!("a blind leader made way after {:?} (grace {GRACE:?})", start.elapsed());
-    first.await_end().await;
+    first.await_end(0).await;
     assert!(!ready(&first) && ready(&second));
     assert_eq!((tells(&first), tells(&second)), (false, true));
     patch(&raw_computes(client), "blind", &json!({"spec": {"description": "seen by the second"}})).await;

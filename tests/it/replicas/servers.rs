@@ -27,6 +27,8 @@ const ABREAST: usize = 4;
 /// Rounds with an API server that lags, and for how long.
 const LAGS: usize = 4;
 const LAG: Duration = Duration::from_millis(1500);
+/// In seconds: how long Poros waits for the API servers that it does not ask. The times of the audit log begin a little later.
+const REFRESH: f64 = 1.95;
 
 async fn active_holds_on_every_api_server() {
     let options = Options { apiservers: 2, ..Options::api_only("it-servers") };
@@ -48,15 +50,23 @@ async fn active_holds_on_every_api_server() {
     println!(
         "one API server named: Active after {pace:?} on average; of 8 pods {early} were refused by the other"
     );
-    let early = lagging(&cluster, &second, "one").await;
-    println!("    the other lags: of {LAGS} pods {early} were refused");
+    // By chance, so more than once if need be.
+    let mut early = 0;
+    for prefix in ["one", "one-more", "one-last"] {
+        if early == 0 {
+            early = lagging(&cluster, &second, prefix).await;
+            println!("    the other lags: of {LAGS} pods {early} were refused");
+        }
+    }
     assert!(early > 0, "nothing lagged: what follows tests nothing");
 
     let slices = dynamic(&client, "discovery.k8s.io/v1", "EndpointSlice", "endpointslices", Some("default"));
     create(&slices, &slice(&["192.0.2.1", "192.0.2.2"])).await.unwrap();
-    until("a proof to wait for the other API server", LIMIT, || async {
-        let (_, took) = rounds(&client, &second, &format!("try-{}", nanos()), 1).await;
-        if took > Duration::from_secs(2) { Ok(()) } else { Err(format!("{took:?}")) }
+    until("Poros to wait for the other API server", LIMIT, || async {
+        let prefix = format!("try-{}", nanos());
+        rounds(&client, &second, &prefix, 1).await;
+        let lingered = lingered(&cluster, &format!("{prefix}-0"));
+        if lingered >= REFRESH { Ok(()) } else { Err(format!("{lingered:.3} s")) }
     })
     .await;
     let (early, took) = rounds(&client, &second, "two", ROUNDS).await;
@@ -64,11 +74,11 @@ async fn active_holds_on_every_api_server() {
         "two API servers named: Active after {took:?} on average; of {ROUNDS} pods {early} were refused by the other"
     );
     assert_eq!(early, 0, "a pod of an active Compute was refused by the other API server");
-    assert!(took > pace + Duration::from_secs(1), "{took:?} is not more than {pace:?}");
+    assert!(took.as_secs_f64() >= REFRESH, "a proof after {took:?} has not waited for the other");
     let early = lagging(&cluster, &second, "two").await;
     println!("    the other lags: of {LAGS} pods {early} were refused");
     assert_eq!(early, 0, "a pod of an active Compute was refused by an API server that lagged");
-    for (prefix, least, most) in [("one", 0.0, 1.0), ("two", 1.95, 30.0)] {
+    for (prefix, least, most) in [("one", 0.0, REFRESH), ("two", REFRESH, 60.0)] {
         let lingered = lingered(&cluster, &format!("{prefix}-0"));
         println!("{prefix}: a Placement outlived its binding by {lingered:.3} s");
         assert!((least..most).contains(&lingered), "{prefix}: {lingered}");
@@ -217,7 +227,18 @@ async fn torn_down(client: &Client, second: &Client, name: &str) {
     }
     wait::gone(client, name).await;
     for server in [client, second] {
-        let error = dry_run(&pods(server), &pod(&format!("{name}-try"), name)).await.unwrap_err().to_string();
-        in_words(&error, name);
+        until("both API servers to know that it is gone", LIMIT, || async {
+            match dry_run(&pods(server), &pod(&format!("{name}-try"), name)).await {
+                Ok(pod) => {
+                    placed(&serde_json::to_value(pod).unwrap(), name);
+                    Err("placed".to_owned())
+                }
+                Err(error) => {
+                    in_words(&error.to_string(), name);
+                    Ok(())
+                }
+            }
+        })
+        .await;
     }
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use super::{Replica, children, gapless, pooled};
+use super::{LIMIT, Replica, children, gapless, pooled};
 use crate::harness::objects::{bindings, compute, computes, create, delete, patch, placements, raw_computes};
 use crate::harness::proxy::stage::Stage;
 use crate::harness::proxy::{Order, Seen};
@@ -33,7 +33,7 @@ async fn one_of_two_is_deaf(name: &str) -> (Stage, Replica, Replica) {
 
 /// Waits until the deaf one asked the API server itself, and for what it might do wrong after that.
 async fn it_asks(deaf: &Replica, mark: usize, name: &str) {
-    until("the deaf one to ask for the Compute", Duration::from_secs(20), || async {
+    until("the deaf one to ask for the Compute", LIMIT, || async {
         let asked = deaf.proxy.count(mark, |seen| is_look(seen, name));
         if asked > 0 { Ok(()) } else { Err(deaf.proxy.writes(mark)) }
     })

@@ -19,7 +19,7 @@ trials![
 
 /// What was last seen of a Compute, once that is `deleted`.
 async fn last_words(name: &str) -> kstatus::Seen {
-    until("the last version of it to be seen", Duration::from_secs(5), || async {
+    until("the last version of it to be seen", wait::LIMIT, || async {
         let last = kstatus::seen(name).pop();
         last.filter(|seen| seen.words.starts_with("deleted/")).ok_or(format!("{:?}", kstatus::seen(name)))
     })

@@ -1,7 +1,5 @@
 //! Each field of each built object, changed or removed by another manager: named, put back by one write, never an error.
 
-use std::time::Duration;
-
 use futures::{StreamExt as _, stream};
 use kube::Client;
 use kube::api::{Api, DynamicObject, Patch, PatchParams, PostParams};
@@ -12,7 +10,7 @@ use super::{clear, poolless, revision, seq, shared};
 use crate::harness::audit::Audit;
 use crate::harness::objects::{bindings, computes, delete, placements};
 use crate::harness::until;
-use crate::harness::wait::{self, condition};
+use crate::harness::wait::{self, LIMIT, condition};
 use crate::kstatus;
 use crate::trials;
 
@@ -24,7 +22,6 @@ trials![
 
 /// The field manager of who meddles.
 pub const RIVAL: &str = "rival-edit";
-const LIMIT: Duration = Duration::from_secs(20);
 /// Cases that run at one time: more of them slow a small machine down.
 const AT_ONCE: usize = 8;
 
@@ -179,6 +176,7 @@ async fn drifts(client: &Client, audit: &Audit, index: usize, case: &Case) -> Ve
         requests.filter(of_child).count()
     };
     let built = written();
+    kstatus::caught_up(&active).await;
     let versions = kstatus::seen(&name).len();
     match &case.deed {
         Deed::Patch(patch) => {
@@ -190,20 +188,20 @@ async fn drifts(client: &Client, audit: &Audit, index: usize, case: &Case) -> Ve
     }
     let expect = format!("{} {}", case.kind.kind(), case.told);
     // What is repaired in a moment is said in a version that a look now and then would miss.
-    let told = until(&format!("{name} to tell: {expect}"), LIMIT, || {
-        let told: Vec<String> = kstatus::seen(&name)
-            .into_iter()
-            .skip(versions)
-            .map(|seen| seen.drifted)
-            .filter(|t| !t.is_empty())
-            .collect();
-        std::future::ready(if told.is_empty() { Err("nothing".into()) } else { Ok(told) })
+    let told = || -> Vec<String> {
+        let since = kstatus::seen(&name).into_iter().skip(versions);
+        since.map(|seen| seen.drifted).filter(|told| !told.is_empty()).collect()
+    };
+    until(&format!("{name} to tell: {expect}"), LIMIT, || {
+        std::future::ready(if told().is_empty() { Err("nothing") } else { Ok(()) }.map_err(str::to_owned))
     })
     .await;
     let calm = wait::compute(client, &name, "proven again", |compute| {
         condition(compute, "Drifted").is_empty() && condition(compute, "PlacementVerified") == "True"
     })
     .await;
+    kstatus::caught_up(&calm).await;
+    let told = told();
     let after = api.get(&child).await.unwrap();
     let story: Vec<_> = kstatus::seen(&name).into_iter().skip(versions).map(|seen| seen.words).collect();
     let found = [

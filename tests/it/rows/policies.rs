@@ -5,7 +5,7 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use kube::Client;
-use kube::api::{Api, DynamicObject};
+use kube::api::{Api, DynamicObject, PostParams};
 use serde_json::json;
 
 use super::{apply, clear, edit, own, poolless, reason, seq};
@@ -23,7 +23,7 @@ use crate::trials;
 trials![a_shared_policy_that_is_absent_or_altered_is_told_and_nothing_else_is];
 
 const GROUP: &str = "admissionregistration.k8s.io/v1";
-const GRACE: Duration = Duration::from_secs(2);
+const GRACE: Duration = Duration::from_secs(4);
 
 /// Applies what `poros policies` prints, as its help says.
 fn apply_policies(cluster: &Cluster) {
@@ -46,7 +46,7 @@ fn policies(client: &Client) -> Api<DynamicObject> {
 
 async fn a_shared_policy_that_is_absent_or_altered_is_told_and_nothing_else_is() {
     let (cluster, client) = own("it-policies").await;
-    let flags = ["--policy-grace=2", "--proof-patience=3", "--counter-interval=1", "--contended-quiet=4"];
+    let flags = ["--policy-grace=4", "--proof-patience=3", "--counter-interval=1", "--contended-quiet=4"];
     let audit = Audit::from_now(&cluster);
     let poros = Poros::start(&cluster, &flags);
     without_policies_nothing_is_built(&cluster, &client).await;
@@ -74,8 +74,11 @@ async fn without_policies_nothing_is_built(cluster: &Cluster, client: &Client) {
         info(&failed)
     );
     assert_eq!(condition(&failed, "Stalled"), "True");
-    let held = raw_computes(client).get(name).await.unwrap().metadata.finalizers.unwrap_or_default();
-    assert_eq!(held, ["poros.dataos.io/cleanup"], "where admission does not set it, Poros does");
+    // Where admission does not set it, Poros does.
+    wait::compute(client, name, "held by Poros", |compute| {
+        compute.metadata.finalizers.as_deref() == Some(&["poros.dataos.io/cleanup".to_owned()][..])
+    })
+    .await;
     apply_policies(cluster);
     wait::active(client, name).await;
     wait::placed(client, name, 1).await;
@@ -86,8 +89,11 @@ async fn an_absent_policy_is_told_after_the_grace(cluster: &Cluster, client: &Cl
     let name = "policies-gone";
     let active = poolless(client, name).await;
     // Shorter than the grace: no news.
+    let mut policy = policies(client).get("placement.poros.dataos.io").await.unwrap();
+    policy.metadata.resource_version = None;
+    policy.metadata.uid = None;
     delete(&policies(client), "placement.poros.dataos.io").await.unwrap();
-    apply_policies(cluster);
+    policies(client).create(&PostParams::default(), &policy).await.unwrap();
     edit(client, name, json!({"spec": {"description": "after a short absence"}})).await;
     wait::placed(client, name, 1).await;
     let still = wait::proven(client, name).await;
@@ -114,8 +120,8 @@ async fn an_absent_policy_is_told_after_the_grace(cluster: &Cluster, client: &Cl
     assert_eq!(seq(&later), seq(&failed), "{:?}", later.status.unwrap().history);
     wait::says(client, fresh, "error/error PolicyMissing").await;
     apply_policies(cluster);
-    wait::active(client, name).await;
-    wait::active(client, fresh).await;
+    wait::proven(client, name).await;
+    wait::proven(client, fresh).await;
     wait::placed(client, name, 1).await;
     clear(client, fresh).await;
     clear(client, name).await;
@@ -146,7 +152,7 @@ async fn an_altered_policy_is_told_and_a_newer_one_is_not(cluster: &Cluster, cli
     apply_policies(cluster);
     let restored = json!({"spec": {"failurePolicy": "Fail"}});
     patch(&policies(client), "marks.poros.dataos.io", &restored).await;
-    wait::active(client, name).await;
+    wait::proven(client, name).await;
     clear(client, name).await;
 }
 
@@ -159,6 +165,7 @@ async fn a_compute_whose_guard_only_warned_is_held_by_its_users(cluster: &Cluste
         compute.status.as_ref().and_then(|s| s.users.as_ref()).is_some_and(|users| users.pods == 1)
     })
     .await;
+    wait::held(client, name).await;
     let (code, ..) = refusal(delete(&raw_computes(client), name).await);
     assert_eq!(code, 403);
     let level = r#"{"spec":{"validationActions":["Warn"]}}"#;
@@ -168,7 +175,7 @@ async fn a_compute_whose_guard_only_warned_is_held_by_its_users(cluster: &Cluste
     tokio::time::sleep(GRACE + Duration::from_millis(500)).await;
     let fine = wait::active(client, name).await;
     assert_eq!(seq(&fine), seq(&active), "another level is no fault");
-    until("the guard to let go", Duration::from_secs(5), || async {
+    until("the guard to let go", wait::LIMIT, || async {
         delete(&raw_computes(client), name).await.map_err(|error| error.to_string())
     })
     .await;

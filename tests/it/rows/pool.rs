@@ -87,9 +87,10 @@ async fn a_compute_waits_for_its_pool_and_places_pods_meanwhile() {
 async fn a_pool_that_does_not_come_is_an_error_after_the_deadline() {
     let (client, name) = (shared().await.client().await, "rows-deadline");
     let mut manifest = compute(name);
-    manifest["spec"]["progressDeadlineSeconds"] = json!(2);
+    // Long enough to be built and proven before.
+    manifest["spec"]["progressDeadlineSeconds"] = json!(10);
     apply(&client, &manifest).await;
-    wait::says(&client, name, "pending/building AwaitingPool").await;
+    kstatus::was(name, "pending/building AwaitingPool").await;
     let late = wait::says(&client, name, "error/building NoNodesMatch").await;
     let found = ["Ready", "Reconciling", "Stalled", "Built"].map(|type_| condition(&late, type_));
     assert_eq!(found, ["False", "True", "", "True"]);
@@ -136,8 +137,10 @@ async fn fewer_ready_nodes_than_asked_for_are_not_enough() {
     let (client, name) = (shared().await.client().await, "rows-two");
     node(&client, "rows-two-1", name, true).await;
     apply(&client, &with(compute(name), "/spec/nodePool/minReadyNodes", json!(2))).await;
-    let waiting = wait::says(&client, name, "pending/building AwaitingPool").await;
-    assert!(info(&waiting).contains("spec.nodePool.minReadyNodes is 2"), "{}", info(&waiting));
+    let what = "waiting for the second node";
+    let waiting =
+        wait::compute(&client, name, what, |c| info(c).contains("spec.nodePool.minReadyNodes is 2")).await;
+    assert_eq!(wait::words(&waiting), "pending/building AwaitingPool");
     node(&client, "rows-two-2", name, true).await;
     let active = wait::active(&client, name).await;
     // Asking for more than there is makes an active Compute wait again, and for less heals it.
@@ -183,12 +186,13 @@ async fn taints_that_keep_a_compute_out_are_counted_and_named() {
         node(&client, index, name, true).await;
     }
     apply(&client, &compute(name)).await;
-    let active = wait::active(&client, name).await;
+    wait::active(&client, name).await;
     let counts = |compute: &poros::api::compute::Compute| {
         let nodes = compute.status.as_ref().and_then(|status| status.nodes.clone()).unwrap_or_default();
         (nodes.schedulable, nodes.untolerated, nodes.untainted)
     };
-    assert_eq!(counts(&active), (2, 0, 0), "fenced off, and open to this Compute");
+    // Fenced off, and open to this Compute.
+    let active = wait::compute(&client, name, "over both nodes", |c| counts(c) == (2, 0, 0)).await;
     assert_eq!(reason(&active, "PoolReady"), "PoolReady");
     let taints = json!({"spec": {"taints": [
         {"key": "dedicated", "value": name, "effect": "NoSchedule"},

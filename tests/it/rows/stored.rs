@@ -1,7 +1,5 @@
 //! `InvalidSpec` and `Undecodable`: objects stored under another schema than ours.
 
-use std::time::Duration;
-
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
     CustomResourceDefinition, JSONSchemaProps,
 };
@@ -34,7 +32,7 @@ async fn relax(client: &Client) {
     let status = JSONSchemaProps { default: properties["status"].default.clone(), ..anything.clone() };
     *properties = [("spec".to_owned(), anything), ("status".to_owned(), status)].into();
     api.replace(name, &PostParams::default(), &crd).await.unwrap();
-    until("the schema to be served", Duration::from_secs(15), || async {
+    until("the schema to be served", wait::LIMIT, || async {
         let bad = with(compute("stored-probe"), "/spec/nodePool", json!("anything"));
         dry_run(&raw_computes(client), &bad).await.map(|_| ()).map_err(|error| error.to_string())
     })
@@ -152,7 +150,7 @@ async fn after_build(client: &Client, name: &str, category: &str, part: Value) {
 
 /// As `wait::says`, for an object that may not fit the types; gives back its status.
 async fn raw_says(client: &Client, name: &str, expect: &str) -> Value {
-    until(&format!("{name} to be {expect}"), Duration::from_secs(15), || async {
+    until(&format!("{name} to be {expect}"), wait::LIMIT, || async {
         let object = raw_computes(client).get(name).await.map_err(|error| error.to_string())?;
         let status = &object.data["status"];
         let word = |value: &Value| value.as_str().unwrap_or_default().to_owned();

@@ -1,7 +1,5 @@
 //! What people and machines are told beside the status: events and metrics.
 
-use std::time::Duration;
-
 use kube::Client;
 use kube::api::{Api, DynamicObject, ListParams};
 use poros::decide::manifest::Kind;
@@ -15,12 +13,10 @@ use crate::harness::exposition::Exposition;
 use crate::harness::objects::{bindings, compute, delete, dynamic, with};
 use crate::harness::poros::{Poros, SHORT};
 use crate::harness::until;
-use crate::harness::wait;
+use crate::harness::wait::{self, LIMIT};
 use crate::trials;
 
 trials![events_and_metrics_say_what_happened_and_nothing_else];
-
-const LIMIT: Duration = Duration::from_secs(10);
 
 fn stored(client: &Client) -> Api<DynamicObject> {
     dynamic(client, "events.k8s.io/v1", "Event", "events", Some("default"))
@@ -114,14 +110,17 @@ async fn states_are_metrics_and_go_with_their_compute(poros: &Poros, client: &Cl
     poolless(client, well).await;
     apply(client, &with(compute(ill), "/spec/dataplane", json!("elsewhere"))).await;
     wait::says(client, ill, "error/error UnknownDataplane").await;
-    // An event is written beside the pass, so the status may be seen first.
+    // An event is written beside the pass, and what Poros knows of a Compute it hears by a watch: the status may be seen
+    // first.
     let events = [("result", "written")];
-    until("the fifth event to be written", LIMIT, || {
-        let written = scrape(poros).value("poros_events_total", &events);
-        std::future::ready(if written == Some(5.0) { Ok(()) } else { Err(format!("{written:?}")) })
+    let read = until("the fifth event to be written, and the fault to be known", LIMIT, || {
+        let read = scrape(poros);
+        let written = read.value("poros_events_total", &events);
+        let known = read.value("poros_faults", &[("category", "UnknownDataplane")]);
+        let both = written == Some(5.0) && known == Some(1.0);
+        std::future::ready(if both { Ok(read) } else { Err(format!("{written:?} {known:?}")) })
     })
     .await;
-    let read = scrape(poros);
     let documented = include_str!("../../../docs/metrics.md");
     for (family, kind, help) in &read.families {
         let row =
@@ -164,7 +163,7 @@ async fn states_are_metrics_and_go_with_their_compute(poros: &Poros, client: &Cl
 async fn without_the_right_passes_go_on(cluster: &Cluster, client: &Client, poros: &Poros) {
     let name = "told-well";
     cluster.kubectl(&["delete", "rolebinding", "poros-events", "-n", "default"]);
-    wait::may(cluster, "create", "events.events.k8s.io", false).await;
+    wait::may(cluster, "default", "create", "events.events.k8s.io", false).await;
     for (dataplane, words) in [("elsewhere", "error/error UnknownDataplane"), ("hub", "active/built Active")]
     {
         edit(client, name, json!({"spec": {"dataplane": dataplane}})).await;
@@ -175,7 +174,16 @@ async fn without_the_right_passes_go_on(cluster: &Cluster, client: &Client, poro
         std::future::ready(if refused == Some(2.0) { Ok(()) } else { Err(format!("{refused:?}")) })
     })
     .await;
-    let log = poros.log_text();
+    let log = until("the log to say so", LIMIT, || {
+        let log = poros.log_text();
+        // Whole lines alone.
+        std::future::ready(if log.contains("events are not written") && log.ends_with('\n') {
+            Ok(log)
+        } else {
+            Err(log)
+        })
+    })
+    .await;
     let said: Vec<_> = log.lines().filter(|line| line.contains("events are not written")).collect();
     assert_eq!(said.len(), 1, "said once: {said:?}");
     assert!(said[0].contains("cannot create resource"), "{said:?}");
@@ -187,9 +195,13 @@ async fn what_is_not_wanted_is_not_told(cluster: &Cluster, client: &Client) {
     let (poros, audit, name) = (Poros::start(cluster, &flags), Audit::from_now(cluster), "told-well");
     edit(client, name, json!({"spec": {"dataplane": "elsewhere"}})).await;
     wait::says(client, name, "error/error UnknownDataplane").await;
-    let read = scrape(&poros);
+    let read = until("the error to be counted", LIMIT, || {
+        let read = scrape(&poros);
+        let counted = read.value("poros_computes", &[("status", "error")]);
+        std::future::ready(if counted == Some(1.0) { Ok(read) } else { Err(format!("{counted:?}")) })
+    })
+    .await;
     assert_eq!(read.of(name).len(), 0);
-    assert_eq!(read.value("poros_computes", &[("status", "error")]), Some(1.0));
     delete(&crate::harness::objects::raw_computes(client), name).await.unwrap();
     wait::gone(client, name).await;
     assert_eq!(audit.events(), 0);

@@ -17,7 +17,7 @@ use crate::harness::cluster::Cluster;
 use crate::harness::objects::{
     compute, computes, create, delete, dynamic, node, nodes, patch, pod, pods, raw_computes, with,
 };
-use crate::harness::poros::Poros;
+use crate::harness::poros::{Poros, READY};
 use crate::harness::until;
 use crate::harness::wait::{self, condition, info, message};
 use crate::trials;
@@ -30,16 +30,20 @@ const NODES: usize = 60;
 
 async fn pools_and_users_that_churn_cost_little_and_are_told_truly() {
     let (cluster, client) = own("it-usage").await;
-    a_lacking_right_is_named(&cluster, &client).await;
-    let poros = Poros::start(&cluster, &["--manage-policies"]);
+    let poros = a_lacking_right_is_named(&cluster, &client).await;
     a_workload_is_told_at_once(&client).await;
+    poros.kill();
+    let poros = Poros::start(&cluster, &["--manage-policies"]);
     pods_that_churn_are_counted_seldom(&cluster, &client).await;
     nodes_that_flip_are_counted_seldom(&cluster, &client).await;
     assert!(!watches_all_pods(&poros), "without --pool-usage nobody watches all pods");
     poros.kill();
 
     let poros = Poros::start(&cluster, &["--manage-policies", "--pool-usage", "--counter-interval=1"]);
-    assert!(watches_all_pods(&poros));
+    until("all pods to be watched", wait::LIMIT, || {
+        std::future::ready(if watches_all_pods(&poros) { Ok(()) } else { Err(String::new()) })
+    })
+    .await;
     what_pods_request_is_counted(&client).await;
     a_nightly_workload_holds_a_compute_at_noon(&cluster, &client).await;
     let log = poros.log_text();
@@ -50,7 +54,8 @@ fn watches_all_pods(poros: &Poros) -> bool {
     poros.get("/metrics").unwrap().1.contains("poros_watch_synced{resource=\"scheduled pods\"} 1")
 }
 
-async fn a_lacking_right_is_named(cluster: &Cluster, client: &Client) {
+/// Gives back the Poros that lacked it: it counts so seldom that what it tells soon, it tells at once.
+async fn a_lacking_right_is_named(cluster: &Cluster, client: &Client) -> Poros {
     let role = async |group: &str| {
         let api = dynamic(client, "rbac.authorization.k8s.io/v1", "ClusterRole", "clusterroles", None);
         let mut rules = api.get("poros").await.unwrap().data["rules"].take();
@@ -63,8 +68,9 @@ async fn a_lacking_right_is_named(cluster: &Cluster, client: &Client) {
         patch(&api, "poros", &json!({"rules": rules})).await;
     };
     role("nothing.example.com").await;
-    let poros = Poros::launch(cluster, &cluster.poros_kubeconfig(), &[]);
-    until("the lacking right to be named", Duration::from_secs(20), || async {
+    let flags = ["--manage-policies", "--counter-interval=200"];
+    let poros = Poros::launch(cluster, &cluster.poros_kubeconfig(), &flags);
+    until("the lacking right to be named", wait::LIMIT, || async {
         let (code, unready) = poros.get("/readyz").map_err(|error| error.to_string())?;
         let named = ["cronjobs", "jobs"].map(|what| unready.contains(&format!("{what} are not listed yet")));
         let log = poros.log_text();
@@ -78,14 +84,16 @@ async fn a_lacking_right_is_named(cluster: &Cluster, client: &Client) {
     })
     .await;
     role("batch").await;
-    poros.await_ready(Duration::from_secs(30));
+    poros.await_ready(READY);
+    cluster.assert_policies();
+    poros
 }
 
 async fn a_workload_is_told_at_once(client: &Client) {
     let name = "usage-workload";
     poolless(client, name).await;
     let soon = async |expect: u32| {
-        until(&format!("{expect} workloads to be told at once"), INTERVAL / 4, || async {
+        until(&format!("{expect} workloads to be told at once"), wait::LIMIT, || async {
             let users = computes(client).get(name).await.unwrap().status.and_then(|status| status.users);
             let users = users.unwrap_or_default();
             if users.workloads == expect { Ok(()) } else { Err(format!("{users:?}")) }
@@ -115,7 +123,7 @@ async fn pods_that_churn_are_counted_seldom(cluster: &Cluster, client: &Client) 
     .await;
     let (audit, start) = (Audit::from_now(cluster), Instant::now());
     let mut made = 0;
-    while start.elapsed() < INTERVAL * 2 + INTERVAL / 5 {
+    while start.elapsed() < INTERVAL * 2 + INTERVAL / 5 || made < 200 {
         let names: Vec<String> = (made..made + 20).map(|index| format!("usage-{index}")).collect();
         let api = pods(client);
         let each = futures::stream::iter(&names).for_each_concurrent(10, |pod_name| {
@@ -130,7 +138,6 @@ async fn pods_that_churn_are_counted_seldom(cluster: &Cluster, client: &Client) 
     }
     let (took, writes) = (start.elapsed(), status_writes(&audit, name));
     println!("usage: {made} pods made and removed in {took:?}: {writes} status writes");
-    assert!(made >= 200, "only {made} pods came and went: it proves nothing");
     let most = 1 + usize::try_from(took.as_secs() / INTERVAL.as_secs()).unwrap();
     assert!((1..=most).contains(&writes), "{writes} writes in {took:?}; 1 to {most} are allowed");
     delete(&pods(client), "usage-stays").await.unwrap();
@@ -143,7 +150,16 @@ async fn nodes_that_flip_are_counted_seldom(cluster: &Cluster, client: &Client) 
         node(client, node_name, name, true).await;
     }
     apply(client, &compute(name)).await;
-    let active = wait::active(client, name).await;
+    wait::active(client, name).await;
+    let all = format!("{NODES}/{NODES}");
+    let active = wait::compute(client, name, "over all nodes", |compute| {
+        compute
+            .status
+            .as_ref()
+            .and_then(|status| status.nodes.as_ref())
+            .is_some_and(|nodes| nodes.summary == all)
+    })
+    .await;
     let start = Instant::now();
     for ready in ["False", "True"] {
         let (audit, begun) = (Audit::from_now(cluster), Instant::now());
@@ -250,7 +266,7 @@ async fn a_nightly_workload_holds_a_compute_at_noon(cluster: &Cluster, client: &
         "-p",
         level,
     ]);
-    until("the guard to let go", Duration::from_secs(10), || async {
+    until("the guard to let go", wait::LIMIT, || async {
         delete(&raw_computes(client), name).await.map_err(|error| error.to_string())
     })
     .await;

@@ -1,7 +1,5 @@
 //! Who uses a Compute, who owns it, and what its users mean for its deletion.
 
-use std::time::Duration;
-
 use kube::Client;
 use kube::api::{Api, DynamicObject, Patch, PatchParams};
 use poros::api::status::Users;
@@ -163,6 +161,7 @@ async fn a_compute_in_use_is_not_deleted() {
         create(&pods(&client), &pod(pod_name, name)).await.unwrap();
     }
     users(&client, name, 2).await;
+    wait::held(&client, name).await;
     let (code, message, _) = refusal(delete(&raw_computes(&client), name).await);
     assert_eq!(code, 403, "{message}");
     for words in [
@@ -191,6 +190,7 @@ async fn a_compute_that_detaches_its_pods_is_deleted_in_use() {
     poolless(&client, name).await;
     create(&pods(&client), &pod("rows-detach-1", name)).await.unwrap();
     users(&client, name, 1).await;
+    wait::held(&client, name).await;
     refusal(delete(&raw_computes(&client), name).await);
     edit(&client, name, json!({"spec": {"deletionPolicy": "Detach"}})).await;
     wait::active(&client, name).await;
@@ -215,10 +215,13 @@ async fn the_owner_is_who_made_it_and_stays_so() {
     let bob = raw_computes(&as_user(cluster, "rows-bob").await);
     let gitops = raw_computes(&as_user(cluster, "rows-gitops").await);
     let manifest = |name: &str| with(compute(name), "/spec/nodePool/minReadyNodes", json!(0));
-    until("alice to be allowed", Duration::from_secs(10), || async {
-        dry_run(&alice, &manifest("rows-alices")).await.map(|_| ()).map_err(|error| error.to_string())
-    })
-    .await;
+    for (api, user) in [(&alice, "rows-alice"), (&bob, "rows-bob"), (&gitops, "rows-gitops")] {
+        until(&format!("{user} to be allowed, and to be the owner"), wait::LIMIT, || async {
+            let made = dry_run(api, &manifest("rows-alices")).await.map_err(|error| error.to_string())?;
+            if owner(&made) == user { Ok(()) } else { Err(owner(&made).to_owned()) }
+        })
+        .await;
+    }
     // Nobody can make a Compute in another's name, nor give it away.
     let forged = with(manifest("rows-alices"), "/spec/owner", json!("bob"));
     let made = create(&alice, &forged).await.unwrap();

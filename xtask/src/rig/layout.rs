@@ -12,10 +12,9 @@ use super::standing::{Process, State};
 use super::{Component, RigError};
 use crate::assets::Assets;
 
-/// Everything but the first stage of each request, without bodies.
+/// Every stage of each request, without bodies: what is received and not yet answered may have had its effect.
 const AUDIT_POLICY: &str = "apiVersion: audit.k8s.io/v1
 kind: Policy
-omitStages: [RequestReceived]
 rules:
 - level: Metadata
 ";

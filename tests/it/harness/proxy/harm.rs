@@ -36,8 +36,8 @@ pub enum Act {
     LoseReply,
     /// It is forwarded after this long.
     Hold(Duration),
-    /// It is forwarded after this long, whatever became of who sent it, who never hears the reply.
-    Late(Duration),
+    /// It is forwarded when the test says so (`release`), whatever became of who sent it, who never hears the reply.
+    Late,
     /// It is forwarded, and its reply passed on after this long.
     HoldReply(Duration),
     /// It is forwarded; the connection breaks after so many bytes of the reply's body.

@@ -1,17 +1,22 @@
 //! A stage: a control plane that one test has for itself, with a fault proxy in front of it. Control planes are used
-//! again by later tests; those of tests that failed are not.
+//! again by later tests, emptied of what was left; those of tests that failed are not.
 
 use std::sync::Mutex;
-use std::time::Duration;
 
-use kube::{Client, ResourceExt as _};
+use kube::api::{Api, DeleteParams, DynamicObject, ListParams, Patch, PatchParams};
+use kube::{Client, ResourceExt};
+use poros::api::names::ANNOTATION_DELETE_IN_USE;
+use serde_json::json;
 use xtask::rig::Options;
 
 use super::Proxy;
 use crate::harness::cluster::Cluster;
-use crate::harness::objects::{compute, create, delete, dry_run, node, raw_computes};
-use crate::harness::poros::{Poros, SHORT};
+use crate::harness::objects::{
+    bindings, compute, delete, dry_run, node, nodes, placements, pods, raw_computes,
+};
+use crate::harness::poros::{Poros, READY, SHORT};
 use crate::harness::{until, wait};
+use crate::rows;
 
 static IDLE: Mutex<Vec<Cluster>> = Mutex::new(Vec::new());
 
@@ -28,7 +33,9 @@ impl Stage {
     pub async fn new() -> Self {
         let idle = IDLE.lock().unwrap().pop();
         if let Some(cluster) = idle {
-            return Self::on(cluster).await;
+            let stage = Self::on(cluster).await;
+            stage.clear_away().await;
+            return stage;
         }
         let stage = Self::on(Cluster::start(Options::api_only("it-faults"))).await;
         stage.warm_up().await;
@@ -48,18 +55,39 @@ impl Stage {
         let poros = self.poros();
         // At first the policies are not acted on, and then, for some seconds, they know no Compute: the API server
         // answers 503 until it has told them of the CRD.
-        until("admission to act on Computes", Duration::from_secs(30), || async {
+        until("admission to act on Computes", wait::LIMIT, || async {
             let made = dry_run(&raw_computes(&self.client), &compute("warm-up")).await;
             let made = made.map_err(|error| error.to_string())?;
             if made.finalizers().is_empty() { Err("no finalizer is set".to_owned()) } else { Ok(()) }
         })
         .await;
         node(&self.client, "warm-up", "warm-up", true).await;
-        create(&raw_computes(&self.client), &compute("warm-up")).await.unwrap();
+        rows::apply(&self.client, &compute("warm-up")).await;
         wait::active(&self.client, "warm-up").await;
         delete(&raw_computes(&self.client), "warm-up").await.unwrap();
         wait::gone(&self.client, "warm-up").await;
         poros.kill();
+    }
+
+    /// Removes what an earlier test left; no Poros runs.
+    async fn clear_away(&self) {
+        let client = &self.client;
+        // The bindings of the shared policies have a dot in their names, and stay.
+        let kinds: [fn(&Client) -> Api<DynamicObject>; 5] = [raw_computes, placements, bindings, pods, nodes];
+        until("the stage to be empty", wait::LIMIT, || async {
+            let mut left = Vec::new();
+            for api in kinds.map(|kind| kind(client)) {
+                let found = api.list(&ListParams::default()).await.map_err(|error| error.to_string())?;
+                for name in found.iter().map(ResourceExt::name_any).filter(|name| !name.contains('.')) {
+                    let freed = json!({"metadata": {"finalizers": null, "annotations": {ANNOTATION_DELETE_IN_USE: "true"}}});
+                    let _ = api.patch(&name, &PatchParams::default(), &Patch::Merge(&freed)).await;
+                    let _ = api.delete(&name, &DeleteParams::default().grace_period(0)).await;
+                    left.push(name);
+                }
+            }
+            if left.is_empty() { Ok(()) } else { Err(left.join(", ")) }
+        })
+        .await;
     }
 
     /// Builds the stage on this control plane.
@@ -78,7 +106,7 @@ impl Stage {
     /// Starts a Poros that comes through the proxy and installs the policies, and waits until it is ready.
     pub fn poros(&self) -> Poros {
         let poros = self.launch(&[&["--manage-policies"], &SHORT[..]].concat());
-        poros.await_ready(Duration::from_secs(30));
+        poros.await_ready(READY);
         self.cluster().assert_policies();
         poros
     }

@@ -101,18 +101,15 @@ async fn counted(
     shared: &Arc<Shared>,
     under_way: &AtomicU32,
 ) -> Result<Response<Body>, Failure> {
-    // A connection that was being made, or was in use, while the face changed shows what the proxy does not show now.
-    if shared.face() != face {
-        return Err("the proxy shows another face now".into());
-    }
     under_way.fetch_add(1, Ordering::Relaxed);
-    let answer = answer(request, upstream, shared).await;
+    let answer = answer(request, face, upstream, shared).await;
     under_way.fetch_sub(1, Ordering::Relaxed);
     answer
 }
 
 async fn answer(
     request: Request<Incoming>,
+    face: Face,
     upstream: &Upstream,
     shared: &Arc<Shared>,
 ) -> Result<Response<Body>, Failure> {
@@ -129,7 +126,12 @@ async fn answer(
     let (watch, resource) = (seen.watch, seen.resource.clone());
     let list = (seen.verb == "GET" && seen.name.is_empty() && !watch).then(|| seen.query.clone());
     let taken = taken(&head, shared);
-    let (at, act) = shared.note(seen);
+    // Before the request is noted: an order that is given when it was seen is for its watch, too.
+    let orders = shared.orders.subscribe();
+    // A connection that was being made, or was in use, while the face changed shows what the proxy does not show now.
+    let Some((at, act)) = shared.note(seen, face) else {
+        return Err("the proxy shows another face now".into());
+    };
     if !taken {
         return Ok(said(Said::status(401)));
     }
@@ -142,26 +144,18 @@ async fn answer(
         Some(Act::Say(answer)) if !answer.effect => return Ok(said(answer)),
         Some(Act::LoseRequest) => return Err("the request is lost".into()),
         Some(Act::Hold(time)) => tokio::time::sleep(time).await,
-        Some(Act::Late(time)) => {
-            let (upstream, shared) = (upstream.clone(), shared.clone());
-            tokio::spawn(async move {
-                tokio::time::sleep(time).await;
-                let request = Request::from_parts(head, Full::new(body));
-                if let Ok(reply) = upstream.forward(request).await {
-                    shared.answered(at, reply.status().as_u16());
-                }
-            });
+        Some(Act::Late) => {
+            tokio::spawn(late(
+                Request::from_parts(head, Full::new(body)),
+                upstream.clone(),
+                shared.clone(),
+                at,
+            ));
             return never().await;
         }
         _ => {}
     }
-    // Before the request goes out, so that no order is missed by a watch that has begun.
-    let orders = shared.orders.subscribe();
-    let reply = upstream.forward(Request::from_parts(head, Full::new(body))).await;
-    let reply = match reply {
-        Ok(reply) => reply,
-        Err(error) => return Err(error),
-    };
+    let reply = upstream.forward(Request::from_parts(head, Full::new(body))).await?;
     shared.answered(at, reply.status().as_u16());
     let (head, body) = reply.into_parts();
     if watch && head.status.is_success() {
@@ -217,6 +211,14 @@ async fn answer(
         _ => {}
     }
     Ok(Response::from_parts(head, whole(body)))
+}
+
+/// Forwards a request when the test says so; nobody hears the reply.
+async fn late(request: Request<Full<Bytes>>, upstream: Upstream, shared: Arc<Shared>, at: usize) {
+    let released = shared.released.subscribe().wait_for(|released| *released).await.is_ok();
+    if released && let Ok(reply) = upstream.forward(request).await {
+        shared.answered(at, reply.status().as_u16());
+    }
 }
 
 fn taken(head: &hyper::http::request::Parts, shared: &Shared) -> bool {
