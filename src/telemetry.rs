@@ -41,11 +41,12 @@ pub struct LogError {
 
 /// Sends logs to stderr. `filter` is a level or a list of `target=level`.
 pub fn log(filter: &str, format: LogFormat) -> Result<(), LogError> {
-    // An answer that cannot be read is logged there in full, whatever its size and whatever it holds. Poros says why itself.
+    // An answer that cannot be read is logged there in full, whatever its size and whatever it holds, and one that does not
+    // come as an error without its cause. Poros says why itself.
     let whole = if filter.contains("kube_client") {
         filter.to_owned()
     } else {
-        format!("{filter},kube_client::client=error")
+        format!("{filter},kube_client::client=off")
     };
     let filter =
         EnvFilter::builder().parse(whole).map_err(|source| LogError { filter: filter.to_owned(), source })?;

@@ -3,8 +3,8 @@
 //! Plain create and replace instead of server-side apply: apply has no way to say "only if absent", and an object by our
 //! name that is not ours must never be taken over. Foreign labels and annotations are carried along.
 //!
-//! A guard on a child says nothing of its Compute, so before a child that stands is changed or removed the Compute itself
-//! is read: what a list or a watch told of it may be old, and of an incarnation that is gone.
+//! A guard on a child says nothing of its Compute, so where a plan may come from old news (`Plan::confirm`) the Compute itself
+//! is read first: a list or a watch may have told of an incarnation that is gone.
 
 use either::Either;
 use kube::Client;

@@ -142,6 +142,8 @@ impl Election {
         let failure = match todo {
             Todo::Wait(_) => return,
             Todo::Read => match place.read().await {
+                // Whether it can be used shows when it is made: its namespace may be missing.
+                Ok(None) => return elector.read(None, start.elapsed()),
                 Ok(found) => {
                     elector.read(found, start.elapsed());
                     None

@@ -192,6 +192,11 @@ async fn stored_pod(arguments: &PodArguments, client: &Client) -> Result<pod::Po
         )));
     }
     let namespace = namespace.unwrap_or_else(|| client.default_namespace());
+    if namespace.is_empty() || name.is_empty() || name.contains('/') {
+        return Err(ExplainError::Arguments(format!(
+            "{given:?} is no pod; give its name, or NAMESPACE/NAME, such as data/etl-7"
+        )));
+    }
     let what = format!("pod {namespace}/{name}");
     let found = read::pod(client, namespace, name).await;
     let found = found.map_err(|source| ExplainError::Read { what: what.clone(), source })?;

@@ -118,12 +118,14 @@ fn pool_fault(facts: &Facts<'_>, wakes: &mut Wakes) -> Option<Fault> {
     let steady = facts.observed.recall.pool_steady_for;
     let settled = steady >= facts.settings.pool_grace;
     let flap = |wakes: &mut Wakes| wakes.at(facts.settings.pool_grace.saturating_sub(steady));
+    // The grace is for nodes that come and go: what an edit asks for is told at once.
+    let same = !edited(facts) && status.observed_generation == facts.compute.generation;
     match (status.aggregate_status, found, counted) {
-        (AggregateStatus::Active, Some(_), None) if !settled && !edited(facts) => {
+        (AggregateStatus::Active, Some(_), None) if !settled && same => {
             flap(wakes);
             None
         }
-        (AggregateStatus::Error, None, Some(counted)) if !settled && !edited(facts) => {
+        (AggregateStatus::Error, None, Some(counted)) if !settled && same => {
             flap(wakes);
             Some(counted)
         }

@@ -12,6 +12,7 @@ use crate::api::status::{AggregateStatus, ResourceStatus};
 use crate::decide::desired::ready_reason;
 use crate::decide::fault::Category;
 use crate::decide::fit::Asks;
+use crate::decide::manifest::Kind;
 use crate::decide::observed::{Child, Compute};
 use crate::decide::pool::Node;
 use crate::decide::quantity::Sum;
@@ -220,7 +221,7 @@ pub fn explain(facts: &ComputeFacts) -> ComputeExplanation {
         fault: fault(compute),
         notices: notices(compute),
         in_force: in_force(facts),
-        built: built(compute),
+        built: built(facts),
         pool: nodes.map(|(nodes, asks)| pool(nodes, asks, facts.all_nodes)),
         matched: members.as_ref().map(Vec::len),
         open: members.as_ref().map(|members| members.iter().filter(|node| node.is_open()).count()),
@@ -296,11 +297,20 @@ fn in_force(facts: &ComputeFacts) -> Vec<String> {
     told
 }
 
-fn built(compute: &Compute) -> Vec<String> {
-    let resources = compute.status.cloud_kernel_resources.iter();
+fn built(facts: &ComputeFacts) -> Vec<String> {
+    let there = |kind: &str| match kind {
+        kind if kind == Kind::Placement.kind() => !matches!(facts.placement, Ok(None)),
+        kind if kind == Kind::Binding.kind() => !matches!(facts.binding, Ok(None)),
+        _ => true,
+    };
+    let resources = facts.compute.status.cloud_kernel_resources.iter();
     resources
         .map(|resource| {
             let state = match resource.status {
+                // Poros has not seen it yet, or none is running.
+                ResourceStatus::Created if !there(&resource.kind) => {
+                    "gone, though the status has it in place"
+                }
                 ResourceStatus::Created => "in place",
                 ResourceStatus::Pending => "not in place yet",
                 ResourceStatus::Error => "cannot be put in place",

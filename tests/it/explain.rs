@@ -388,10 +388,8 @@ async fn what_may_not_be_seen_is_said_and_the_rest_is_told() {
         "which of them fit is not known: nodes is forbidden",
     ]);
     let manifest = pod("explain-view-b", name).to_string();
-    ask_as(&viewer, &["pod", "-f", "-"], &manifest).holds(&[
-        "  Admission  the API server could not be asked: pods is forbidden: User",
-        "cannot create resource \"pods\"",
-    ]);
+    ask_as(&viewer, &["pod", "-f", "-"], &manifest)
+        .holds(&["  Admission  not known: pods is forbidden: User", "cannot create resource \"pods\""]);
     delete(&pods(&client), "explain-view-a").await.unwrap();
     used(&client, name, 0).await;
     clear(&client, name).await;

@@ -267,7 +267,7 @@ Deployment data/etl names Compute query
   Placed     revision 3 is in force
              the Deployment itself carries the label for Compute gpu, its pod template for query:
              the template decides where pods go
-  Admission  the API server could not be asked: pods is forbidden
+  Admission  not known: pods is forbidden
   Injected   nodeSelector pool=query
              tolerations dedicated=query:NoSchedule
   Its own    requests cpu=8

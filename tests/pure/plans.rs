@@ -306,6 +306,22 @@ fn a_pool_fault_counts_after_its_grace_and_is_over_after_it() {
 }
 
 #[test]
+fn more_or_fewer_nodes_than_asked_for_by_an_edit_need_no_grace() {
+    let mut sim = active();
+    let ask = |sim: &mut Sim, nodes: u32| {
+        sim.edit(|compute| compute.spec.as_mut().unwrap().node_pool.min_ready_nodes = nodes);
+        sim.pass().ok().unwrap();
+        said(sim)
+    };
+    assert_eq!(ask(&mut sim, 5), (AggregateStatus::Error, Stage::Building, "NoReadyNodes".into()));
+    assert_eq!(
+        ask(&mut sim, 1).0,
+        AggregateStatus::Active,
+        "the words would speak of what is asked for no more"
+    );
+}
+
+#[test]
 fn a_pool_that_never_comes_is_an_error_after_the_deadline() {
     let mut sim = Sim::new();
     sim.nodes(0);

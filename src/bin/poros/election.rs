@@ -40,7 +40,6 @@ impl Election {
     }
 }
 
-/// Where the API server has no MutatingAdmissionPolicy (Kubernetes below 1.36)
 /// The name of the pod, or else of the host; at most what the API server takes in an event.
 pub(crate) fn host() -> Option<String> {
     let told = std::env::var("POD_NAME").or_else(|_| std::env::var("HOSTNAME"));

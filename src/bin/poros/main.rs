@@ -130,7 +130,7 @@ struct Run {
 #[command(next_help_heading = "How it tells what it does")]
 struct Telling {
     /// Serve /healthz, /readyz and /metrics here
-    #[arg(long, env = "POROS_LISTEN", default_value = "127.0.0.1:8080", value_name = "ADDRESS:PORT")]
+    #[arg(long, env = "POROS_LISTEN", default_value = "127.0.0.1:8080", value_name = "ADDRESS:PORT", value_parser = address)]
     listen: SocketAddr,
     /// Serve metrics about each Compute (status, conditions, counts) and about all of them (totals); none for none of these
     #[arg(
@@ -219,6 +219,10 @@ struct Patience {
     /// A watch may fail this long before /readyz says that Poros is not ready
     #[arg(long, env = "POROS_WATCH_GRACE", default_value = "60", value_name = "SECONDS", value_parser = seconds)]
     watch_grace: Duration,
+}
+
+fn address(text: &str) -> Result<SocketAddr, String> {
+    text.parse().map_err(|_| "an address and a port are expected, such as 0.0.0.0:8080 or [::]:8080".into())
 }
 
 fn seconds(text: &str) -> Result<Duration, String> {

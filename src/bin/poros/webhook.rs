@@ -8,7 +8,7 @@ use poros::controller::context::WebhookOptions;
 use poros::decide::certificate::Lifetime;
 use poros::decide::registration::Endpoint;
 
-use crate::{Failure, seconds};
+use crate::{Failure, address, seconds};
 
 #[derive(Args)]
 #[command(
@@ -17,7 +17,7 @@ use crate::{Failure, seconds};
 #[allow(clippy::struct_field_names)] // the names are those of the flags
 pub(crate) struct Webhook {
     /// Serve the webhook here; port 0 is a free one
-    #[arg(long, env = "POROS_WEBHOOK_LISTEN", default_value = "127.0.0.1:0", value_name = "ADDRESS:PORT")]
+    #[arg(long, env = "POROS_WEBHOOK_LISTEN", default_value = "127.0.0.1:0", value_name = "ADDRESS:PORT", value_parser = address)]
     webhook_listen: SocketAddr,
     /// The URL by which the API server finds it, without a path. Default: where it listens
     #[arg(long, env = "POROS_WEBHOOK_URL", value_name = "URL", value_parser = webhook_url)]

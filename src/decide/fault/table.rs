@@ -120,7 +120,7 @@ impl Category {
                 to_do: &[
                     SEE,
                     (
-                        "apply the shared policies again, with the --namespace and the options that they were installed with",
+                        "apply the shared policies again, with the --namespace and the options that they were installed with (below Kubernetes 1.36 with --validating-only; the registration of the webhook comes with the chart or --manage-policies)",
                         "poros policies | kubectl apply --server-side --force-conflicts -f -",
                     ),
                 ],

@@ -14,8 +14,9 @@ fn on_computes(operations: &[&str]) -> Value {
 /// Who changes metadata alone (Poros, adding its finalizer) becomes no owner. The owner is who created the Compute, and stays so; only who may `assign-owner` (a GitOps controller) can name
 /// another.
 pub(super) fn computes() -> Value {
+    // With `generateName` there is no name yet: then the right is asked for on all Computes.
     let may_assign = format!(
-        "authorizer.group('{GROUP}').resource('computes').name(object.metadata.name).check('{VERB_ASSIGN_OWNER}').allowed()"
+        "authorizer.group('{GROUP}').resource('computes').name(object.metadata.?name.orValue('')).check('{VERB_ASSIGN_OWNER}').allowed()"
     );
     let expression = format!(
         "((has(object.spec.owner) && object.spec.owner == variables.owner) || variables.asItWas ? [] : \

@@ -106,7 +106,7 @@ pub(super) fn placed() -> Value {
         "validations": [
             {
                 "expression": format!("'{MARK_PLACED_BY}' in variables.ann && variables.ann['{MARK_PLACED_BY}'].startsWith(variables.name + '/')"),
-                "messageExpression": "'Compute ' + variables.name + ' is not in force: it does not exist, is being built or removed, or could not be built (kubectl describe compute ' + variables.name + ')'",
+                "messageExpression": format!("variables.name == '' ? 'the label {LABEL_COMPUTE} is empty: name a Compute, or drop the label' : 'Compute ' + variables.name + ' is not in force: it does not exist, is being built or removed, or could not be built (kubectl describe compute ' + variables.name + ')'"),
                 "reason": "Forbidden",
             },
             {

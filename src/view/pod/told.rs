@@ -26,7 +26,7 @@ impl PodExplanation {
             let (text, tone) = match admission.taken {
                 Some(true) => (admission.words.clone(), Tone::Good),
                 Some(false) => (format!("the API server would refuse it: {}", admission.words), Tone::Bad),
-                None => (format!("the API server could not be asked: {}", admission.words), Tone::Odd),
+                None => (format!("not known: {}", admission.words), Tone::Odd),
             };
             page.say("Admission", Line::new(text).tone(tone));
         }

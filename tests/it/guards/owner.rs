@@ -16,6 +16,7 @@ trials![
     server_side_appliers_see_no_drift,
     a_client_side_diff_is_empty,
     an_owner_that_an_applier_may_not_give_is_no_endless_edit,
+    a_name_that_the_api_server_makes_up_is_no_hindrance,
 ];
 
 const VERBS: [&str; 4] = ["create", "get", "patch", "update"];
@@ -147,4 +148,21 @@ async fn an_owner_that_an_applier_may_not_give_is_no_endless_edit() {
     })
     .await;
     clear(&client, name).await;
+}
+
+/// At admission such a Compute has no name yet.
+async fn a_name_that_the_api_server_makes_up_is_no_hindrance() {
+    let cluster = shared().await;
+    let client = cluster.client().await;
+    let (flux, person) = (
+        applier(cluster, &client, "guards-naming-flux", true).await,
+        applier(cluster, &client, "guards-naming", false).await,
+    );
+    for (api, wanted) in [(&flux, "bob"), (&person, "guards-naming")] {
+        let mut manifest = manifest("", Some("bob"));
+        manifest["metadata"] = json!({"generateName": "guards-made-up-"});
+        let made = dry_run(api, &manifest).await.unwrap();
+        assert_eq!(owner(&made), wanted);
+        assert_eq!(made.metadata.finalizers.as_deref(), Some(&["poros.dataos.io/cleanup".to_owned()][..]));
+    }
 }

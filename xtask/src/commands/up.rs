@@ -42,7 +42,10 @@ pub(crate) fn run(arguments: Arguments) -> Ended {
     }
     let stopped = found.stop()?;
     if !stopped.is_empty() {
-        say(&format!("Stopped {} processes of a control plane that was not ready.", stopped.len()));
+        say(&format!(
+            "Stopped {} processes of a control plane that was not ready. The new one begins empty.",
+            stopped.len()
+        ));
     }
     start(&folder, assets, &mut report)?;
     tell(&kubectl);
