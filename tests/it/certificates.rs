@@ -281,6 +281,7 @@ async fn a_compute_costs_no_more_by_webhook() {
     let (cluster, client) = old("it-webhook-counts").await;
     let poros = Poros::start(&cluster, &["--manage-policies"]);
     poolless(&client, "costs-first").await;
+    cluster.await_installed();
     let audit = Audit::from_now(&cluster);
     let mut manifest = crate::harness::objects::compute("costs");
     manifest["spec"]["nodePool"]["minReadyNodes"] = json!(0);

@@ -109,6 +109,32 @@ impl Cluster {
         self.await_made("no policy acts on Computes", |made| made.contains("poros.dataos.io/cleanup"));
     }
 
+    /// Waits until a Poros with `--manage-policies` has installed every guard: what it writes from then on, it writes for
+    /// Computes. The policies that place pods show themselves by what they do.
+    pub fn await_installed(&self) {
+        let printed =
+            std::process::Command::new(env!("CARGO_BIN_EXE_poros")).arg("policies").output().unwrap();
+        let printed = String::from_utf8(printed.stdout).unwrap();
+        let start = std::time::Instant::now();
+        loop {
+            let kinds = "validatingadmissionpolicies,validatingadmissionpolicybindings";
+            let there = self.kubectl(&["get", kinds, "-o", "name"]);
+            let lacking = |kind: &str| {
+                let mut documents =
+                    printed.split("---\n").filter(|text| text.contains(&format!("kind: {kind}\n")));
+                documents.any(|text| {
+                    let name = text.lines().find_map(|line| line.strip_prefix("  name: ")).unwrap();
+                    !there.contains(&format!("{}.admissionregistration.k8s.io/{name}\n", kind.to_lowercase()))
+                })
+            };
+            if !lacking("ValidatingAdmissionPolicy") && !lacking("ValidatingAdmissionPolicyBinding") {
+                return;
+            }
+            assert!(start.elapsed() < wait::LIMIT, "not all policies are installed; there are:\n{there}");
+            std::thread::sleep(Duration::from_millis(100));
+        }
+    }
+
     fn await_made(&self, otherwise: &str, holds: impl Fn(&str) -> bool) {
         let example = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/runnable-default.yaml");
         let start = std::time::Instant::now();
