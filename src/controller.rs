@@ -89,8 +89,8 @@ impl Controller {
                 limit: terms.call_limit(),
             };
             let make_namespace = options.manage_policies.is_some();
-            let (watches, metrics) = (health.clone(), metrics.clone());
-            let sees = Arc::new(move || !watches.is_blind(Instant::now()));
+            let (health, metrics) = (health.clone(), metrics.clone());
+            let sees = Arc::new(move || !health.is_blind(Instant::now()));
             Election::new(place, identity, terms, make_namespace, leadership.clone(), metrics, sees)
         });
         metrics.leads(election.is_none());
@@ -128,7 +128,7 @@ impl Controller {
         let election =
             self.election.iter().filter(|_| unsynced.is_empty()).filter_map(|election| election.unready());
         let policies = (!self.policies_act.load(Ordering::SeqCst))
-            .then(|| "the shared policies were just installed and do not act yet".to_owned());
+            .then(|| "the shared policies do not act yet".to_owned());
         unlisted.chain(overdue).chain(election).chain(policies).collect()
     }
 
