@@ -128,7 +128,7 @@ impl Controller {
         let election =
             self.election.iter().filter(|_| unsynced.is_empty()).filter_map(|election| election.unready());
         let policies = (!self.policies_act.load(Ordering::SeqCst))
-            .then(|| "the shared policies were just installed and do not act yet".to_owned());
+            .then(|| "the shared policies do not act yet".to_owned());
         unlisted.chain(overdue).chain(election).chain(policies).collect()
     }
 
