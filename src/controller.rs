@@ -89,8 +89,8 @@ impl Controller {
                 limit: terms.call_limit(),
             };
             let make_namespace = options.manage_policies.is_some();
-            let (seen, metrics) = (health.clone(), metrics.clone());
-            let sees = Arc::new(move || !seen.is_blind(Instant::now()));
+            let (health, metrics) = (health.clone(), metrics.clone());
+            let sees = Arc::new(move || !health.is_blind(Instant::now()));
             Election::new(place, identity, terms, make_namespace, leadership.clone(), metrics, sees)
         });
         metrics.leads(election.is_none());
