@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::{BRIEF, BRIEF_LEASE, LIMIT, Replica, gapless, holder, leases, pooled};
 use crate::harness::cluster::NAMESPACE;
-use crate::harness::objects::{create, delete, patch, raw_computes};
+use crate::harness::objects::{bindings, computes, create, delete, patch, raw_computes};
 use crate::harness::poros::SHORT;
 use crate::harness::proxy::stage::Stage;
 use crate::harness::proxy::{Act, Point};
@@ -17,6 +17,7 @@ use crate::trials;
 trials![
     a_leader_that_is_killed_at_work_is_followed_when_its_lease_is_silent,
     a_leader_that_stops_hands_over_at_once,
+    a_repair_whose_leader_was_killed_is_proven_by_the_next_one,
     a_lease_that_is_deleted_is_made_anew_and_a_stolen_one_is_respected,
     garbage_in_the_lease_delays_nobody_and_hurries_nobody,
     without_rights_on_the_lease_poros_says_so_and_waits,
@@ -82,6 +83,34 @@ async fn a_leader_that_stops_hands_over_at_once() {
     let (took, well) = second.poros.stop();
     assert!(well && took < Duration::from_secs(10), "well: {well}, after {took:?}");
     assert_eq!(holder(client).await, None);
+}
+
+async fn a_repair_whose_leader_was_killed_is_proven_by_the_next_one() {
+    let stage = Stage::new().await;
+    let (first, second) = Replica::two(&stage, &BRIEF).await;
+    let (client, name) = (&stage.client, "repaired");
+    pooled(client, name).await;
+    wait::proven(client, name).await;
+    // It has repaired, and told of it; its proof is due after that.
+    let pid = first.poros.id();
+    first.proxy.on(Act::Kill(Point::AfterReply, pid), 1, |seen| {
+        seen.writes("repaired") && seen.is("PUT", "computes/status")
+    });
+    let mark = second.proxy.mark();
+    delete(&bindings(client), "poros-repaired").await.unwrap();
+    until("the kill", LIMIT, || async { if first.proxy.killed() { Ok(()) } else { Err("it lives".into()) } })
+        .await;
+    let left = computes(client).get(name).await.unwrap();
+    assert_eq!(wait::condition(&left, "Drifted"), "True");
+    second.await_lead().await;
+    let proven = wait::compute(client, name, "proven again", |compute| {
+        wait::condition(compute, "Drifted").is_empty()
+            && wait::condition(compute, "PlacementVerified") == "True"
+    })
+    .await;
+    let proofs = second.proxy.count(mark, |seen| seen.dry_run && seen.name.ends_with(name));
+    assert!(proofs > 0, "it is said to be proven, and nobody proved it");
+    gapless(&proven);
 }
 
 async fn a_lease_that_is_deleted_is_made_anew_and_a_stolen_one_is_respected() {

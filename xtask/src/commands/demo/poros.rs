@@ -70,7 +70,8 @@ impl Poros {
         scene.accompany("poros", &typed, command)?;
         let url = format!("http://{listen}/readyz");
         let ready = || ask(&url).and_then(|answer| if answer == "ok" { Ok(answer) } else { Err(answer) });
-        let (typed, what) = (format!("curl {url}"), "Poros is ready: its caches are complete");
+        let (typed, what) =
+            (format!("curl {url}"), "Poros is ready: its caches are complete, its policies act");
         scene.until_told(&typed, what, Duration::from_secs(30), ready)?;
         let log = log(scene.rig());
         let log = log.strip_prefix(workspace::root()).unwrap_or(&log);
