@@ -205,6 +205,11 @@ impl Child {
             || annotated(ANNOTATION_CONTENT_HASH) == Some(hash::of(&self.spec).as_str())
     }
 
+    /// The uid of the incarnation that it was written for; empty where that is not told.
+    pub fn owner_uid(&self) -> &str {
+        self.annotations.get(ANNOTATION_OWNER_UID).map_or("", String::as_str)
+    }
+
     /// The generation of the Compute that it was written for; 0 where that is not told.
     pub fn generation(&self) -> i64 {
         let told = self.annotations.get(ANNOTATION_GENERATION);

@@ -6,6 +6,7 @@ mod election;
 mod events;
 mod explain;
 mod faults;
+mod memory;
 mod metrics;
 mod model;
 mod plans;
