@@ -281,7 +281,7 @@ pub struct Policies {
     /// The first one that is absent or altered, and how.
     pub missing: Option<String>,
     /// A hash of the specs of all of them, as stored.
-    pub fingerprint: String,
+    pub fingerprint: Arc<str>,
 }
 
 /// What this process remembers of a Compute from its earlier passes. Losing it costs time, never correctness.

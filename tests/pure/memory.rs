@@ -21,7 +21,7 @@ use poros::world::{Change, World, project};
 use serde_json::{Value, json};
 
 /// How many of each are counted: so many that what all have in common does not matter.
-const EACH: usize = 1000;
+const EACH: usize = 500;
 const POOLS: usize = 100;
 
 /// A node as clouds make them: 18 labels, two of them of its own, 7 resources, a taint.

@@ -10,7 +10,8 @@ use poros::api::compute::Compute;
 use serde_json::json;
 use xtask::rig::Options;
 
-use super::{memory, tell};
+use super::{cpu, memory, tell};
+use crate::harness::audit::{Audit, counted};
 use crate::harness::cluster::Cluster;
 use crate::harness::objects::{nodes, patch};
 use crate::harness::poros::Poros;
@@ -48,6 +49,7 @@ pub async fn of_ten_thousand_computes() {
 
 /// Starts Poros, waits until it looked at all Computes, and tells times and memory. Gives back its memory in KiB.
 async fn started(cluster: &Cluster, computes: usize, nodes: usize) -> u64 {
+    let audit = Audit::from_now(cluster);
     let start = Instant::now();
     let poros = Poros::start(cluster, &[]);
     let ready = start.elapsed();
@@ -60,7 +62,30 @@ async fn started(cluster: &Cluster, computes: usize, nodes: usize) -> u64 {
         steady / 1024,
         peak / 1024
     );
+    println!("    CPU of Poros {:.1?}; asked: {}", cpu(&poros), asked(&audit));
+    if computes > 0 {
+        scrape(&poros);
+    }
     steady
+}
+
+/// What Poros asked of the API server, by verb and resource; each page of a list is a request of its own.
+fn asked(audit: &Audit) -> String {
+    let counts = counted(audit.poros().iter());
+    let counts: Vec<_> = counts.iter().map(|(what, count)| format!("{count} {what}")).collect();
+    counts.join(", ")
+}
+
+/// How long a scrape takes, and how large it is: the first one after a pause, and those that follow it.
+fn scrape(poros: &Poros) {
+    let mut times = Vec::new();
+    let mut size = 0;
+    for _ in 0..20 {
+        let start = Instant::now();
+        size = poros.get("/metrics").unwrap().1.len();
+        times.push(start.elapsed());
+    }
+    tell(&format!("    a scrape of {} KiB", size / 1024), times);
 }
 
 /// A node leaves its pool and comes back: from the answer to the change to the event of the first status that tells it.
