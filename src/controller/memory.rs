@@ -163,7 +163,11 @@ impl Memories {
             repairs: memory.repairs,
             repaired_ago: ago(memory.repaired),
             rival: memory.rival.clone(),
-            rejected: memory.rejected.as_deref().cloned().map(|(rejected, at)| Rejected { ago: now - at, ..rejected }),
+            rejected: memory
+                .rejected
+                .as_deref()
+                .cloned()
+                .map(|(rejected, at)| Rejected { ago: now - at, ..rejected }),
             policies_missing_for: ago(memory.policies_missing_since).unwrap_or_default(),
             trouble_for: ago(memory.trouble_since).unwrap_or_default(),
             unbound_for: ago(memory.unbound_since),

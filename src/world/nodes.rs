@@ -7,8 +7,8 @@ use std::sync::Arc;
 
 use crate::api::compute::Toleration;
 use crate::decide::observed::Pool;
-use crate::decide::pool::{Node, Shared};
 use crate::decide::pool::tally::{Share, Tally, join, leave};
+use crate::decide::pool::{Node, Shared};
 use crate::decide::quantity::Sum;
 use crate::decide::requests::Resources;
 use crate::world::nodes::texts::Texts;
@@ -22,16 +22,29 @@ pub struct Nodes {
     offers: Texts,
     pools: Pools,
     seats: HashMap<String, Seat>,
+    benches: BTreeMap<Seat, Bench>,
     /// What the pods on each node request together; none unless all pods are watched.
     requested: Option<HashMap<Name, Resources>>,
 }
 
-/// What is kept of a Compute.
+/// The pool that a Compute selects, and what it tolerates.
+type Seat = (Id, Arc<[Toleration]>);
+
+/// The Computes that select and tolerate the same: a node adds the same for each of them.
 #[derive(Debug)]
-struct Seat {
-    pool: Id,
-    tolerations: Vec<Toleration>,
+struct Bench {
+    computes: BTreeSet<String>,
     tally: Tally,
+}
+
+/// The benches of a pool.
+fn of_pool(
+    benches: &mut BTreeMap<Seat, Bench>,
+    pool: Id,
+) -> impl Iterator<Item = (&[Toleration], &mut Bench)> {
+    // No tolerations come before any others.
+    let least = |pool: Id| -> Seat { (pool, Arc::from([])) };
+    benches.range_mut(least(pool)..least(pool + 1)).map(|((_, tolerations), bench)| (&**tolerations, bench))
 }
 
 impl Nodes {
@@ -50,7 +63,8 @@ impl Nodes {
         let mut concerned = BTreeSet::new();
         if before != node {
             let was = self.pools.of(&name);
-            let same_labels = before.as_ref().map(|node| &node.labels) == node.as_ref().map(|node| &node.labels);
+            let same_labels =
+                before.as_ref().map(|node| &node.labels) == node.as_ref().map(|node| &node.labels);
             let now = if same_labels { was.clone() } else { self.pools_for(node.as_ref()) };
             for id in was.union(&now) {
                 let is = |at: &BTreeSet<Id>| at.contains(id);
@@ -93,8 +107,7 @@ impl Nodes {
         concerned: &mut BTreeSet<String>,
     ) {
         let requested = self.requested.as_ref().and_then(|requested| requested.get(name));
-        for compute in self.pools.computes(pool) {
-            let Some(Seat { tolerations, tally, .. }) = self.seats.get_mut(compute) else { continue };
+        for (tolerations, Bench { computes, tally }) in of_pool(&mut self.benches, pool) {
             let was = before.map(|node| Share::of(node, tolerations));
             let is = now.map(|node| Share::of(node, tolerations));
             if was == is {
@@ -106,7 +119,7 @@ impl Nodes {
             if let Some(is) = &is {
                 tally.join(is, requested);
             }
-            concerned.insert(compute.clone());
+            concerned.extend(computes.iter().cloned());
         }
     }
 
@@ -121,12 +134,13 @@ impl Nodes {
         }
         let Some(node) = self.known.get(name) else { return Vec::new() };
         let mut concerned = Vec::new();
-        for compute in self.pools.of(name).into_iter().flat_map(|id| self.pools.computes(id)) {
-            let Some(Seat { tolerations, tally, .. }) = self.seats.get_mut(compute) else { continue };
-            if node.takes(tolerations) {
-                tally.request(more.iter().map(|(name, sum)| (name, sum)));
-                tally.release(less.iter().map(|(name, sum)| (name, sum)));
-                concerned.push(compute.clone());
+        for pool in self.pools.of(name) {
+            for (tolerations, Bench { computes, tally }) in of_pool(&mut self.benches, pool) {
+                if node.takes(tolerations) {
+                    tally.request(more.iter().map(|(name, sum)| (name, sum)));
+                    tally.release(less.iter().map(|(name, sum)| (name, sum)));
+                    concerned.extend(computes.iter().cloned());
+                }
             }
         }
         concerned
@@ -141,11 +155,12 @@ impl Nodes {
         tolerations: Vec<Toleration>,
         counts: bool,
     ) -> BTreeSet<String> {
-        if let Some(seat) = self.seats.get(compute)
-            && self.pools.is(seat.pool, pairs, counts)
+        if let Some((pool, known)) = self.seats.get(compute)
+            && self.pools.is(*pool, pairs, counts)
         {
-            if seat.tolerations != tolerations {
-                let pool = seat.pool;
+            if **known != tolerations {
+                let pool = *pool;
+                self.unseat(compute);
                 self.seat(compute, pool, tolerations);
             }
             return BTreeSet::new();
@@ -165,22 +180,41 @@ impl Nodes {
         concerned
     }
 
-    /// Counts the pool for a Compute from its beginning.
+    /// Puts a Compute beside those that select and tolerate the same; for the first one, its pool is counted.
     fn seat(&mut self, compute: &str, pool: Id, tolerations: Vec<Toleration>) {
-        let mut tally = Tally::default();
-        for name in self.pools.nodes(pool) {
-            let requested = self.requested.as_ref().and_then(|requested| requested.get(name));
-            if let Some(node) = self.known.get(name) {
-                tally.join(&Share::of(node, &tolerations), requested);
+        let seat: Seat = (pool, tolerations.into());
+        let known = self.benches.get_key_value(&seat).map(|(seat, _)| seat.clone());
+        let seat = known.unwrap_or(seat);
+        let bench = self.benches.entry(seat.clone()).or_insert_with(|| {
+            let mut tally = Tally::default();
+            for name in self.pools.nodes(pool) {
+                let requested = self.requested.as_ref().and_then(|requested| requested.get(name));
+                if let Some(node) = self.known.get(name) {
+                    tally.join(&Share::of(node, &seat.1), requested);
+                }
+            }
+            Bench { computes: BTreeSet::new(), tally }
+        });
+        bench.computes.insert(compute.to_owned());
+        self.seats.insert(compute.to_owned(), seat);
+    }
+
+    /// Takes a Compute from its pool; gives back which that was.
+    fn unseat(&mut self, compute: &str) -> Option<Id> {
+        let seat = self.seats.remove(compute)?;
+        if let Some(bench) = self.benches.get_mut(&seat) {
+            bench.computes.remove(compute);
+            if bench.computes.is_empty() {
+                self.benches.remove(&seat);
             }
         }
-        self.seats.insert(compute.to_owned(), Seat { pool, tolerations, tally });
+        Some(seat.0)
     }
 
     /// Forgets what a Compute selects; returns the Computes whose overlap that changes.
     pub fn forget(&mut self, compute: &str) -> BTreeSet<String> {
-        match self.seats.remove(compute) {
-            Some(seat) => self.pools.exit(seat.pool, compute),
+        match self.unseat(compute) {
+            Some(pool) => self.pools.exit(pool, compute),
             None => BTreeSet::new(),
         }
     }
@@ -188,7 +222,8 @@ impl Nodes {
     /// The pool of a Compute.
     pub fn pool(&self, compute: &str) -> Pool {
         let Some(seat) = self.seats.get(compute) else { return Pool::default() };
-        Pool { overlap: self.pools.overlap(seat.pool, compute), ..seat.tally.pool(self.requested.is_some()) }
+        let Some(Bench { tally, .. }) = self.benches.get(seat) else { return Pool::default() };
+        Pool { overlap: self.pools.overlap(seat.0, compute), ..tally.pool(self.requested.is_some()) }
     }
 }
 
@@ -255,7 +290,10 @@ mod tests {
         assert_eq!(nodes.pool("all").overlap, None);
         nodes.forget("all");
         nodes.forget("one");
-        assert!(nodes.seats.is_empty(), "nothing is kept of a Compute that is gone");
+        assert!(
+            nodes.seats.is_empty() && nodes.benches.is_empty(),
+            "nothing is kept of a Compute that is gone"
+        );
     }
 
     #[test]

@@ -6,8 +6,8 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use crate::decide::observed::Overlap;
-use crate::decide::pool::{Node, Shared};
 use crate::decide::pool::words::coarse;
+use crate::decide::pool::{Node, Shared};
 
 /// A label: key and value.
 pub(super) type Pair = (String, String);
@@ -85,11 +85,6 @@ impl Pools {
         self.by_id.get(&id).into_iter().flat_map(|pool| &pool.nodes)
     }
 
-    /// The Computes of a pool.
-    pub(super) fn computes(&self, id: Id) -> impl Iterator<Item = &String> {
-        self.by_id.get(&id).into_iter().flat_map(|pool| &pool.computes)
-    }
-
     /// The pools of a node.
     pub(super) fn of(&self, node: &str) -> BTreeSet<Id> {
         self.of_node.get(node).into_iter().flatten().copied().collect()
@@ -139,8 +134,9 @@ impl Pools {
     pub(super) fn exit(&mut self, id: Id, compute: &str) -> BTreeSet<String> {
         let Some(pool) = self.by_id.get_mut(&id) else { return BTreeSet::new() };
         pool.computes.remove(compute);
+        let empty = pool.computes.is_empty();
         let mut touched = self.around(id);
-        if self.computes(id).next().is_none() {
+        if empty {
             let nodes: Vec<Name> = self.nodes(id).cloned().collect();
             for node in nodes {
                 let mut now = self.of(&node);

@@ -204,13 +204,7 @@ mod tests {
     }
 
     fn node(ready: bool, unschedulable: bool, taints: Vec<Taint>) -> Node<Shared> {
-        Node {
-            ready,
-            unschedulable,
-            taints,
-            allocatable: [offer("cpu", "4")].into(),
-            ..Node::default()
-        }
+        Node { ready, unschedulable, taints, allocatable: [offer("cpu", "4")].into(), ..Node::default() }
     }
 
     fn count(nodes: &[Node<Shared>], tolerations: &[Toleration]) -> Tally {

@@ -2,8 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use kube::Client;
 use futures::StreamExt as _;
+use kube::Client;
 use kube::api::{Api, DynamicObject};
 use poros::api::status::PlacementMode;
 use serde_json::{Value, json};
