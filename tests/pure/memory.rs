@@ -179,6 +179,7 @@ fn world() -> World {
 }
 
 /// Bytes for each, with the 16 that an allocator keeps beside each allocation or rounds it up by.
+#[allow(clippy::print_stdout)] // the parts are read with --nocapture
 fn each(what: &str, counted: &AllocationInfo) -> i64 {
     let objects = i64::try_from(EACH).unwrap();
     let bytes = (counted.bytes_current + 16 * counted.count_current) / objects;

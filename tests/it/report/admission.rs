@@ -63,7 +63,7 @@ async fn computes(client: &Client, poros: &Poros, indices: std::ops::Range<usize
     made.buffer_unordered(16).collect::<Vec<()>>().await;
     until(&format!("{all} Computes to be active"), Duration::from_secs(600), || async {
         let active = poros.metric("poros_computes{status=\"active\"}").unwrap_or_default();
-        if active as usize == all { Ok(()) } else { Err(format!("{active} are")) }
+        if active.to_string() == all.to_string() { Ok(()) } else { Err(format!("{active} are")) }
     })
     .await;
 }
