@@ -5,6 +5,7 @@
 mod admitted;
 mod news;
 pub mod nodes;
+mod packed;
 mod pools;
 pub mod project;
 pub mod servers;
@@ -23,6 +24,7 @@ use crate::decide::policies::{Choice, SharedKind, Stored, compare};
 use crate::decide::pool::Node;
 use crate::decide::validate::normal;
 use crate::world::nodes::Nodes;
+use crate::world::packed::Packed;
 use crate::world::servers::{Servers, Slice};
 use crate::world::usage::{Scheduled, Usage};
 use crate::world::users::{Pod, Users, WorkloadKind};
@@ -78,8 +80,8 @@ enum Source {
 #[derive(Debug, Default)]
 pub struct World {
     computes: HashMap<String, Arc<Compute>>,
-    placements: HashMap<String, Arc<Child>>,
-    bindings: HashMap<String, Arc<Child>>,
+    placements: HashMap<String, Packed>,
+    bindings: HashMap<String, Packed>,
     nodes: Nodes,
     users: Users,
     usage: Usage,
@@ -140,7 +142,7 @@ impl World {
                 if held { self.compute(name, None, source) } else { Vec::new() }
             }
             Change::Removed(kind, name, uid) => {
-                let held = self.children(kind).get(&name).is_some_and(|child| child.uid == uid);
+                let held = self.children(kind).get(&name).is_some_and(|child| child.uid() == uid);
                 if held { self.child(kind, &name, None, source) } else { Vec::new() }
             }
             Change::Node(name, node) => self.nodes.apply(&name, node.map(|node| *node)),
@@ -262,12 +264,13 @@ impl World {
         let Some(child) = child else {
             let Some(gone) = self.children_mut(kind).remove(name) else { return Vec::new() };
             self.written.remove(&(Written::Child(kind), name.to_owned()));
-            self.departed.entry(compute.to_owned()).or_default().insert(gone.uid.clone());
+            self.departed.entry(compute.to_owned()).or_default().insert(gone.uid().to_owned());
             return vec![compute.to_owned()];
         };
+        let child = Packed::of(kind, compute, *child);
         let stale = known.is_some_and(|known| {
-            let (version, before) = (&child.resource_version, &known.resource_version);
-            **known == *child || self.stale(Written::Child(kind), name, version, before, source)
+            let (version, before) = (child.resource_version(), known.resource_version());
+            *known == child || self.stale(Written::Child(kind), name, version, before, source)
         });
         if stale {
             return Vec::new();
@@ -275,18 +278,18 @@ impl World {
         if source == Source::Own {
             self.written.insert((Written::Child(kind), name.to_owned()));
         }
-        self.children_mut(kind).insert(name.to_owned(), Arc::from(child));
+        self.children_mut(kind).insert(name.to_owned(), child);
         vec![compute.to_owned()]
     }
 
-    fn children(&self, kind: Kind) -> &HashMap<String, Arc<Child>> {
+    fn children(&self, kind: Kind) -> &HashMap<String, Packed> {
         match kind {
             Kind::Placement => &self.placements,
             Kind::Binding => &self.bindings,
         }
     }
 
-    fn children_mut(&mut self, kind: Kind) -> &mut HashMap<String, Arc<Child>> {
+    fn children_mut(&mut self, kind: Kind) -> &mut HashMap<String, Packed> {
         match kind {
             Kind::Placement => &mut self.placements,
             Kind::Binding => &mut self.bindings,
@@ -313,13 +316,15 @@ impl World {
     /// All that a pass over this name looks at; what passes remember is added by who keeps it.
     pub fn observe(&mut self, name: &str) -> Observed {
         self.departed.remove(name);
-        let placement = self.placements.get(name).cloned();
+        let whole = |child: &Packed| Arc::new(child.child(name));
+        let placement = self.placements.get(name).map(whole);
+        let binding = self.bindings.get(&binding_name(name)).filter(|_| self.admission.binds);
         let revision = placement.as_ref().and_then(|child| child.spec["revision"].as_u64());
         Observed {
             name: name.to_owned(),
             compute: self.computes.get(name).cloned(),
             placement,
-            binding: self.bindings.get(&binding_name(name)).filter(|_| self.admission.binds).cloned(),
+            binding: binding.map(whole),
             pool: self.nodes.pool(name),
             users: self.users.of(name, revision),
             policies: self.policies.clone(),

@@ -1,6 +1,7 @@
 //! What this process remembers of each Compute between passes: when things were, on the monotonic clock.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
@@ -49,25 +50,25 @@ impl Next {
 #[derive(Debug)]
 pub struct Memories {
     settings: Settings,
-    by_name: HashMap<String, Memory>,
+    by_name: HashMap<String, Box<Memory>>,
     failing: HashMap<String, Failing>,
 }
 
 #[derive(Debug)]
 struct Memory {
-    uid: String,
+    uid: Box<str>,
     known_since: Instant,
     changed: Option<(Instant, Pace)>,
-    policies: String,
+    policies: Arc<str>,
     probes: u32,
     probed: Option<Instant>,
-    proof: Option<(Target, Proof)>,
+    proof: Option<Box<(Target, Proof)>>,
     blocked_since: Option<Instant>,
     pool: Option<(bool, Instant)>,
     repairs: u32,
     repaired: Option<Instant>,
     rival: Option<String>,
-    rejected: Option<(Rejected, Instant)>,
+    rejected: Option<Box<(Rejected, Instant)>>,
     policies_missing_since: Option<Instant>,
     trouble_since: Option<Instant>,
     unbound_since: Option<Instant>,
@@ -81,7 +82,7 @@ impl Memory {
         let compute = observed.compute.as_ref();
         let open = compute.is_some_and(|compute| prove::is_open(&compute.status));
         Self {
-            uid: compute.map_or_else(String::new, |compute| compute.uid.clone()),
+            uid: compute.map_or("", |compute| compute.uid.as_str()).into(),
             known_since: now,
             changed: open.then_some((now, Pace::Slow)),
             policies: observed.policies.fingerprint.clone(),
@@ -130,13 +131,13 @@ impl Memories {
             .by_name
             .entry(observed.name.clone())
             .and_modify(|memory| {
-                if memory.uid != uid {
-                    *memory = Memory::of(observed, now);
+                if *memory.uid != *uid {
+                    **memory = Memory::of(observed, now);
                 }
             })
-            .or_insert_with(|| Memory::of(observed, now));
+            .or_insert_with(|| Box::new(Memory::of(observed, now)));
         if memory.policies != policies.fingerprint {
-            memory.policies.clone_from(&policies.fingerprint);
+            memory.policies = policies.fingerprint.clone();
             memory.changed(Pace::Slow, now);
         }
         match (&policies.missing, memory.policies_missing_since) {
@@ -160,13 +161,17 @@ impl Memories {
             changed_ago: memory.changed.map(|(changed, pace)| Change { ago: now - changed, pace }),
             probes: memory.probes,
             probed_ago: ago(memory.probed),
-            proof: memory.proof.clone(),
+            proof: memory.proof.as_deref().cloned(),
             blocked_for: ago(memory.blocked_since),
             pool_steady_for: memory.pool.map(|(_, since)| now - since).unwrap_or_default(),
             repairs: memory.repairs,
             repaired_ago: ago(memory.repaired),
             rival: memory.rival.clone(),
-            rejected: memory.rejected.clone().map(|(rejected, at)| Rejected { ago: now - at, ..rejected }),
+            rejected: memory
+                .rejected
+                .as_deref()
+                .cloned()
+                .map(|(rejected, at)| Rejected { ago: now - at, ..rejected }),
             policies_missing_for: ago(memory.policies_missing_since).unwrap_or_default(),
             trouble_for: ago(memory.trouble_since).unwrap_or_default(),
             unbound_for: ago(memory.unbound_since),
@@ -200,7 +205,7 @@ impl Memories {
         let Some(memory) = self.by_name.get_mut(name) else { return };
         memory.probes += 1;
         memory.probed = Some(now);
-        memory.proof = Some((target.clone(), proof.clone()));
+        memory.proof = Some(Box::new((target.clone(), proof.clone())));
         memory.blocked_since = match proof {
             Proof::Blocked(_) | Proof::Unreachable(_) => memory.blocked_since.or(Some(now)),
             Proof::Proven | Proof::NotYet(_) | Proof::Mismatch(_) => None,
@@ -214,15 +219,15 @@ impl Memories {
             Proof::Mismatch(text) => {
                 memory.changed = memory.changed.or(Some((now, Pace::Slow)));
                 let same =
-                    memory.rejected.as_ref().filter(|(rejected, _)| rejected.content == target.content);
+                    memory.rejected.as_deref().filter(|(rejected, _)| rejected.content == target.content);
                 let rejected = Rejected {
                     content: target.content.clone(),
                     text: text.clone(),
-                    policies: memory.policies.clone(),
+                    policies: memory.policies.as_ref().into(),
                     times: same.map_or(0, |(rejected, _)| rejected.times) + 1,
                     ago: Duration::ZERO,
                 };
-                memory.rejected = Some((rejected, now));
+                memory.rejected = Some(Box::new((rejected, now)));
             }
             Proof::NotYet(_) | Proof::Blocked(_) | Proof::Unreachable(_) => {
                 memory.changed = memory.changed.or(Some((now, Pace::Slow)));

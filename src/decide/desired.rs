@@ -164,7 +164,9 @@ fn rejection(
     let hash = content.hash();
     let Recall { rejected, known_for, .. } = &observed.recall;
     let (times, ago, text) = match rejected {
-        Some(rejected) if rejected.content == hash && rejected.policies == observed.policies.fingerprint => {
+        Some(rejected)
+            if rejected.content == hash && *rejected.policies == *observed.policies.fingerprint =>
+        {
             (rejected.times, rejected.ago, rejected.text.as_str())
         }
         Some(_) => return None,

@@ -78,37 +78,44 @@ impl Manifest {
     /// The Placement of a Compute.
     pub fn placement(compute: &Compute, spec: &PlacementSpec) -> Self {
         // A PlacementSpec has string keys only, so it always serialises; null would be refused by the CRD.
-        Self::new(Kind::Placement, compute, serde_json::to_value(spec).unwrap_or_default())
+        let spec = serde_json::to_value(spec).unwrap_or_default();
+        Self::new(Kind::Placement, &compute.name, &compute.uid, compute.generation, spec)
     }
 
     /// The binding that puts the Placement of a Compute in force.
     pub fn binding(compute: &Compute) -> Self {
-        let spec = json!({
+        let spec = Self::binding_spec(&compute.name);
+        Self::new(Kind::Binding, &compute.name, &compute.uid, compute.generation, spec)
+    }
+
+    /// The spec of the binding of a Compute of this name.
+    pub fn binding_spec(compute: &str) -> Value {
+        json!({
             "policyName": POLICY_PLACEMENT,
-            "paramRef": {"name": compute.name, "parameterNotFoundAction": "Deny"},
+            "paramRef": {"name": compute, "parameterNotFoundAction": "Deny"},
             "matchResources": {
                 "matchPolicy": "Equivalent",
                 "namespaceSelector": {},
-                "objectSelector": {"matchLabels": {LABEL_COMPUTE: compute.name}},
+                "objectSelector": {"matchLabels": {LABEL_COMPUTE: compute}},
             },
-        });
-        Self::new(Kind::Binding, compute, spec)
+        })
     }
 
-    fn new(kind: Kind, compute: &Compute, spec: Value) -> Self {
+    /// An object with this spec for the Compute of this name, uid and generation.
+    pub fn new(kind: Kind, compute: &str, uid: &str, generation: i64, spec: Value) -> Self {
         let text =
             |pairs: &[(&str, &str)]| pairs.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
         Self {
             kind,
-            name: kind.name_for(&compute.name),
-            labels: text(&[(LABEL_MANAGED_BY, MANAGED_BY), (LABEL_COMPUTE, &compute.name)]),
+            name: kind.name_for(compute),
+            labels: text(&[(LABEL_MANAGED_BY, MANAGED_BY), (LABEL_COMPUTE, compute)]),
             annotations: text(&[
-                (ANNOTATION_OWNER_UID, &compute.uid),
+                (ANNOTATION_OWNER_UID, uid),
                 (ANNOTATION_CONTENT_HASH, &hash::of(&spec)),
                 (ANNOTATION_HASH_VERSION, hash::HASH_VERSION),
-                (ANNOTATION_GENERATION, &compute.generation.to_string()),
+                (ANNOTATION_GENERATION, &generation.to_string()),
             ]),
-            owner: (compute.name.clone(), compute.uid.clone()),
+            owner: (compute.to_owned(), uid.to_owned()),
             spec,
         }
     }
@@ -146,6 +153,21 @@ impl Manifest {
             difference.path.extend(ours.first().map(|owner| Step::Uid(owner.uid.clone())));
             difference
         })
+    }
+
+    /// The object as it is stored under this uid and version while nobody else touches it.
+    pub fn stored(self, uid: &str, resource_version: &str) -> Child {
+        Child {
+            uid: uid.to_owned(),
+            resource_version: resource_version.to_owned(),
+            deleting: false,
+            owners: vec![self.owner_reference([].iter())],
+            labels: self.labels,
+            annotations: self.annotations,
+            finalizers: Vec::new(),
+            spec: self.spec,
+            writers: Vec::new(),
+        }
     }
 
     /// The ownerReference, beside those of others: an object has at most one that is its controller.

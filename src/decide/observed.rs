@@ -205,6 +205,11 @@ impl Child {
             || annotated(ANNOTATION_CONTENT_HASH) == Some(hash::of(&self.spec).as_str())
     }
 
+    /// The uid of the incarnation that it was written for; empty where that is not told.
+    pub fn owner_uid(&self) -> &str {
+        self.annotations.get(ANNOTATION_OWNER_UID).map_or("", String::as_str)
+    }
+
     /// The generation of the Compute that it was written for; 0 where that is not told.
     pub fn generation(&self) -> i64 {
         let told = self.annotations.get(ANNOTATION_GENERATION);
@@ -276,7 +281,7 @@ pub struct Policies {
     /// The first one that is absent or altered, and how.
     pub missing: Option<String>,
     /// A hash of the specs of all of them, as stored.
-    pub fingerprint: String,
+    pub fingerprint: Arc<str>,
 }
 
 /// What this process remembers of a Compute from its earlier passes. Losing it costs time, never correctness.

@@ -305,7 +305,7 @@ pub fn compare(
         // Another way to place pods asks for new proofs.
         placing.push(json!(admission.mode));
     }
-    Policies { missing, fingerprint: hash::of(&Value::Array(placing)) }
+    Policies { missing, fingerprint: hash::of(&Value::Array(placing)).into() }
 }
 
 #[cfg(test)]

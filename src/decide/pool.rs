@@ -4,6 +4,7 @@ pub mod tally;
 pub mod words;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use crate::api::compute::{TaintEffect, Toleration, TolerationOperator};
 use crate::decide::fault::{Category, Fault};
@@ -14,11 +15,14 @@ pub use crate::decide::observed::Taint;
 /// fenced off by them, and no Compute should tolerate them.
 const OF_THE_STATE: [&str; 2] = ["node.kubernetes.io/", "node.cloudprovider.kubernetes.io/"];
 
+/// Texts by their keys, in the order of these, as they are kept: each pair is there once for all nodes that have it.
+pub type Shared = Box<[Arc<(String, String)>]>;
+
 /// What Poros keeps of a node. An event that changes none of it ends there.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Node {
+pub struct Node<Texts = BTreeMap<String, String>> {
     /// `metadata.labels`.
-    pub labels: BTreeMap<String, String>,
+    pub labels: Texts,
     /// Whether the condition Ready is True.
     pub ready: bool,
     /// `spec.unschedulable`: cordoned.
@@ -26,7 +30,7 @@ pub struct Node {
     /// `spec.taints`.
     pub taints: Vec<Taint>,
     /// `status.allocatable`.
-    pub allocatable: BTreeMap<String, String>,
+    pub allocatable: Texts,
 }
 
 impl Taint {
@@ -57,7 +61,19 @@ impl Node {
     pub fn matches(&self, selector: &BTreeMap<String, String>) -> bool {
         selector.iter().all(|(key, value)| self.labels.get(key) == Some(value))
     }
+}
 
+impl Node<Shared> {
+    /// Whether the node carries all labels of the selector.
+    pub fn matches(&self, selector: &BTreeMap<String, String>) -> bool {
+        selector.iter().all(|(key, value)| {
+            let place = self.labels.binary_search_by(|label| label.0.cmp(key));
+            place.is_ok_and(|place| self.labels[place].1 == *value)
+        })
+    }
+}
+
+impl<Texts> Node<Texts> {
     /// Whether the scheduler would put a new pod with these tolerations on it.
     ///
     /// The node controller taints a node that is not ready or cordoned, too; those two facts are read from the node
@@ -147,7 +163,7 @@ mod tests {
 
     #[test]
     fn a_node_is_open_unless_people_tainted_it() {
-        let node = |taints| Node { taints, ..Node::default() };
+        let node = |taints| -> Node { Node { taints, ..Node::default() } };
         let state = taint("node.kubernetes.io/not-ready", "", TaintEffect::NoSchedule);
         assert!(node(vec![]).is_open());
         assert!(node(vec![state.clone(), taint("x", "", TaintEffect::PreferNoSchedule)]).is_open());

@@ -83,7 +83,7 @@ fn target(observed: &Observed, compute: &Compute, wanted: &Wanted) -> Target {
         revision: wanted.placement.revision,
         content: wanted.content().hash(),
         // The fingerprint tells the modes apart.
-        through: hash::of(&json!([binding, observed.policies.fingerprint])),
+        through: hash::of(&json!([binding, &*observed.policies.fingerprint])),
     }
 }
 

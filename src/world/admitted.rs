@@ -39,7 +39,7 @@ impl World {
 
     /// The Placement that is in force for a Compute.
     pub fn in_force(&self, name: &str) -> Option<PlacementSpec> {
-        in_force(self.computes.get(name)?, self.placements.get(name)?)
+        in_force(self.computes.get(name)?, &self.placements.get(name)?.child(name))
     }
 
     /// The certificates of the webhook, as stored.

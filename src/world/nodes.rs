@@ -1,33 +1,50 @@
 //! Nodes, and which Computes they belong to: an inverted index on label pairs, never a scan of all Computes.
 
+mod texts;
+
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use crate::api::compute::Toleration;
 use crate::decide::observed::Pool;
-use crate::decide::pool::Node;
 use crate::decide::pool::tally::{Share, Tally, join, leave};
+use crate::decide::pool::{Node, Shared};
 use crate::decide::quantity::Sum;
 use crate::decide::requests::Resources;
-use crate::world::pools::{Id, Labels, Name, Pair, Pools, owned};
+use crate::world::nodes::texts::Texts;
+use crate::world::pools::{Id, Name, Pools, owned};
 
 /// All nodes and all selectors.
 #[derive(Debug, Default)]
 pub struct Nodes {
-    known: HashMap<Name, Node>,
-    by_label: HashMap<Pair, BTreeSet<Name>>,
+    known: HashMap<Name, Node<Shared>>,
+    labels: Texts,
+    offers: Texts,
     pools: Pools,
     seats: HashMap<String, Seat>,
+    benches: BTreeMap<Seat, Bench>,
     /// What the pods on each node request together; none unless all pods are watched.
     requested: Option<HashMap<Name, Resources>>,
 }
 
-/// What is kept of a Compute.
+/// The pool that a Compute selects, and what it tolerates.
+type Seat = (Id, Arc<[Toleration]>);
+
+/// The Computes that select and tolerate the same: a node adds the same for each of them.
 #[derive(Debug)]
-struct Seat {
-    pool: Id,
-    tolerations: Vec<Toleration>,
+struct Bench {
+    computes: BTreeSet<String>,
     tally: Tally,
+}
+
+/// The benches of a pool.
+fn of_pool(
+    benches: &mut BTreeMap<Seat, Bench>,
+    pool: Id,
+) -> impl Iterator<Item = (&[Toleration], &mut Bench)> {
+    // No tolerations come before any others.
+    let least = |pool: Id| -> Seat { (pool, Arc::from([])) };
+    benches.range_mut(least(pool)..least(pool + 1)).map(|((_, tolerations), bench)| (&**tolerations, bench))
 }
 
 impl Nodes {
@@ -38,50 +55,46 @@ impl Nodes {
 
     /// Takes in what a node is now; returns the Computes whose pool that changes.
     pub fn apply(&mut self, name: &str, node: Option<Node>) -> Vec<String> {
-        let known = self.known.remove_entry(name);
-        let (name, before) = match known {
+        let (name, before) = match self.known.remove_entry(name) {
             Some((name, before)) => (name, Some(before)),
             None => (Name::from(name), None),
         };
-        if before == node {
-            if let Some(node) = node {
-                self.known.insert(name, node);
-            }
-            return Vec::new();
-        }
-        let was = self.pools.of(&name);
-        let unlabelled = Labels::new();
-        let old = before.as_ref().map_or(&unlabelled, |node| &node.labels);
-        let new = node.as_ref().map_or(&unlabelled, |node| &node.labels);
-        let now = if old == new { was.clone() } else { self.relabel(&name, old, new, node.as_ref()) };
+        let node = node.map(|node| self.keep(node));
         let mut concerned = BTreeSet::new();
-        for id in was.union(&now) {
-            let is = |at: &BTreeSet<Id>| at.contains(id);
-            let before = before.as_ref().filter(|_| is(&was));
-            self.shares_changed(*id, &name, before, node.as_ref().filter(|_| is(&now)), &mut concerned);
+        if before != node {
+            let was = self.pools.of(&name);
+            let same_labels =
+                before.as_ref().map(|node| &node.labels) == node.as_ref().map(|node| &node.labels);
+            let now = if same_labels { was.clone() } else { self.pools_for(node.as_ref()) };
+            for id in was.union(&now) {
+                let is = |at: &BTreeSet<Id>| at.contains(id);
+                let before = before.as_ref().filter(|_| is(&was));
+                self.shares_changed(*id, &name, before, node.as_ref().filter(|_| is(&now)), &mut concerned);
+            }
+            concerned.extend(self.pools.place(&name, now));
         }
-        concerned.extend(self.pools.place(&name, now));
+        if let Some(before) = before {
+            self.labels.let_go(before.labels);
+            self.offers.let_go(before.allocatable);
+        }
         if let Some(node) = node {
             self.known.insert(name, node);
         }
         concerned.into_iter().collect()
     }
 
-    /// Notes the labels of a node; gives back the pools that it is in now.
-    fn relabel(&mut self, name: &Name, old: &Labels, new: &Labels, node: Option<&Node>) -> BTreeSet<Id> {
-        for pair in old.iter().filter(|(key, value)| new.get(*key) != Some(value)).map(owned) {
-            if let Some(nodes) = self.by_label.get_mut(&pair) {
-                nodes.remove(name);
-                if nodes.is_empty() {
-                    self.by_label.remove(&pair);
-                }
-            }
-        }
-        for pair in new.iter().filter(|(key, value)| old.get(*key) != Some(value)).map(owned) {
-            self.by_label.entry(pair).or_default().insert(name.clone());
-        }
-        let posted = new.iter().flat_map(|pair| self.pools.posted(pair));
-        posted.filter(|id| node.is_some_and(|node| self.pools.takes(*id, node))).collect()
+    /// A node with the texts that it has in common with others.
+    fn keep(&mut self, node: Node) -> Node<Shared> {
+        let Node { labels, ready, unschedulable, taints, allocatable } = node;
+        let (labels, allocatable) = (self.labels.hold(labels), self.offers.hold(allocatable));
+        Node { labels, ready, unschedulable, taints, allocatable }
+    }
+
+    /// The pools that a node with these labels is in.
+    fn pools_for(&self, node: Option<&Node<Shared>>) -> BTreeSet<Id> {
+        let Some(node) = node else { return BTreeSet::new() };
+        let posted = node.labels.iter().flat_map(|label| self.pools.posted(label));
+        posted.filter(|id| self.pools.takes(*id, node)).collect()
     }
 
     /// A node adds something else to a pool than before: for whom that makes a difference.
@@ -89,13 +102,12 @@ impl Nodes {
         &mut self,
         pool: Id,
         name: &Name,
-        before: Option<&Node>,
-        now: Option<&Node>,
+        before: Option<&Node<Shared>>,
+        now: Option<&Node<Shared>>,
         concerned: &mut BTreeSet<String>,
     ) {
         let requested = self.requested.as_ref().and_then(|requested| requested.get(name));
-        for compute in self.pools.computes(pool) {
-            let Some(Seat { tolerations, tally, .. }) = self.seats.get_mut(compute) else { continue };
+        for (tolerations, Bench { computes, tally }) in of_pool(&mut self.benches, pool) {
             let was = before.map(|node| Share::of(node, tolerations));
             let is = now.map(|node| Share::of(node, tolerations));
             if was == is {
@@ -107,7 +119,7 @@ impl Nodes {
             if let Some(is) = &is {
                 tally.join(is, requested);
             }
-            concerned.insert(compute.clone());
+            concerned.extend(computes.iter().cloned());
         }
     }
 
@@ -122,12 +134,13 @@ impl Nodes {
         }
         let Some(node) = self.known.get(name) else { return Vec::new() };
         let mut concerned = Vec::new();
-        for compute in self.pools.of(name).into_iter().flat_map(|id| self.pools.computes(id)) {
-            let Some(Seat { tolerations, tally, .. }) = self.seats.get_mut(compute) else { continue };
-            if node.takes(tolerations) {
-                tally.request(more.iter().map(|(name, sum)| (name, sum)));
-                tally.release(less.iter().map(|(name, sum)| (name, sum)));
-                concerned.push(compute.clone());
+        for pool in self.pools.of(name) {
+            for (tolerations, Bench { computes, tally }) in of_pool(&mut self.benches, pool) {
+                if node.takes(tolerations) {
+                    tally.request(more.iter().map(|(name, sum)| (name, sum)));
+                    tally.release(less.iter().map(|(name, sum)| (name, sum)));
+                    concerned.extend(computes.iter().cloned());
+                }
             }
         }
         concerned
@@ -142,26 +155,24 @@ impl Nodes {
         tolerations: Vec<Toleration>,
         counts: bool,
     ) -> BTreeSet<String> {
-        if let Some(seat) = self.seats.get(compute)
-            && self.pools.is(seat.pool, pairs, counts)
+        if let Some((pool, known)) = self.seats.get(compute)
+            && self.pools.is(*pool, pairs, counts)
         {
-            if seat.tolerations != tolerations {
-                let pool = seat.pool;
+            if **known != tolerations {
+                let pool = *pool;
+                self.unseat(compute);
                 self.seat(compute, pool, tolerations);
             }
             return BTreeSet::new();
         }
         let mut concerned = self.forget(compute);
-        let rarest =
-            pairs.iter().map(owned).min_by_key(|pair| self.by_label.get(pair).map_or(0, BTreeSet::len));
-        let Some(posted_under) = rarest else { return concerned };
+        let rarest = pairs.iter().map(owned).map(|pair| (self.labels.count(&pair), pair)).min();
+        let Some((candidates, posted_under)) = rarest else { return concerned };
         let selector = Arc::new(pairs.clone());
         let pool = self.pools.find(&selector, counts).unwrap_or_else(|| {
-            let candidates = self.by_label.get(&posted_under).into_iter().flatten();
-            let nodes = candidates
-                .filter(|name| self.known.get(*name).is_some_and(|node| node.matches(pairs)))
-                .cloned()
-                .collect();
+            // Who opens a pool looks at every node once; an index to spare that would weigh more than all nodes.
+            let known = self.known.iter().filter(|(_, node)| candidates > 0 && node.matches(pairs));
+            let nodes = known.map(|(name, _)| name.clone()).collect();
             self.pools.open(selector, counts, posted_under, nodes)
         });
         self.seat(compute, pool, tolerations);
@@ -169,22 +180,41 @@ impl Nodes {
         concerned
     }
 
-    /// Counts the pool for a Compute from its beginning.
+    /// Puts a Compute beside those that select and tolerate the same; for the first one, its pool is counted.
     fn seat(&mut self, compute: &str, pool: Id, tolerations: Vec<Toleration>) {
-        let mut tally = Tally::default();
-        for name in self.pools.nodes(pool) {
-            let requested = self.requested.as_ref().and_then(|requested| requested.get(name));
-            if let Some(node) = self.known.get(name) {
-                tally.join(&Share::of(node, &tolerations), requested);
+        let seat: Seat = (pool, tolerations.into());
+        let known = self.benches.get_key_value(&seat).map(|(seat, _)| seat.clone());
+        let seat = known.unwrap_or(seat);
+        let bench = self.benches.entry(seat.clone()).or_insert_with(|| {
+            let mut tally = Tally::default();
+            for name in self.pools.nodes(pool) {
+                let requested = self.requested.as_ref().and_then(|requested| requested.get(name));
+                if let Some(node) = self.known.get(name) {
+                    tally.join(&Share::of(node, &seat.1), requested);
+                }
+            }
+            Bench { computes: BTreeSet::new(), tally }
+        });
+        bench.computes.insert(compute.to_owned());
+        self.seats.insert(compute.to_owned(), seat);
+    }
+
+    /// Takes a Compute from its pool; gives back which that was.
+    fn unseat(&mut self, compute: &str) -> Option<Id> {
+        let seat = self.seats.remove(compute)?;
+        if let Some(bench) = self.benches.get_mut(&seat) {
+            bench.computes.remove(compute);
+            if bench.computes.is_empty() {
+                self.benches.remove(&seat);
             }
         }
-        self.seats.insert(compute.to_owned(), Seat { pool, tolerations, tally });
+        Some(seat.0)
     }
 
     /// Forgets what a Compute selects; returns the Computes whose overlap that changes.
     pub fn forget(&mut self, compute: &str) -> BTreeSet<String> {
-        match self.seats.remove(compute) {
-            Some(seat) => self.pools.exit(seat.pool, compute),
+        match self.unseat(compute) {
+            Some(pool) => self.pools.exit(pool, compute),
             None => BTreeSet::new(),
         }
     }
@@ -192,7 +222,8 @@ impl Nodes {
     /// The pool of a Compute.
     pub fn pool(&self, compute: &str) -> Pool {
         let Some(seat) = self.seats.get(compute) else { return Pool::default() };
-        Pool { overlap: self.pools.overlap(seat.pool, compute), ..seat.tally.pool(self.requested.is_some()) }
+        let Some(Bench { tally, .. }) = self.benches.get(seat) else { return Pool::default() };
+        Pool { overlap: self.pools.overlap(seat.0, compute), ..tally.pool(self.requested.is_some()) }
     }
 }
 
@@ -238,7 +269,7 @@ mod tests {
         assert_eq!(nodes.apply("a", None), ["query"]);
         assert_eq!(nodes.pool("query").counts.matched, 0);
         assert!(
-            nodes.by_label.is_empty() && nodes.known.is_empty(),
+            nodes.labels.is_empty() && nodes.offers.is_empty() && nodes.known.is_empty(),
             "nothing is kept of a node that is gone"
         );
     }
@@ -259,7 +290,10 @@ mod tests {
         assert_eq!(nodes.pool("all").overlap, None);
         nodes.forget("all");
         nodes.forget("one");
-        assert!(nodes.seats.is_empty(), "nothing is kept of a Compute that is gone");
+        assert!(
+            nodes.seats.is_empty() && nodes.benches.is_empty(),
+            "nothing is kept of a Compute that is gone"
+        );
     }
 
     #[test]
@@ -328,7 +362,7 @@ mod tests {
             select(&mut nodes, &format!("compute-{index}"), &[("pool", &pool(index))]);
         }
         let looked_at = [("pool", "pool-7"), ("host", "7")]
-            .map(|(key, value)| nodes.pools.posted((&key.to_owned(), &value.to_owned())).count());
+            .map(|(key, value)| nodes.pools.posted(&(key.to_owned(), value.to_owned())).count());
         assert_eq!(looked_at, [1, 0], "its labels lead to its pool, and to no other");
         let concerned = |nodes: &mut Nodes, value: &str, ready| {
             nodes.apply("node-7", node(&[("pool", value), ("host", "7")], ready)).len()

@@ -6,8 +6,8 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use crate::decide::observed::Overlap;
-use crate::decide::pool::Node;
 use crate::decide::pool::words::coarse;
+use crate::decide::pool::{Node, Shared};
 
 /// A label: key and value.
 pub(super) type Pair = (String, String);
@@ -28,7 +28,7 @@ pub(super) struct Pools {
     by_selector: HashMap<(Arc<Labels>, bool), Id>,
     /// Each pool is posted under one pair of its selector: a node that lacks it cannot be in the pool.
     posted: HashMap<Pair, BTreeSet<Id>>,
-    of_node: HashMap<Name, BTreeSet<Id>>,
+    of_node: HashMap<Name, Box<[Id]>>,
     next: Id,
 }
 
@@ -66,12 +66,12 @@ impl Pools {
     }
 
     /// The pools that a node with this label might be in.
-    pub(super) fn posted(&self, label: (&String, &String)) -> impl Iterator<Item = Id> {
-        self.posted.get(&owned(label)).into_iter().flatten().copied()
+    pub(super) fn posted(&self, label: &Pair) -> impl Iterator<Item = Id> {
+        self.posted.get(label).into_iter().flatten().copied()
     }
 
     /// Whether a node with these labels is in a pool.
-    pub(super) fn takes(&self, id: Id, node: &Node) -> bool {
+    pub(super) fn takes(&self, id: Id, node: &Node<Shared>) -> bool {
         self.by_id.get(&id).is_some_and(|pool| node.matches(&pool.selector))
     }
 
@@ -85,14 +85,9 @@ impl Pools {
         self.by_id.get(&id).into_iter().flat_map(|pool| &pool.nodes)
     }
 
-    /// The Computes of a pool.
-    pub(super) fn computes(&self, id: Id) -> impl Iterator<Item = &String> {
-        self.by_id.get(&id).into_iter().flat_map(|pool| &pool.computes)
-    }
-
     /// The pools of a node.
     pub(super) fn of(&self, node: &str) -> BTreeSet<Id> {
-        self.of_node.get(node).cloned().unwrap_or_default()
+        self.of_node.get(node).into_iter().flatten().copied().collect()
     }
 
     /// Opens the pool of a selector with these nodes. Whose answers change is told when a Compute enters it.
@@ -139,8 +134,9 @@ impl Pools {
     pub(super) fn exit(&mut self, id: Id, compute: &str) -> BTreeSet<String> {
         let Some(pool) = self.by_id.get_mut(&id) else { return BTreeSet::new() };
         pool.computes.remove(compute);
+        let empty = pool.computes.is_empty();
         let mut touched = self.around(id);
-        if self.computes(id).next().is_none() {
+        if empty {
             let nodes: Vec<Name> = self.nodes(id).cloned().collect();
             for node in nodes {
                 let mut now = self.of(&node);
@@ -200,7 +196,7 @@ impl Pools {
         if now.is_empty() {
             self.of_node.remove(node);
         } else {
-            self.of_node.insert(node.clone(), now);
+            self.of_node.insert(node.clone(), now.into_iter().collect());
         }
     }
 

@@ -39,7 +39,6 @@ async fn a_compute_costs_no_more_than_it_must() {
     let client = cluster.client().await;
     heartbeating_nodes(&cluster);
     let poros = Poros::start(&cluster, &FLAGS);
-    policies_stand(&client, &cluster).await;
 
     a_new_compute(&cluster, &client).await;
     edits(&cluster, &client).await;
@@ -69,12 +68,6 @@ fn heartbeating_nodes(cluster: &Cluster) {
     std::fs::write(&file, nodes).unwrap();
     cluster.kubectl(&["apply", "--server-side", "-f", file.to_str().unwrap()]);
     cluster.kubectl(&["wait", "--for=condition=Ready", "node", "--all", "--timeout=120s"]);
-}
-
-/// A first Compute that becomes active shows that what places pods is installed and refreshed; the guards may come later.
-async fn policies_stand(client: &Client, cluster: &Cluster) {
-    create(&raw_computes(client), &pooled("counts-first", COMPUTES)).await.unwrap();
-    wait::active(client, "counts-first").await;
 }
 
 async fn a_new_compute(cluster: &Cluster, client: &Client) {

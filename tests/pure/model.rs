@@ -111,7 +111,7 @@ fn happen(sim: &mut Sim, event: &Event) {
         Event::Blocked(true) => sim.admission = Proof::Blocked("exceeded quota".into()),
         Event::Stripping(false) | Event::Blocked(false) => sim.admission = Proof::Proven,
         Event::PolicyMissing(missing) => sim.policies.missing = missing.then(|| "placement is absent".into()),
-        Event::PolicyChanged(version) => sim.policies.fingerprint = format!("policies-{version}"),
+        Event::PolicyChanged(version) => sim.policies.fingerprint = format!("policies-{version}").into(),
         Event::RemoveChild(placement) => *sim.slot(child(*placement)) = None,
         Event::ChangeChild(placement) => {
             if let Some(child) = sim.slot(child(*placement)) {

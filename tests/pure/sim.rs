@@ -178,7 +178,7 @@ impl Sim {
             users: self.users.clone(),
             policies: Policies {
                 // As `policies::compare` has it.
-                fingerprint: format!("{} {:?}", self.policies.fingerprint, self.mode),
+                fingerprint: format!("{} {:?}", self.policies.fingerprint, self.mode).into(),
                 ..self.policies.clone()
             },
             admission: self.mode,

@@ -7,7 +7,7 @@ use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use crate::api::compute::Toleration;
 use crate::api::status::NodeCounts;
 use crate::decide::observed::{Pool, Usage};
-use crate::decide::pool::{Node, Taint};
+use crate::decide::pool::{Node, Shared, Taint};
 use crate::decide::quantity::Sum;
 use crate::decide::requests::Resources;
 
@@ -24,12 +24,12 @@ pub struct Share<'a> {
     /// Of a node that is ready and not cordoned: the taints that keep the Compute away.
     untolerated: Vec<&'a Taint>,
     /// Of a node that takes pods of the Compute: what it offers.
-    offers: Option<&'a BTreeMap<String, String>>,
+    offers: Option<&'a Shared>,
 }
 
 impl<'a> Share<'a> {
     /// What this node adds for a Compute with these tolerations.
-    pub fn of(node: &'a Node, tolerations: &'a [Toleration]) -> Self {
+    pub fn of(node: &'a Node<Shared>, tolerations: &'a [Toleration]) -> Self {
         let usable = node.ready && !node.unschedulable;
         Self {
             ready: node.ready,
@@ -70,8 +70,11 @@ impl Tally {
         for taint in &share.untolerated {
             self.taints.entry(taint.to_string()).or_insert_with(|| ((*taint).clone(), 0)).1 += 1;
         }
-        for (resource, quantity) in share.offers.into_iter().flatten() {
-            self.allocatable.entry(resource.clone()).or_default().add(quantity);
+        for (resource, quantity) in offered(share) {
+            match self.allocatable.get_mut(resource) {
+                Some(sum) => sum.add(quantity),
+                None => drop(self.allocatable.insert(resource.clone(), Sum::of(quantity))),
+            }
         }
         if share.is_schedulable() {
             join(&mut self.requested, requested.into_iter().flatten());
@@ -95,8 +98,8 @@ impl Tally {
                 }
             }
         }
-        let offered = share.offers.into_iter().flatten();
-        let offered: Vec<_> = offered.map(|(resource, quantity)| (resource, Sum::of(quantity))).collect();
+        let offered: Vec<_> =
+            offered(share).map(|(resource, quantity)| (resource, Sum::of(quantity))).collect();
         leave(&mut self.allocatable, offered.iter().map(|(resource, sum)| (*resource, sum)));
         if share.is_schedulable() {
             leave(&mut self.requested, requested.into_iter().flatten());
@@ -149,6 +152,11 @@ impl Tally {
     }
 }
 
+/// What a node offers to the Compute: resources, and how much of each.
+fn offered<'a>(share: &Share<'a>) -> impl Iterator<Item = (&'a String, &'a String)> {
+    share.offers.into_iter().flatten().map(|pair| (&pair.0, &pair.1))
+}
+
 fn ones(share: &Share<'_>) -> (u32, u32, u32, u32) {
     (
         u32::from(share.ready),
@@ -182,6 +190,8 @@ pub fn leave<'a>(all: &mut Resources, less: impl Iterator<Item = (&'a String, &'
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
     use crate::api::compute::{TaintEffect, TolerationOperator};
 
@@ -189,17 +199,15 @@ mod tests {
         Taint { key: key.into(), value: String::new(), effect }
     }
 
-    fn node(ready: bool, unschedulable: bool, taints: Vec<Taint>) -> Node {
-        Node {
-            ready,
-            unschedulable,
-            taints,
-            allocatable: [("cpu".to_owned(), "4".to_owned())].into(),
-            ..Node::default()
-        }
+    fn offer(resource: &str, quantity: &str) -> Arc<(String, String)> {
+        Arc::new((resource.to_owned(), quantity.to_owned()))
     }
 
-    fn count(nodes: &[Node], tolerations: &[Toleration]) -> Tally {
+    fn node(ready: bool, unschedulable: bool, taints: Vec<Taint>) -> Node<Shared> {
+        Node { ready, unschedulable, taints, allocatable: [offer("cpu", "4")].into(), ..Node::default() }
+    }
+
+    fn count(nodes: &[Node<Shared>], tolerations: &[Toleration]) -> Tally {
         let mut tally = Tally::default();
         for node in nodes {
             tally.join(&Share::of(node, tolerations), None);
@@ -268,11 +276,9 @@ mod tests {
 
     #[test]
     fn the_bound_on_resources_keeps_the_common_ones() {
-        let mut node = Node { ready: true, ..Node::default() };
-        for index in 0..40 {
-            node.allocatable.insert(format!("a.example.com/{index:02}"), "1".into());
-        }
-        node.allocatable.insert("pods".into(), "110".into());
+        let many = (0..40).map(|index| offer(&format!("a.example.com/{index:02}"), "1"));
+        let allocatable = many.chain([offer("pods", "110")]).collect();
+        let node = Node { ready: true, allocatable, ..Node::default() };
         let pool = count(&[node], &[]).pool(false);
         assert_eq!(pool.allocatable.len(), CAPACITY_RESOURCES);
         assert_eq!(pool.allocatable["pods"].0, "110");
