@@ -14,7 +14,7 @@ use crate::cluster::install;
 use crate::cluster::lease::Place;
 use crate::controller::leadership::Leadership;
 use crate::controller::supervise::supervised;
-use crate::decide::lease::{Elector, Terms, Todo};
+use crate::decide::lease::{Elector, Record, Terms, Todo};
 use crate::telemetry::Metrics;
 
 /// A failure that goes on is said again after this long.
@@ -47,6 +47,8 @@ struct Health {
     reached: bool,
     /// What fails now.
     failing: Option<Failing>,
+    /// Who else leads, as it was said.
+    leader: Option<String>,
 }
 
 /// A failure that goes on.
@@ -67,7 +69,7 @@ impl Election {
         metrics: Metrics,
         sees: Sight,
     ) -> Arc<Self> {
-        let health = Health { beat: None, reached: false, failing: None };
+        let health = Health { beat: None, reached: false, failing: None, leader: None };
         let health = Mutex::new(health);
         Arc::new(Self { place, identity, terms, make_namespace, leadership, metrics, sees, health })
     }
@@ -145,6 +147,7 @@ impl Election {
                 // Whether it can be used shows when it is made: its namespace may be missing.
                 Ok(None) => return elector.read(None, start.elapsed()),
                 Ok(found) => {
+                    self.follow(found.as_ref());
                     elector.read(found, start.elapsed());
                     None
                 }
@@ -212,6 +215,20 @@ impl Election {
             info!(identity, "became the leader");
         } else {
             warn!(identity, "leads no more: {why}");
+        }
+    }
+
+    /// Says who leads, when that is news and somebody else.
+    fn follow(&self, found: Option<&Record>) {
+        let other = found.and_then(Record::holder).filter(|holder| *holder != self.identity);
+        // As long as an identity may be, which anybody may write.
+        let leader: Option<String> = other.map(|holder| holder.chars().take(100).collect());
+        let mut health = self.health.lock().unwrap_or_else(PoisonError::into_inner);
+        if health.leader != leader {
+            if let Some(leader) = &leader {
+                info!(leader, "stands by");
+            }
+            health.leader = leader;
         }
     }
 

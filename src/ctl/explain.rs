@@ -117,6 +117,9 @@ pub enum ExplainError {
         #[source]
         source: CallError,
     },
+    /// The API server did not answer.
+    #[error("the API server could not be asked")]
+    Ask(#[source] CallError),
     /// It does not exist.
     #[error("{0}")]
     Absent(String),
@@ -246,7 +249,7 @@ async fn pod_of_file(
     let trial = match facts::sendable(&manifest) {
         Some(mut sent) => {
             sent["metadata"]["namespace"] = namespace.clone().into();
-            gather::trial(client, &namespace, &sent).await
+            gather::trial(client, &namespace, &sent).await.map_err(ExplainError::Ask)?
         }
         None => pod::Trial::Unknown("the manifest has no pod".into()),
     };

@@ -244,6 +244,11 @@ async fn certificates_outlive_poros_and_are_told_to_nobody() {
     let (kind, plural) = ("MutatingWebhookConfiguration", "mutatingwebhookconfigurations");
     let registrations = dynamic(&client, group, kind, plural, None);
     delete(&registrations, "poros.dataos.io").await.unwrap();
+    until("a registration to be made again", LIMIT, || async {
+        let found = registrations.get_opt("poros.dataos.io").await.map_err(|error| error.to_string())?;
+        found.map(drop).ok_or_else(|| "it is gone".to_owned())
+    })
+    .await;
     wait::placed(&client, name, 1).await;
     let ignoring =
         json!([{"op": "replace", "path": "/webhooks/0/failurePolicy", "value": "Ignore"}]).to_string();

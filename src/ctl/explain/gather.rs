@@ -62,9 +62,9 @@ async fn child(client: &Client, kind: Kind, name: &str) -> Seen<Option<Child>> {
     seen(read::child(client, kind, name).await, &what, "what is in force")
 }
 
-/// What the API server says to a pod, as a dry run.
-pub(super) async fn trial(client: &Client, namespace: &str, pod: &Value) -> Trial {
-    match read::try_pod(client, namespace, pod).await {
+/// What the API server says to a pod, as a dry run. The error: that it did not answer, so nothing else will be known.
+pub(super) async fn trial(client: &Client, namespace: &str, pod: &Value) -> Result<Trial, CallError> {
+    Ok(match read::try_pod(client, namespace, pod).await {
         Ok(taken) => {
             let mut taken = taken;
             if let Some(fields) = taken.as_object_mut() {
@@ -78,13 +78,9 @@ pub(super) async fn trial(client: &Client, namespace: &str, pod: &Value) -> Tria
         Err(
             CallError::Refused { message, .. } | CallError::Conflict(message) | CallError::NotFound(message),
         ) => Trial::Refused(message),
-        Err(
-            error @ (CallError::Forbidden(_)
-            | CallError::Otherwise(_)
-            | CallError::Timeout(_)
-            | CallError::Unreachable(_)),
-        ) => Trial::Unknown(error.chain()),
-    }
+        Err(error @ (CallError::Forbidden(_) | CallError::Otherwise(_))) => Trial::Unknown(error.chain()),
+        Err(error @ (CallError::Timeout(_) | CallError::Unreachable(_))) => return Err(error),
+    })
 }
 
 async fn users(client: &Client, name: &str) -> Seen<Vec<UserPod>> {
