@@ -309,7 +309,7 @@ async fn a_compute_costs_no_more_by_webhook() {
 
     times(&client).await;
     let audit = Audit::from_now(&cluster);
-    tokio::time::sleep(Duration::from_secs(15)).await;
+    tokio::time::sleep(Duration::from_secs(30)).await;
     let others: Vec<_> = audit.poros().into_iter().filter(|request| request.verb != "watch").collect();
     assert_eq!(others, [], "idle, Poros asks for nothing but watches");
     patch(&raw_computes(&client), "costs", &json!({"spec": {"description": "and it is awake"}})).await;

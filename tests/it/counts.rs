@@ -22,7 +22,8 @@ pub fn trials() -> Vec<libtest_mimic::Trial> {
 /// Nodes that send heartbeats, and Computes that stand while nothing happens.
 const NODES: usize = COMPUTES + 2;
 const COMPUTES: usize = 50;
-const IDLE: Duration = Duration::from_secs(40);
+/// So long that what is done once a minute shows.
+const IDLE: Duration = Duration::from_secs(65);
 /// As in a cluster: it leads by its Lease.
 const FLAGS: [&str; 2] = ["--manage-policies", "--leader-elect=true"];
 

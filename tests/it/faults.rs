@@ -35,7 +35,7 @@ const LIMIT: Duration = Duration::from_secs(60);
 /// For what is to be seen at once, on a machine that is slow and busy.
 const SOON: Duration = Duration::from_secs(30);
 /// After a start of an API server: for half a minute it may refuse every pod that names a Compute.
-const AFTER_A_START: Duration = Duration::from_secs(120);
+const AFTER_A_START: Duration = Duration::from_secs(60);
 
 /// Watches of Poros: one of each resource that it reads.
 const WATCHES: usize = Watched::FIRST.len();

@@ -55,7 +55,7 @@ async fn the_guards_are_opened_and_closed_as_the_docs_say() {
     shell(&cluster, &documented("Open every guard", 0));
     everything_is_let_through(&client, used).await;
     nobody_closes_them_again(&client, used, seq(&active)).await;
-    shell(&cluster, &documented("Open every guard", 1));
+    shell(&cluster, &documented("Close them again", 0));
     refused("is not in force", || async { dry_run(&pods(&client), &pod("opened-again", "nobody")).await })
         .await;
     wait::held(&client, used).await;
