@@ -116,7 +116,12 @@ async fn node_to_status(cluster: &Cluster, client: &Client, computes: usize) {
         tokio::time::sleep(Duration::from_millis(300)).await;
     }
     let others = computes / POOLS;
-    tell(&format!("a node leaves or joins a pool of {others} Computes, to the status of one of them"), times);
+    tell(
+        &format!(
+            "with --counter-interval=0, a node leaves or joins a pool of {others} Computes, to the status of one of them"
+        ),
+        times,
+    );
 }
 
 /// The difference in KiB that each of so many objects makes.
