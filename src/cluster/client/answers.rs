@@ -4,20 +4,23 @@
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use futures::FutureExt;
 use futures::future::BoxFuture;
+use futures::{FutureExt, StreamExt};
 use http::header::ACCEPT;
 use http::{Request, Response, StatusCode};
-use http_body_util::{BodyExt, Full, Limited};
+use http_body_util::{BodyExt, BodyStream, Full, Limited, StreamBody};
 use kube::client::{Body, DynBody};
 use serde::de::{Error, IgnoredAny, MapAccess, Visitor};
 use tower::{BoxError, Service};
 
 use crate::cluster::client::asked::Asked;
 
-/// The largest answer that is read, in bytes. A page of a list is far below it, even one of the largest objects that
-/// people can make; what is above it would only cost memory. A watch has no such limit: of its stream only a line is held.
-const LARGEST_ANSWER: usize = 128 << 20;
+/// The largest list that is read, in bytes. A page is far below it, even one of the largest objects that people can make;
+/// what is above it would only cost memory.
+const LARGEST_LIST: usize = 128 << 20;
+/// The largest of all other answers, and the longest line of a watch, which is an event. etcd takes objects of 1.5 MiB,
+/// where nobody told it otherwise.
+const LARGEST_OBJECT: usize = 16 << 20;
 
 /// Told of each request, once it is answered: what it asked, and the class of the answer (`2xx`, or `none` for no answer).
 pub type Tell = Arc<dyn Fn(Asked, &'static str) + Send + Sync>;
@@ -51,8 +54,11 @@ where
             let answer = answer.await;
             tell(asked.clone(), answer.as_ref().map_or("none", |answer| class(answer.status())));
             let (head, body) = answer?.into_parts();
-            let most = if asked.verb == "watch" { usize::MAX } else { LARGEST_ANSWER };
-            let body: Box<DynBody> = Box::new(Limited::new(body, most));
+            let body: Box<DynBody> = match asked.verb {
+                "watch" => bounded_lines(body),
+                "list" => Box::new(Limited::new(body, LARGEST_LIST)),
+                _ => Box::new(Limited::new(body, LARGEST_OBJECT)),
+            };
             if asked.verb != "list" || !head.status.is_success() {
                 return Ok(Response::from_parts(head, body));
             }
@@ -67,6 +73,25 @@ where
         }
         .boxed()
     }
+}
+
+/// A stream of lines, which ends in an error where one is too long: kube would hold all of it.
+fn bounded_lines(body: Box<DynBody>) -> Box<DynBody> {
+    let mut held = 0;
+    let frames = BodyStream::new(body).map(move |frame| {
+        let frame = frame?;
+        if let Some(data) = frame.data_ref() {
+            held = match data.iter().rposition(|byte| *byte == b'\n') {
+                Some(end) => data.len() - end - 1,
+                None => held + data.len(),
+            };
+        }
+        if held > LARGEST_OBJECT {
+            return Err(format!("an event of more than {} MiB is not read", LARGEST_OBJECT >> 20).into());
+        }
+        Ok(frame)
+    });
+    Box::new(StreamBody::new(frames))
 }
 
 fn class(status: StatusCode) -> &'static str {
@@ -121,7 +146,24 @@ impl<'de> Visitor<'de> for Reading<'_> {
 
 #[cfg(test)]
 mod tests {
+    use hyper::body::Frame;
+
     use super::*;
+
+    #[tokio::test]
+    async fn a_line_that_does_not_end_is_given_up() {
+        let lines = |lines: usize, length: usize| {
+            let mut line = vec![b'x'; length];
+            line.push(b'\n');
+            let frames = futures::stream::iter((0..lines).map(move |_| Ok(Frame::data(line.clone().into()))));
+            bounded_lines(Box::new(StreamBody::new(frames)))
+        };
+        let read = lines(40, 1 << 20).collect().await.unwrap().to_bytes();
+        assert_eq!(read.len(), 40 * ((1 << 20) + 1), "many lines of a size that may be");
+        let endless = futures::stream::iter((0..40).map(|_| Ok(Frame::data(vec![b'x'; 1 << 20].into()))));
+        let error = bounded_lines(Box::new(StreamBody::new(endless))).collect().await.unwrap_err();
+        assert_eq!(error.to_string(), "an event of more than 16 MiB is not read");
+    }
 
     #[test]
     fn a_title_is_found_wherever_it_stands() {

@@ -235,12 +235,7 @@ async fn garbage_instead_of_answers_is_no_answer() {
     // Nothing seemed to be gone: a list of another kind, which reads as an empty one, is no answer either.
     let harm = stage.proxy.count(mark, |seen| seen.writes("garbage") && seen.verb != "PUT");
     assert_eq!(harm, 0, "{}", stage.proxy.writes(mark));
-    assert!(
-        poros
-            .log_text()
-            .contains("asked for nodes of v1, the API server answered with \"PodList\" of \"v1\""),
-        "it is told"
-    );
+    assert!(poros.log_text().contains(", the API server answered with \"PodList\" of \"v1\""), "it is told");
     stage.proxy.clear();
     settled(client, "garbage", 1).await;
     assert_eq!(poros.get("/healthz").unwrap().0, 200);

@@ -174,7 +174,8 @@ pub mod patient {
         settled_within(client, "endless", 1, Duration::from_secs(180)).await;
         let peak = peak(poros.id());
         println!("endless answers: {} MiB at most, {} MiB before", peak >> 10, before >> 10);
-        assert!(peak < 1 << 20, "{} MiB", peak >> 10);
+        // One list of 128 MiB, as its bytes and as what is read from them.
+        assert!(peak - before < 512 << 10, "{} MiB", peak >> 10);
     }
 
     /// The most memory that a process ever had, in KiB.
