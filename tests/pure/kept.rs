@@ -108,7 +108,7 @@ fn a_proof_that_failed_before_it_could_not_be_made_ends_nothing() {
                 let expect = if nodes == 0 { AggregateStatus::Error } else { AggregateStatus::Active };
                 assert_eq!(stored(&sim).aggregate_status, expect, "{}", info(&sim));
                 let revision = stored(&sim).placement.as_ref().unwrap().revision;
-                assert_eq!((revision, sim.in_force()), (1 + u64::from(edited), true));
+                assert!(sim.in_force());
                 if restarts {
                     sim.restart();
                 }
@@ -120,6 +120,8 @@ fn a_proof_that_failed_before_it_could_not_be_made_ends_nothing() {
                     "edited: {edited}, {nodes} nodes, restarts: {restarts}: {}",
                     info(&sim)
                 );
+                let pool = if edited { "b" } else { "a" };
+                assert_eq!(sim.placement.as_ref().unwrap().spec["nodeSelector"]["pool"], pool);
                 assert!(sim.in_force());
             }
         }
