@@ -127,7 +127,7 @@ impl Controller {
         });
         let election =
             self.election.iter().filter(|_| unsynced.is_empty()).filter_map(|election| election.unready());
-        let policies = (!self.policies_act.load(Ordering::SeqCst))
+        let policies = (unsynced.is_empty() && !self.policies_act.load(Ordering::SeqCst))
             .then(|| "the shared policies do not act yet".to_owned());
         unlisted.chain(overdue).chain(election).chain(policies).collect()
     }

@@ -14,7 +14,12 @@ use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::Registry;
 use thiserror::Error;
-use tracing_subscriber::EnvFilter;
+use tracing::Subscriber;
+use tracing_subscriber::filter::{FilterExt, filter_fn};
+use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{EnvFilter, Layer};
 
 /// What the names of all metrics begin with.
 const PREFIX: &str = "poros";
@@ -39,25 +44,33 @@ pub struct LogError {
     source: tracing_subscriber::filter::ParseError,
 }
 
-/// Sends logs to stderr. `filter` is a level or a list of `target=level`.
+/// Where answers that cannot be read are logged in full, whatever their size and whatever they hold: a private key, too.
+const BODIES: &str = "kube_client::client";
+
+/// Sends logs to stderr. `filter` is a level or a list of `target=level`; no filter lets bodies of answers through.
 pub fn log(filter: &str, format: LogFormat) -> Result<(), LogError> {
-    // An answer that cannot be read is logged there in full, whatever its size and whatever it holds, and one that does not
-    // come as an error without its cause. Poros says why itself.
-    let whole = if filter.contains("kube_client") {
-        filter.to_owned()
-    } else {
-        format!("{filter},kube_client::client=off")
-    };
-    let filter =
-        EnvFilter::builder().parse(whole).map_err(|source| LogError { filter: filter.to_owned(), source })?;
     let colours = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
-    let logs =
-        tracing_subscriber::fmt().with_env_filter(filter).with_ansi(colours).with_writer(std::io::stderr);
-    match format {
-        LogFormat::Text => logs.init(),
-        LogFormat::Json => logs.json().flatten_event(true).init(),
-    }
+    logs(filter, format, colours, std::io::stderr)?.init();
     Ok(())
+}
+
+/// What takes in all that is logged, and writes what passes the filter.
+fn logs<W>(filter: &str, format: LogFormat, colours: bool, writer: W) -> Result<impl Subscriber, LogError>
+where
+    W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
+{
+    // What is within that target logs an answer that does not come as an error without its cause: off unless it is named.
+    // Poros says why itself.
+    let told = EnvFilter::builder()
+        .parse(format!("{BODIES}=off,{filter}"))
+        .map_err(|source| LogError { filter: filter.to_owned(), source })?;
+    let filter = told.and(filter_fn(|metadata| metadata.target() != BODIES));
+    let lines = tracing_subscriber::fmt::layer().with_ansi(colours).with_writer(writer);
+    let lines = match format {
+        LogFormat::Text => lines.boxed(),
+        LogFormat::Json => lines.json().flatten_event(true).boxed(),
+    };
+    Ok(tracing_subscriber::registry().with(lines.with_filter(filter)))
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
@@ -259,5 +272,57 @@ impl Metrics {
             .and_then(|()| encode_eof(&mut text));
         debug_assert!(whole.is_ok());
         text
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+    use std::sync::Mutex;
+
+    use super::*;
+
+    #[derive(Clone, Default)]
+    struct Written(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Written {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0.lock().unwrap().write(bytes)
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn no_filter_lets_bodies_of_answers_into_the_log() {
+        for (filter, names_it) in [
+            ("trace", false),
+            ("info,kube_client=trace", false),
+            ("kube_client::client=trace", true),
+            ("kube_client::client::builder=trace", true),
+            ("info,kube_client::client[{body}]=trace", false),
+            ("info,[asks]=trace", true),
+        ] {
+            for format in [LogFormat::Text, LogFormat::Json] {
+                let written = Written::default();
+                let writer = written.clone();
+                let logs = logs(filter, format, false, move || writer.clone()).unwrap();
+                tracing::subscriber::with_default(logs, || {
+                    let _span = tracing::info_span!("asks").entered();
+                    tracing::warn!(target: "kube_client::client", body = 1, "PRIVATE KEY");
+                    tracing::trace!(target: "kube_client::client", "PRIVATE KEY");
+                    tracing::error!(target: "kube_client::client::builder", "without its cause");
+                    tracing::error!("said by Poros");
+                });
+                let text = String::from_utf8(written.0.lock().unwrap().clone()).unwrap();
+                assert!(!text.contains("PRIVATE"), "{filter}: {text}");
+                assert_eq!(text.contains("without its cause"), names_it, "{filter}: {text}");
+                let poros = !filter.starts_with("kube_client");
+                assert_eq!(text.contains("said by Poros"), poros, "{filter}: {text}");
+            }
+        }
+        assert!(logs("kube=loud", LogFormat::Text, false, std::io::stderr).is_err());
     }
 }

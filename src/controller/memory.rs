@@ -12,6 +12,7 @@ use crate::decide::fault::{Category, Fault};
 use crate::decide::observed::{Change, Observed, Proof, Recall, Rejected, Settings, Target};
 use crate::decide::pool;
 use crate::decide::prove;
+use crate::decide::truth::Outcome;
 use crate::decide::validate::Valid;
 
 /// How soon a pass that met a conflict is made again: the watch needs a moment to tell what changed.
@@ -64,7 +65,7 @@ struct Memory {
     probed: Option<Instant>,
     proof: Option<Box<(Target, Proof)>>,
     blocked_since: Option<Instant>,
-    pool: Option<(bool, Instant)>,
+    pool: Option<Judged>,
     repairs: u32,
     repaired: Option<Instant>,
     rival: Option<String>,
@@ -74,6 +75,17 @@ struct Memory {
     unbound_since: Option<Instant>,
     status_written: Option<Instant>,
     released: Option<Instant>,
+}
+
+/// What was found of a pool.
+#[derive(Clone, Copy, Debug)]
+struct Judged {
+    /// How many ready nodes were asked for.
+    least: u32,
+    /// Whether it has them.
+    ready: bool,
+    /// When nodes made it so; none where another number that is asked for did.
+    flapped: Option<Instant>,
 }
 
 impl Memory {
@@ -145,12 +157,15 @@ impl Memories {
             (None, Some(_)) => memory.policies_missing_since = None,
             _ => {}
         }
-        let pool_ready =
-            valid.as_ref().ok().map(|valid| pool::judge(&observed.pool, valid.min_ready_nodes).is_none());
-        if let Some(ready) = pool_ready
-            && memory.pool.is_none_or(|(was, _)| was != ready)
-        {
-            memory.pool = Some((ready, now));
+        if let Ok(valid) = valid {
+            let least = valid.min_ready_nodes;
+            let ready = pool::judge(&observed.pool, least).is_none();
+            let flapped = match memory.pool {
+                Some(before) if before.least != least => None,
+                Some(before) if before.ready == ready => before.flapped,
+                Some(_) | None => Some(now),
+            };
+            memory.pool = Some(Judged { least, ready, flapped });
         }
         if memory.repaired.is_some_and(|repaired| now - repaired >= self.settings.contended_quiet) {
             (memory.repairs, memory.repaired, memory.rival) = (0, None, None);
@@ -163,7 +178,7 @@ impl Memories {
             probed_ago: ago(memory.probed),
             proof: memory.proof.as_deref().cloned(),
             blocked_for: ago(memory.blocked_since),
-            pool_steady_for: memory.pool.map(|(_, since)| now - since).unwrap_or_default(),
+            pool_flapped_ago: ago(memory.pool.and_then(|judged| judged.flapped)),
             repairs: memory.repairs,
             repaired_ago: ago(memory.repaired),
             rival: memory.rival.clone(),
@@ -232,6 +247,21 @@ impl Memories {
             Proof::NotYet(_) | Proof::Blocked(_) | Proof::Unreachable(_) => {
                 memory.changed = memory.changed.or(Some((now, Pace::Slow)));
             }
+        }
+    }
+
+    /// Notes what a pass came to. Content that counts as built although its proof, once failed, cannot be made any more is
+    /// told as that, and memory must not know better: another leader would not.
+    pub fn note_outcome(&mut self, name: &str, outcome: &Outcome) {
+        let accepted = match outcome {
+            Outcome::Active { .. } | Outcome::FailedAfterBuild(_) => true,
+            Outcome::Building { .. }
+            | Outcome::FailedInBuild(_)
+            | Outcome::Deleting { .. }
+            | Outcome::Deleted => false,
+        };
+        if let Some(memory) = self.by_name.get_mut(name).filter(|_| accepted) {
+            memory.rejected = None;
         }
     }
 

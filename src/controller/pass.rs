@@ -65,6 +65,7 @@ pub async fn pass(context: &Context, name: &str) -> Next {
         now: stored_time(Timestamp::now()),
     };
     let verdict = outcome(&facts);
+    context.memories().note_outcome(name, &verdict.outcome);
     debug!(compute = name, outcome = verdict.outcome.reason(), "pass");
     let mut next =
         Next { wake: verdict.wake, retry: applied.fault().is_some(), conflict, progress, ..Next::default() };

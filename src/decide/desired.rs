@@ -14,7 +14,7 @@ pub enum Desired {
     /// What the spec says.
     Spec(Wanted),
     /// The spec cannot be in force: what was proven last, or is in force without, if anything is.
-    LastProven(Option<Wanted>, Fault),
+    Kept(Option<Wanted>, Fault),
     /// Nothing is to be written: the Compute is paused.
     AsItIs,
     /// The Compute is being deleted, but in use: what stands, closed to new pods.
@@ -42,9 +42,7 @@ impl Wanted {
 /// Decides what should stand.
 pub fn desired(observed: &Observed, valid: &Result<Valid, Fault>) -> Desired {
     let mut desired = decided(observed, valid);
-    if let Desired::Spec(wanted) | Desired::LastProven(Some(wanted), _) | Desired::Closed(wanted) =
-        &mut desired
-    {
+    if let Desired::Spec(wanted) | Desired::Kept(Some(wanted), _) | Desired::Closed(wanted) = &mut desired {
         // The absence of the binding says it to a policy, and this to a webhook: in every mode, for the mode may change
         // before Poros can write again.
         wanted.placement.withdrawn = !wanted.bound;
@@ -78,10 +76,10 @@ fn decided(observed: &Observed, valid: &Result<Valid, Fault>) -> Desired {
             if let Some(wanted) = last.as_mut().filter(|_| fault.category == Category::Undecodable) {
                 wanted.bound |= was_bound(observed);
             }
-            Desired::LastProven(last, fault.clone())
+            Desired::Kept(last, fault.clone())
         }
         Ok(valid) => match rejection(observed, compute, stored.as_ref(), &valid.content) {
-            Some(fault) => Desired::LastProven(last_proven(compute, stored), fault),
+            Some(fault) => Desired::Kept(last_proven(compute, stored), fault),
             None => {
                 Desired::Spec(Wanted { placement: numbered(compute, stored, &valid.content), bound: true })
             }

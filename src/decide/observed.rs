@@ -299,8 +299,8 @@ pub struct Recall {
     pub proof: Option<(Target, Proof)>,
     /// How long proofs have been blocked without a break.
     pub blocked_for: Option<Duration>,
-    /// How long the pool has been ready, or not ready, without a break.
-    pub pool_steady_for: Duration,
+    /// How long ago nodes made the pool ready, or not ready; none where an edit of how many it asks for did.
+    pub pool_flapped_ago: Option<Duration>,
     /// Repairs of children in the last while.
     pub repairs: u32,
     /// How long ago the last repair was.

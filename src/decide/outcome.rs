@@ -38,7 +38,7 @@ pub fn outcome(facts: &Facts<'_>) -> Verdict {
             }
             deleting(facts)
         }
-        Desired::LastProven(standing, fault) => {
+        Desired::Kept(standing, fault) => {
             retry_wake(facts, fault, &mut wakes);
             let text = format!("{}; {}", fault.text, instead(facts, standing.as_ref()));
             Outcome::FailedInBuild(Fault::new(fault.category, text))
@@ -115,18 +115,17 @@ fn pool_fault(facts: &Facts<'_>, wakes: &mut Wakes) -> Option<Fault> {
         status.condition("PoolReady").filter(|condition| condition.status == "False").and_then(|condition| {
             Some(Fault::new(Category::of_word(&condition.reason)?, condition.message.clone()))
         });
-    let steady = facts.observed.recall.pool_steady_for;
-    let settled = steady >= facts.settings.pool_grace;
-    let flap = |wakes: &mut Wakes| wakes.at(facts.settings.pool_grace.saturating_sub(steady));
+    let grace = facts.settings.pool_grace;
     // The grace is for nodes that come and go: what an edit asks for is told at once.
-    let same = !edited(facts) && status.observed_generation == facts.compute.generation;
+    let left = facts.observed.recall.pool_flapped_ago.and_then(|ago| grace.checked_sub(ago));
+    let Some(left) = left.filter(|left| !left.is_zero() && !edited(facts)) else { return found };
     match (status.aggregate_status, found, counted) {
-        (AggregateStatus::Active, Some(_), None) if !settled && same => {
-            flap(wakes);
+        (AggregateStatus::Active, Some(_), None) => {
+            wakes.at(left);
             None
         }
-        (AggregateStatus::Error, None, Some(counted)) if !settled && same => {
-            flap(wakes);
+        (AggregateStatus::Error, None, Some(counted)) => {
+            wakes.at(left);
             Some(counted)
         }
         (_, found, _) => found,

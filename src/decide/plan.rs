@@ -161,8 +161,8 @@ fn planned(observed: &Observed, desired: &Desired, settings: &Settings) -> Plan 
     let plan = match desired {
         Desired::AsItIs => Plan::nothing(),
         Desired::Nothing => remove(observed, compute),
-        Desired::LastProven(None, _) => withdraw(observed, compute),
-        Desired::Spec(wanted) | Desired::LastProven(Some(wanted), _) | Desired::Closed(wanted) => {
+        Desired::Kept(None, _) => withdraw(observed, compute),
+        Desired::Spec(wanted) | Desired::Kept(Some(wanted), _) | Desired::Closed(wanted) => {
             build(observed, compute, wanted, contended(observed, settings))
         }
     };

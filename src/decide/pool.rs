@@ -56,20 +56,29 @@ impl std::fmt::Display for Taint {
     }
 }
 
-impl Node {
-    /// Whether the node carries all labels of the selector.
-    pub fn matches(&self, selector: &BTreeMap<String, String>) -> bool {
-        selector.iter().all(|(key, value)| self.labels.get(key) == Some(value))
+/// Texts that are found by their keys, however they are kept.
+pub trait Keyed {
+    /// The text under this key.
+    fn text(&self, key: &str) -> Option<&str>;
+}
+
+impl Keyed for BTreeMap<String, String> {
+    fn text(&self, key: &str) -> Option<&str> {
+        self.get(key).map(String::as_str)
     }
 }
 
-impl Node<Shared> {
+impl Keyed for Shared {
+    fn text(&self, key: &str) -> Option<&str> {
+        let place = self.binary_search_by(|pair| pair.0.as_str().cmp(key)).ok()?;
+        Some(&self[place].1)
+    }
+}
+
+impl<Texts: Keyed> Node<Texts> {
     /// Whether the node carries all labels of the selector.
     pub fn matches(&self, selector: &BTreeMap<String, String>) -> bool {
-        selector.iter().all(|(key, value)| {
-            let place = self.labels.binary_search_by(|label| label.0.cmp(key));
-            place.is_ok_and(|place| self.labels[place].1 == *value)
-        })
+        selector.iter().all(|(key, value)| self.labels.text(key) == Some(value))
     }
 }
 

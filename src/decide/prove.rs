@@ -46,7 +46,7 @@ pub fn task<'a>(
     applied: &Applied,
 ) -> Option<Task<'a>> {
     let wanted = match desired {
-        Desired::Spec(wanted) | Desired::LastProven(Some(wanted), _) if wanted.bound => wanted,
+        Desired::Spec(wanted) | Desired::Kept(Some(wanted), _) if wanted.bound => wanted,
         _ => return None,
     };
     let target = target(observed, compute, wanted);
@@ -114,7 +114,7 @@ fn when(
     just_wrote: Option<Pace>,
 ) -> When {
     // What was proven last and is put back or kept while the spec cannot be in force is not proven anew.
-    if matches!(desired, Desired::LastProven(..)) && is_proven(compute, target) {
+    if matches!(desired, Desired::Kept(..)) && is_proven(compute, target) {
         return When::Not;
     }
     let others = observed.others_refresh();

@@ -193,8 +193,8 @@ fn resources(facts: &Facts<'_>) -> Vec<CloudKernelResource> {
 fn placement(facts: &Facts<'_>, verdict: &Verdict, now: &Time) -> Option<PlacementStatus> {
     let before = facts.compute.status.placement.clone();
     let wanted = match facts.desired {
-        Desired::Spec(wanted) | Desired::LastProven(Some(wanted), _) | Desired::Closed(wanted) => wanted,
-        Desired::LastProven(None, _) | Desired::AsItIs | Desired::Nothing => return before,
+        Desired::Spec(wanted) | Desired::Kept(Some(wanted), _) | Desired::Closed(wanted) => wanted,
+        Desired::Kept(None, _) | Desired::AsItIs | Desired::Nothing => return before,
     };
     if facts.applied.placement != State::InPlace {
         return before;
@@ -310,7 +310,7 @@ fn built(verdict: &Verdict) -> (Truth, &'static str, String) {
 }
 
 fn placement_verified(facts: &Facts<'_>, verdict: &Verdict) -> (Truth, &'static str, String) {
-    if let Desired::LastProven(_, fault) = facts.desired {
+    if let Desired::Kept(_, fault) = facts.desired {
         // A mismatch in plain words: after a restart it is read back from here.
         return match fault.why_mismatched() {
             Some(why) => (Truth::False, fault.category.word(), why.into()),

@@ -323,7 +323,7 @@ fn number(
             change.revision_then = now;
             change.revision = "nothing is built while the Compute is paused".into();
         }
-        Desired::LastProven(..) => {
+        Desired::Kept(..) => {
             change.revision = "it would not be tried again yet: its proof failed just now".into();
         }
         Desired::Closed(_) | Desired::Nothing => {

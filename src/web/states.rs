@@ -1,5 +1,6 @@
-//! The state of the Computes as metrics, told by the leader alone so that sums count each Compute once. They are made from the cache when somebody asks, so nothing outlives its Compute; no
-//! label has more values than there are Computes, and none holds a node, a pod or a text.
+//! The state of the Computes as metrics, told by the leader alone so that sums count each Compute once. They are made from
+//! the cache when somebody asks, so nothing outlives its Compute; no label has more values than there are Computes, and none
+//! holds a node, a pod or a text.
 
 use std::collections::BTreeSet;
 use std::fmt;

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use crate::api::names::WEBHOOK;
 use crate::api::placement::PlacementSpec;
 use crate::api::status::PlacementMode;
-use crate::decide::admission::in_force;
 use crate::decide::certificate::StoredKeyring;
 use crate::decide::mode::Admission;
 use crate::decide::policies::{self, Shared, SharedKind, Stored};
@@ -39,7 +38,7 @@ impl World {
 
     /// The Placement that is in force for a Compute.
     pub fn in_force(&self, name: &str) -> Option<PlacementSpec> {
-        in_force(self.computes.get(name)?, &self.placements.get(name)?.child(name))
+        self.placements.get(name)?.in_force(self.computes.get(name)?)
     }
 
     /// The certificates of the webhook, as stored.

@@ -2,8 +2,10 @@
 
 use serde_json::Value;
 
+use crate::api::placement::PlacementSpec;
+use crate::decide::admission;
 use crate::decide::manifest::{Kind, Manifest};
-use crate::decide::observed::Child;
+use crate::decide::observed::{Child, Compute};
 
 /// A built object.
 #[derive(Clone, Debug, PartialEq)]
@@ -49,6 +51,18 @@ impl Packed {
         }
     }
 
+    /// The Placement that is in force for this Compute, as [`admission::in_force`] has it. A pod waits for it: that one is
+    /// as Poros writes it was found when it was packed.
+    pub(super) fn in_force(&self, compute: &Compute) -> Option<PlacementSpec> {
+        match self {
+            Self::Written(written) => {
+                let spec = written.spec.as_ref().filter(|_| *written.owner_uid == *compute.uid)?;
+                serde_json::from_str(spec).ok().filter(|spec: &PlacementSpec| !spec.withdrawn)
+            }
+            Self::Altered(child) => admission::in_force(compute, child),
+        }
+    }
+
     /// `metadata.uid`.
     pub(super) fn uid(&self) -> &str {
         match self {
@@ -81,7 +95,49 @@ impl Written {
 mod tests {
     use super::*;
     use crate::api::names::ANNOTATION_CONTENT_HASH;
+    use crate::api::status::ComputeStatus;
     use serde_json::json;
+
+    #[test]
+    fn what_is_in_force_is_the_same_packed_or_not() {
+        let compute = |uid: &str| Compute {
+            name: "query".into(),
+            uid: uid.into(),
+            resource_version: "1".into(),
+            generation: 7,
+            deleting: false,
+            finalizers: Vec::new(),
+            paused: false,
+            delete_in_use: false,
+            spec: Err("not asked for".into()),
+            status: ComputeStatus::default(),
+        };
+        let spec = |withdrawn: bool| json!({"revision": 3, "lastRevision": 3, "nodeSelector": {"pool": "a"}, "tolerations": [], "closed": false, "withdrawn": withdrawn});
+        let written = |spec| Manifest::new(Kind::Placement, "query", "u-1", 7, spec).stored("u-2", "42");
+        let altered = |change: fn(&mut Child)| {
+            let mut child = written(spec(false));
+            change(&mut child);
+            child
+        };
+        let mut found = 0;
+        for child in [
+            written(spec(false)),
+            written(spec(true)),
+            written(json!({"revision": "none"})),
+            altered(|child| child.deleting = true),
+            altered(|child| child.spec["closed"] = json!(true)),
+            altered(|child| drop(child.labels.insert("team".into(), "data".into()))),
+            altered(|child| child.owners.clear()),
+        ] {
+            let packed = Packed::of(Kind::Placement, "query", child.clone());
+            for uid in ["u-1", "u-3", ""] {
+                let in_force = admission::in_force(&compute(uid), &child);
+                found += u32::from(in_force.is_some());
+                assert_eq!(packed.in_force(&compute(uid)), in_force, "{uid}: {child:?}");
+            }
+        }
+        assert_eq!(found, 3, "as written, with another label, and without its owner");
+    }
 
     #[test]
     fn what_is_packed_comes_out_as_it_went_in() {

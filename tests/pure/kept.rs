@@ -89,6 +89,46 @@ fn what_is_in_force_without_a_proof_ends_when_its_proof_fails() {
 }
 
 #[test]
+fn a_proof_that_failed_before_it_could_not_be_made_ends_nothing() {
+    for edited in [false, true] {
+        // Accepted as active, and as built though its pool never came.
+        for nodes in [2, 0] {
+            for restarts in [false, true] {
+                let mut sim = Sim::new();
+                if edited {
+                    sim.settle(SOON);
+                    sim.edit(|compute| compute.spec = Ok(spec("b")));
+                }
+                sim.nodes(nodes);
+                sim.admission = Proof::Mismatch("spec.nodeSelector[pool]: found none".into());
+                sim.settle(SOON);
+                assert_eq!(reason(&sim), "ProofMismatch");
+                sim.admission = blocked();
+                sim.settle(2 * LATER);
+                let expect = if nodes == 0 { AggregateStatus::Error } else { AggregateStatus::Active };
+                assert_eq!(stored(&sim).aggregate_status, expect, "{}", info(&sim));
+                let revision = stored(&sim).placement.as_ref().unwrap().revision;
+                assert!(sim.in_force());
+                if restarts {
+                    sim.restart();
+                }
+                misdirect(&mut sim);
+                sim.settle(LATER);
+                assert_eq!(reason(&sim), "UnknownDataplane");
+                assert!(
+                    info(&sim).ends_with(&format!("; revision {revision} stays in force")),
+                    "edited: {edited}, {nodes} nodes, restarts: {restarts}: {}",
+                    info(&sim)
+                );
+                let pool = if edited { "b" } else { "a" };
+                assert_eq!(sim.placement.as_ref().unwrap().spec["nodeSelector"]["pool"], pool);
+                assert!(sim.in_force());
+            }
+        }
+    }
+}
+
+#[test]
 fn what_was_never_in_force_by_the_status_is_refused_when_the_spec_cannot_be_built() {
     let mut pending = Sim::new();
     pending.admission = blocked();

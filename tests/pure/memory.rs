@@ -1,7 +1,7 @@
 //! What a Compute and a node cost in memory: counted, so it holds on any machine (docs/performance.md).
 
 use std::hint::black_box;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use allocation_counter::{AllocationInfo, measure};
 use jiff::Timestamp;
@@ -9,7 +9,7 @@ use poros::controller::memory::Memories;
 use poros::decide::applied::{Applied, State};
 use poros::decide::desired::{Desired, desired};
 use poros::decide::manifest::{Kind, Manifest};
-use poros::decide::observed::{Compute, Proof, Recall, Settings};
+use poros::decide::observed::{Compute, Proof, Settings};
 use poros::decide::outcome::outcome;
 use poros::decide::plan::Plan;
 use poros::decide::policies::{self, Stored};
@@ -143,8 +143,7 @@ fn active(world: &mut World, compute: &Compute, settings: &Settings) -> Value {
     let mut compute = compute.clone();
     // First it waits for its proof, then it has it: two transitions.
     for proof in [Proof::NotYet("admission does not know it yet".into()), Proof::Proven] {
-        let mut observed = world.observe(&compute.name);
-        observed.recall = Recall { pool_steady_for: Duration::from_secs(3600), ..Recall::default() };
+        let observed = world.observe(&compute.name);
         let valid = validate(&compute, settings);
         let desired = desired(&observed, &valid);
         let applied =

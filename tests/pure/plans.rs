@@ -322,6 +322,37 @@ fn more_or_fewer_nodes_than_asked_for_by_an_edit_need_no_grace() {
 }
 
 #[test]
+fn an_edit_of_something_else_does_not_cut_the_grace() {
+    let mut sim = active();
+    let describe = |sim: &mut Sim, words: &str| {
+        sim.wait(SOON);
+        sim.edit(|compute| compute.spec.as_mut().unwrap().description = Some(words.into()));
+        sim.pass().ok().unwrap();
+        let status = &sim.compute.as_ref().unwrap().status;
+        assert_eq!(status.observed_generation, sim.compute.as_ref().unwrap().generation);
+        said(sim).0
+    };
+    sim.nodes(0);
+    sim.pass().ok().unwrap();
+    assert_eq!(describe(&mut sim, "a blip"), AggregateStatus::Active);
+    sim.settle(Duration::from_secs(11));
+    assert_eq!(said(&sim).0, AggregateStatus::Error, "no blip");
+    sim.nodes(2);
+    sim.pass().ok().unwrap();
+    assert_eq!(describe(&mut sim, "back for a moment"), AggregateStatus::Error);
+    // What an edit asks for is judged at once.
+    sim.edit(|compute| compute.spec.as_mut().unwrap().node_pool.min_ready_nodes = 2);
+    sim.pass().ok().unwrap();
+    assert_eq!(said(&sim).0, AggregateStatus::Active);
+    // And a blip after it has its grace again.
+    sim.nodes(1);
+    sim.pass().ok().unwrap();
+    assert_eq!(said(&sim).0, AggregateStatus::Active);
+    sim.settle(Duration::from_secs(11));
+    assert_eq!(said(&sim), (AggregateStatus::Error, Stage::Building, "NoReadyNodes".into()));
+}
+
+#[test]
 fn a_pool_that_never_comes_is_an_error_after_the_deadline() {
     let mut sim = Sim::new();
     sim.nodes(0);

@@ -228,6 +228,7 @@ impl Sim {
             now: Timestamp::UNIX_EPOCH + self.elapsed,
         };
         let verdict = outcome(&facts);
+        self.memories.note_outcome(NAME, &verdict.outcome);
         let new = status(&facts, &verdict);
         let mut wake = verdict.wake;
         match worth(&facts, &new) {
@@ -236,7 +237,7 @@ impl Sim {
             Worth::News => {
                 // While failed content is tried again it is in force for a moment, and the last word stands; so it does for
                 // a paused Compute.
-                let judged = matches!(desired, Desired::LastProven(..));
+                let judged = matches!(desired, Desired::Kept(..));
                 let refused = new.builder_state.info.ends_with("pods that name this Compute are refused");
                 assert!(!judged || !refused || !self.in_force(), "placed, and said to be refused: {new:?}");
                 self.write()?;

@@ -3,6 +3,9 @@
 use http::{Method, Request};
 use kube::api::{ApiResource, GroupVersionKind};
 
+/// How many characters are told of what an answer says of itself.
+const LONGEST_TOLD: usize = 100;
+
 /// What a request asks.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Asked {
@@ -53,10 +56,11 @@ impl Asked {
                 && ApiResource::from_gvk(&GroupVersionKind::gvk("", "", of)).plural == self.resource
         };
         let Self { api_version: asked, resource, .. } = self;
+        // Whoever answers instead may say anything.
+        let told = |text: &str| text.chars().take(LONGEST_TOLD).collect::<String>();
+        let (kind, version) = (told(kind), told(api_version));
         (!fits).then(|| {
-            format!(
-                "asked for {resource} of {asked}, the API server answered with {kind:?} of {api_version:?}"
-            )
+            format!("asked for {resource} of {asked}, the API server answered with {kind:?} of {version:?}")
         })
     }
 }
@@ -130,5 +134,8 @@ mod tests {
         assert!(pods.misfit("", "", false).is_some());
         assert!(pods.misfit("PodList", "v1", true).is_some(), "metadata was asked for");
         assert_eq!(pods.misfit("PartialObjectMetadataList", "meta.k8s.io/v1", true), None);
+        let endless = "x".repeat(1 << 20);
+        let misfit = pods.misfit(&endless, &endless, false).unwrap();
+        assert_eq!(misfit.matches('x').count(), 2 * LONGEST_TOLD, "{}", &misfit[..300]);
     }
 }

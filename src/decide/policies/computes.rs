@@ -11,8 +11,8 @@ fn on_computes(operations: &[&str]) -> Value {
 
 /// Sets the finalizer at create, and the owner at create and update.
 ///
-/// Who changes metadata alone (Poros, adding its finalizer) becomes no owner. The owner is who created the Compute, and stays so; only who may `assign-owner` (a GitOps controller) can name
-/// another.
+/// Who changes metadata alone (Poros, adding its finalizer) becomes no owner. The owner is who created the Compute, and
+/// stays so; only who may `assign-owner` (a GitOps controller) can name another.
 pub(super) fn computes() -> Value {
     // With `generateName` there is no name yet: then the right is asked for on all Computes.
     let may_assign = format!(

@@ -15,7 +15,7 @@ use poros::cluster::resources;
 use poros::decide::applied::{Applied, State};
 use poros::decide::desired::{Desired, desired};
 use poros::decide::manifest::{Kind, Manifest};
-use poros::decide::observed::{Compute, Proof, Recall, Settings};
+use poros::decide::observed::{Compute, Proof, Settings};
 use poros::decide::outcome::outcome;
 use poros::decide::plan::Plan;
 use poros::decide::policies::{self, Stored};
@@ -147,8 +147,7 @@ async fn one(client: &Client, world: &Mutex<World>, manifest: Value) -> Compute 
 
 /// The status of a Compute whose proof has just passed.
 fn active(world: &Mutex<World>, name: &str, compute: &Compute, settings: &Settings) -> ComputeStatus {
-    let mut observed = world.lock().unwrap().observe(name);
-    observed.recall = Recall { pool_steady_for: Duration::from_secs(3600), ..Recall::default() };
+    let observed = world.lock().unwrap().observe(name);
     let valid = validate(compute, settings);
     let desired = desired(&observed, &valid);
     let applied =
