@@ -559,12 +559,13 @@ mod tests {
     #[test]
     fn a_blind_leader_whose_release_failed_waits_out_its_own_lease() {
         let mut blind = leader("a");
-        let mine = Record::new(blind.manifest(time(0)));
+        // The last renewal, whose answer was lost: first seen at 6 s.
+        let mine = Record::new(blind.manifest(time(1)));
         blind.sees(false);
         blind.resign(4 * S);
         let mut sees = elector("b");
         sees.read(Some(mine.clone()), 2 * S);
-        for second in 6..21 {
+        for second in 6..28 {
             blind.read(Some(mine.clone()), S * second);
             assert!(matches!(blind.next(S * second), Todo::Wait(_)), "at {second} s");
         }
@@ -572,10 +573,10 @@ mod tests {
         assert_eq!(sees.next(17 * S), Todo::Write { create: false }, "the one that sees comes first");
         // Nobody came.
         let mut alone = blind;
-        alone.read(Some(mine.clone()), 22 * S);
-        assert_eq!(alone.next(22 * S), Todo::Write { create: false });
-        alone.wrote(22 * S, Record::new(alone.manifest(time(22))), 22 * S);
-        assert!(alone.leads(22 * S) && !alone.should_resign());
+        alone.read(Some(mine.clone()), 28 * S);
+        assert_eq!(alone.next(28 * S), Todo::Write { create: false });
+        alone.wrote(28 * S, Record::new(alone.manifest(time(28))), 28 * S);
+        assert!(alone.leads(28 * S) && !alone.should_resign());
 
         let mut healed = leader("a");
         healed.sees(false);
