@@ -208,20 +208,27 @@ proptest! {
         // Clocks as they are: of one rate, within 100 in a million.
         rates in prop::collection::vec(0.9999..1.0001f64, 2..4),
         offsets in prop::collection::vec(0..1_000_000u32, 3),
-        spreads in prop::collection::vec(0.0..=1.0f64, 3),
+        spreads in prop::collection::vec(prop_oneof![1 => Just(0.0), 3 => Just(1.0), 1 => 0.0..=1.0f64], 3),
+        starts in prop::collection::vec(0..5_000u32, 3),
         // A call is answered within 30 ms.
-        delay in 0..=30u16,
-        killed in 0..20_000u32,
+        delay in prop_oneof![Just(30), 0..=30u16],
+        // At any moment, and often at the worst one: a renewal was just taken, and those who stand by just looked.
+        renewals in 3..12u64,
+        later in prop_oneof![3 => Just(0), 1 => 0..3_500u32],
     ) {
         let second = Duration::from_secs(1);
         let (limit, step) = (17 * second, 10 * MS);
         let fair = Weather { paused: false, fate: Fate::Done, delay };
         let mut store = Store::default();
         let mut candidates = candidates(&rates, &offsets, &spreads);
-        // At any moment of its work: between two renewals, or while one is under way.
-        let killed_at = 20 * second + MS * killed;
-        let (mut now, mut dead) = (Duration::ZERO, None);
+        for (candidate, start) in candidates.iter_mut().zip(starts) {
+            candidate.asleep_until = MS * start;
+        }
+        let (mut now, mut renewed_at, mut dead, mut killed_at) = (Duration::ZERO, None, None, Duration::MAX);
         loop {
+            if store.version == renewals && dead.is_none() {
+                killed_at = *renewed_at.get_or_insert(now) + MS * later;
+            }
             if dead.is_none() && now >= killed_at {
                 dead = candidates.iter().position(|candidate| candidate.leads(now));
                 prop_assert!(dead.is_some(), "nobody leads in fair weather");
@@ -237,7 +244,8 @@ proptest! {
             if dead.is_some() && candidates.iter().enumerate().any(next) {
                 break;
             }
-            prop_assert!(now < killed_at + limit, "nobody leads {limit:?} after the leader's death");
+            prop_assert!(now < 60 * second || dead.is_some(), "nobody renews in fair weather");
+            prop_assert!(now < killed_at.saturating_add(limit), "nobody leads {limit:?} after the leader's death");
             now += step;
         }
     }
