@@ -52,8 +52,8 @@ const DRAIN: Duration = Duration::from_secs(6);
 const DRAIN_EVENTS: Duration = Duration::from_secs(1);
 /// How long passes under way, which are cancelled, are awaited when Poros leads no more.
 const CANCEL: Duration = Duration::from_secs(2);
-/// How long the Lease of a Poros that stops may take to be released.
-const RESIGN: Duration = Duration::from_secs(2);
+/// How long the Lease of a Poros that stops may take to be released: longer than the election itself takes.
+const RESIGN: Duration = Duration::from_secs(4);
 
 /// A running controller.
 pub struct Controller {

@@ -19,7 +19,9 @@ use crate::telemetry::Metrics;
 
 /// A failure that goes on is said again after this long.
 const REMIND: Duration = Duration::from_secs(60);
-/// Within this a leader that stops gives up its Lease; if it cannot, the next one waits.
+/// How long a leader that gives up its Lease waits for the end of what it does as the leader, which is cancelled.
+const CANCEL: Duration = Duration::from_secs(2);
+/// Within this it releases the Lease then; if it cannot, the next one waits.
 const RELEASE: Duration = Duration::from_millis(1500);
 
 /// A candidate's part in the election.
@@ -107,11 +109,7 @@ impl Election {
         loop {
             elector.sees((self.sees)());
             if elector.should_resign() {
-                // Its passes end before anybody else may begin.
-                self.publish(None, "its watches fail; another one may see more");
-                if tokio::time::timeout(RELEASE, self.release(&mut elector, start)).await.is_err() {
-                    warn!("the Lease was not released in time, and is kept");
-                }
+                self.make_way(&mut elector, start, "its watches fail; another one may see more").await;
                 elector.resign(start.elapsed());
             }
             let todo = elector.next(start.elapsed());
@@ -129,8 +127,17 @@ impl Election {
                 () = tokio::time::sleep(wait), if wait > Duration::ZERO => {}
             }
         }
-        if tokio::time::timeout(RELEASE, self.release(&mut elector, start)).await.is_err() {
-            warn!("the Lease was not released in time; the next leader waits until it is silent");
+        self.make_way(&mut elector, start, "stopped").await;
+    }
+
+    /// Leads no more: ends what it does as the leader, and then releases the Lease, for the next one begins at once.
+    async fn make_way(&self, elector: &mut Elector, start: Instant, why: &str) {
+        self.publish(None, why);
+        if tokio::time::timeout(CANCEL, self.leadership.idle()).await.is_err() {
+            warn!("what this process did as the leader did not end in {} s", CANCEL.as_secs());
+        }
+        if !tokio::time::timeout(RELEASE, self.release(elector, start)).await.unwrap_or(false) {
+            warn!("the Lease could not be released: the next leader waits until it is silent");
         }
     }
 
@@ -187,22 +194,23 @@ impl Election {
         self.note(failure);
     }
 
-    async fn release(&self, elector: &mut Elector, start: Instant) {
+    /// Releases the Lease; gives back whether it is not held any more.
+    async fn release(&self, elector: &mut Elector, start: Instant) -> bool {
         if !elector.leads(start.elapsed()) {
-            return;
+            return true;
         }
         // A renewal that was under way may have been taken.
         for _ in 0..2 {
             if let Some(manifest) = elector.release(Timestamp::now())
                 && self.place.write(&manifest, false).await.is_ok()
             {
-                self.publish(None, "stopped");
-                return;
+                return true;
             }
-            let Ok(found) = self.place.read().await else { break };
+            let Ok(found) = self.place.read().await else { return false };
             elector.read(found, start.elapsed());
         }
-        self.publish(None, "stopped, and the Lease could not be released");
+        // Somebody else may hold it by now.
+        !elector.leads(start.elapsed())
     }
 
     fn publish(&self, until: Option<Instant>, why: &str) {
@@ -315,6 +323,33 @@ mod tests {
         };
         election.supervised(once).await;
         assert_eq!(begun.load(Ordering::SeqCst), 2);
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_leader_that_makes_way_ends_its_work_before_it_gives_up_the_lease() {
+        let election = election();
+        let start = Instant::now();
+        let mut elector = Elector::new(election.identity.clone(), election.terms, 0.0);
+        let held = Record::new(elector.manifest(Timestamp::now()));
+        elector.wrote(start.elapsed(), held, start.elapsed());
+        election.publish(elector.leads_until().map(|until| start + until), "");
+        let (leadership, ended) = (election.leadership.clone(), Arc::new(Mutex::new(None)));
+        let term = leadership.won().await;
+        let (begun, begins) = tokio::sync::oneshot::channel();
+        let end = ended.clone();
+        let step = async move {
+            begun.send(()).unwrap();
+            // A step that is under way ends before its work can be dropped.
+            std::thread::sleep(Duration::from_millis(300));
+            *end.lock().unwrap() = Some(Instant::now());
+            std::future::pending::<()>().await;
+        };
+        let working = tokio::spawn(async move { leadership.during(term, step).await });
+        begins.await.unwrap();
+        election.make_way(&mut elector, start, "a test").await;
+        assert!(ended.lock().unwrap().is_some(), "the Lease is given up while a step is made");
+        assert_eq!(election.leadership.term(), None);
+        assert_eq!(working.await.unwrap(), None);
     }
 
     #[tokio::test]

@@ -11,11 +11,12 @@ use tracing::warn;
 use crate::cluster::install;
 use crate::cluster::watch::Watched;
 use crate::controller::Controller;
-use crate::decide::observed::REFRESH;
+use crate::decide::observed::{Compute, REFRESH};
 use crate::decide::policies::{self, Choice};
 
-/// How long Poros is not ready for want of its policies.
-const AWAITED: Duration = Duration::from_secs(15);
+/// How long Poros is not ready for want of its policies: a leader that died keeps the next one waiting for 15 s and more,
+/// which installs them.
+const AWAITED: Duration = Duration::from_secs(30);
 /// How often it looks meanwhile.
 const LOOK: Duration = Duration::from_millis(100);
 /// The first pause between tries.
@@ -88,8 +89,13 @@ impl Controller {
             let servable = policies::servable(choice, world.admission().binds);
             world.lacking(servable.collect()).is_empty() && world.policies().missing.is_none()
         };
-        if stand() {
-            // They stood before this process began to look.
+        // Something was placed by them: a restart need not wait. That they stand says less, for another replica may have
+        // installed them just now.
+        let proven = |compute: &Arc<Compute>| {
+            compute.status.placement.as_ref().is_some_and(|placement| placement.proven_revision.is_some())
+        };
+        let acted = || self.context.world().computes().iter().any(proven);
+        if stand() && acted() {
             return;
         }
         while !stand() {

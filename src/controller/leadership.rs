@@ -28,17 +28,28 @@ pub struct Leadership {
     until: Mutex<Until>,
     term: watch::Sender<Option<Term>>,
     terms: Mutex<Term>,
+    /// What is done now in a term, or was and has not ended yet: how many works.
+    under_way: watch::Sender<usize>,
 }
 
 impl Leadership {
     /// It does not lead yet.
     pub fn standing_by() -> Self {
-        Self { until: Mutex::new(Until::Past), term: watch::Sender::new(None), terms: Mutex::new(0) }
+        Self::new(Until::Past, None)
     }
 
     /// It leads for ever, whoever else does.
     pub fn forced() -> Self {
-        Self { until: Mutex::new(Until::End), term: watch::Sender::new(Some(1)), terms: Mutex::new(1) }
+        Self::new(Until::End, Some(1))
+    }
+
+    fn new(until: Until, term: Option<Term>) -> Self {
+        Self {
+            until: Mutex::new(until),
+            term: watch::Sender::new(term),
+            terms: Mutex::new(term.unwrap_or_default()),
+            under_way: watch::Sender::new(0),
+        }
     }
 
     /// The term in which it leads now.
@@ -94,6 +105,8 @@ impl Leadership {
     /// Does some work as long as this term lasts; none if the term ended first. The clock is looked at before each step of
     /// it, so that none is made by a process that does not know yet that it leads no more.
     pub async fn during<T>(&self, term: Term, work: impl Future<Output = T>) -> Option<T> {
+        // First, so that it is dropped last: after the work.
+        let _under_way = UnderWay::begin(&self.under_way);
         let mut now = self.term.subscribe();
         let mut over = pin!(async move {
             // An error is the end of this, too.
@@ -107,6 +120,28 @@ impl Leadership {
             work.as_mut().poll(context).map(Some)
         })
         .await
+    }
+
+    /// Waits until no work of any term is under way. What ended in the middle of a request may have sent it.
+    pub async fn idle(&self) {
+        // An error is the end of this, too.
+        let _ = self.under_way.subscribe().wait_for(|works| *works == 0).await;
+    }
+}
+
+/// A work that is under way until this is dropped.
+struct UnderWay<'a>(&'a watch::Sender<usize>);
+
+impl<'a> UnderWay<'a> {
+    fn begin(works: &'a watch::Sender<usize>) -> Self {
+        works.send_modify(|works| *works += 1);
+        Self(works)
+    }
+}
+
+impl Drop for UnderWay<'_> {
+    fn drop(&mut self) {
+        self.0.send_modify(|works| *works -= 1);
     }
 }
 

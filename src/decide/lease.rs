@@ -55,7 +55,7 @@ pub struct Terms {
 
 impl Terms {
     /// A candidate takes over after `duration` without a change; a leader that could not renew for `deadline` stops; tries
-    /// are `retry` apart.
+    /// are at most `retry` apart.
     pub fn new(duration: Duration, deadline: Duration, retry: Duration) -> Result<Self, TermsError> {
         if duration <= deadline {
             return Err(TermsError::Deadline { duration, deadline });
@@ -157,7 +157,9 @@ pub struct Elector {
 impl Elector {
     /// A candidate. `spread`, from 0 to 1, is what its pauses differ by from those of others.
     pub fn new(identity: String, terms: Terms, spread: f64) -> Self {
-        let share = 0.8 + 0.2 * spread.clamp(0.0, 1.0);
+        // Never the whole: who looked just before the last sign of a leader's life leads `duration + retry` after it, and
+        // its calls take of that, too.
+        let share = 0.7 + 0.2 * spread.clamp(0.0, 1.0);
         Self {
             identity,
             pause: terms.retry.mul_f64(share),
@@ -291,8 +293,9 @@ impl Elector {
         self.known = Known::Is(record);
         match holder {
             None => self.wait_for_change(Duration::ZERO, now),
-            // Ours: renewed, or written by a call whose answer was lost.
-            Some(holder) if holder == self.identity => {}
+            // Ours: renewed, or written by a call whose answer was lost. Who is blind and could not release it waits as for
+            // anybody's: those who see come first.
+            Some(holder) if holder == self.identity && (self.renewed.is_some() || !self.blind) => {}
             Some(holder) => {
                 if self.renewed.is_some() {
                     // As long as an identity may be, which anybody may write.
@@ -537,7 +540,7 @@ mod tests {
         assert_eq!(blind.why_lost(), "its watches fail");
         assert_eq!(blind.next(6 * S), Todo::Read);
         blind.read(Some(free.clone()), 6 * S);
-        assert_eq!(blind.next(6 * S), Todo::Wait(2 * S));
+        assert_eq!(blind.next(6 * S), Todo::Wait(S * 9 / 5));
         let mut sees = elector("b");
         sees.read(Some(free.clone()), 7 * S);
         assert_eq!(sees.next(7 * S), Todo::Write { create: false }, "at once");
@@ -554,6 +557,36 @@ mod tests {
     }
 
     #[test]
+    fn a_blind_leader_whose_release_failed_waits_out_its_own_lease() {
+        let mut blind = leader("a");
+        // The last renewal, whose answer was lost: first seen at 6 s.
+        let mine = Record::new(blind.manifest(time(1)));
+        blind.sees(false);
+        blind.resign(4 * S);
+        let mut sees = elector("b");
+        sees.read(Some(mine.clone()), 2 * S);
+        for second in 6..28 {
+            blind.read(Some(mine.clone()), S * second);
+            assert!(matches!(blind.next(S * second), Todo::Wait(_)), "at {second} s");
+        }
+        sees.read(Some(mine.clone()), 17 * S);
+        assert_eq!(sees.next(17 * S), Todo::Write { create: false }, "the one that sees comes first");
+        // Nobody came.
+        let mut alone = blind;
+        alone.read(Some(mine.clone()), 28 * S);
+        assert_eq!(alone.next(28 * S), Todo::Write { create: false });
+        alone.wrote(28 * S, Record::new(alone.manifest(time(28))), 28 * S);
+        assert!(alone.leads(28 * S) && !alone.should_resign());
+
+        let mut healed = leader("a");
+        healed.sees(false);
+        healed.resign(4 * S);
+        healed.sees(true);
+        healed.read(Some(mine), 6 * S);
+        assert_eq!(healed.next(6 * S), Todo::Write { create: false }, "its own, and it sees");
+    }
+
+    #[test]
     fn refusals_without_end_are_no_loop() {
         let mut elector = elector("a");
         elector.read(None, Duration::ZERO);
@@ -561,7 +594,7 @@ mod tests {
         assert_eq!(elector.next(Duration::ZERO), Todo::Read);
         elector.read(None, Duration::ZERO);
         elector.refused(Duration::ZERO);
-        assert_eq!(elector.next(Duration::ZERO), Todo::Wait(2 * S));
+        assert_eq!(elector.next(Duration::ZERO), Todo::Wait(S * 9 / 5));
     }
 
     #[test]

@@ -1,4 +1,5 @@
 //! Candidates with clocks of their own, pauses, lost requests and lost replies: no two lead at a time, and in the end one does.
+//! In fair weather, who leads after a leader's death does so soon.
 
 use std::time::Duration;
 
@@ -147,6 +148,24 @@ impl Candidate {
     }
 }
 
+/// The times that `poros run` has by itself.
+fn terms() -> Terms {
+    let second = Duration::from_secs(1);
+    Terms::new(15 * second, 10 * second, 2 * second).unwrap()
+}
+
+/// Candidates with these clocks and these pauses.
+fn candidates(rates: &[f64], offsets: &[u32], spreads: &[f64]) -> Vec<Candidate> {
+    let candidate = |(index, rate): (usize, &f64)| Candidate {
+        elector: Elector::new(format!("candidate-{index}"), terms(), spreads[index]),
+        rate: *rate,
+        offset: MS * offsets[index],
+        call: None,
+        asleep_until: Duration::ZERO,
+    };
+    rates.iter().enumerate().map(candidate).collect()
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 300, ..ProptestConfig::default() })]
 
@@ -159,15 +178,8 @@ proptest! {
         weathers in prop::collection::vec(prop::collection::vec(weather(), 3), 30..90),
     ) {
         let second = Duration::from_secs(1);
-        let terms = Terms::new(15 * second, 10 * second, 2 * second).unwrap();
         let mut store = Store::default();
-        let mut candidates: Vec<Candidate> = rates.iter().enumerate().map(|(index, rate)| Candidate {
-            elector: Elector::new(format!("candidate-{index}"), terms, spreads[index]),
-            rate: *rate,
-            offset: MS * offsets[index],
-            call: None,
-            asleep_until: Duration::ZERO,
-        }).collect();
+        let mut candidates = candidates(&rates, &offsets, &spreads);
         let fair = Weather { paused: false, fate: Fate::Done, delay: 20 };
         let storm = second * u32::try_from(weathers.len()).unwrap();
         // After the storm: a whole duration of the slowest clock, and some tries.
@@ -179,7 +191,7 @@ proptest! {
                 candidate.serve(&mut store, now);
                 let weather = weathers.get(of).map_or(fair, |weathers| weathers[index]);
                 if !weather.paused {
-                    candidate.run(now, weather, terms);
+                    candidate.run(now, weather, terms());
                 }
             }
             // One that is paused leads, too, as long as its clock says so: it may wake at any moment.
@@ -189,5 +201,52 @@ proptest! {
             now += STEP;
         }
         prop_assert_eq!(led_at_the_end, 1, "somebody leads when all is well again");
+    }
+
+    #[test]
+    fn a_leader_that_is_killed_is_followed_within_the_duration_of_its_lease_and_two_seconds(
+        // Clocks as they are: of one rate, within 100 in a million.
+        rates in prop::collection::vec(0.9999..1.0001f64, 2..4),
+        offsets in prop::collection::vec(0..1_000_000u32, 3),
+        spreads in prop::collection::vec(prop_oneof![1 => Just(0.0), 3 => Just(1.0), 1 => 0.0..=1.0f64], 3),
+        starts in prop::collection::vec(0..5_000u32, 3),
+        // A call is answered within 30 ms.
+        delay in prop_oneof![Just(30), 0..=30u16],
+        // At any moment, and often at the worst one: a renewal was just taken, and those who stand by just looked.
+        renewals in 3..12u64,
+        later in prop_oneof![3 => Just(0), 1 => 0..3_500u32],
+    ) {
+        let second = Duration::from_secs(1);
+        let (limit, step) = (17 * second, 10 * MS);
+        let fair = Weather { paused: false, fate: Fate::Done, delay };
+        let mut store = Store::default();
+        let mut candidates = candidates(&rates, &offsets, &spreads);
+        for (candidate, start) in candidates.iter_mut().zip(starts) {
+            candidate.asleep_until = MS * start;
+        }
+        let (mut now, mut renewed_at, mut dead, mut killed_at) = (Duration::ZERO, None, None, Duration::MAX);
+        loop {
+            if store.version == renewals && dead.is_none() {
+                killed_at = *renewed_at.get_or_insert(now) + MS * later;
+            }
+            if dead.is_none() && now >= killed_at {
+                dead = candidates.iter().position(|candidate| candidate.leads(now));
+                prop_assert!(dead.is_some(), "nobody leads in fair weather");
+            }
+            for (index, candidate) in candidates.iter_mut().enumerate() {
+                // What the dead one sent may arrive.
+                candidate.serve(&mut store, now);
+                if dead != Some(index) {
+                    candidate.run(now, fair, terms());
+                }
+            }
+            let next = |(index, candidate): (usize, &Candidate)| dead != Some(index) && candidate.leads(now);
+            if dead.is_some() && candidates.iter().enumerate().any(next) {
+                break;
+            }
+            prop_assert!(now < 60 * second || dead.is_some(), "nobody renews in fair weather");
+            prop_assert!(now < killed_at.saturating_add(limit), "nobody leads {limit:?} after the leader's death");
+            now += step;
+        }
     }
 }

@@ -1,5 +1,7 @@
 //! A leader that sees no more: it makes way for one that does, and where nobody does, one leads on.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use serde_json::json;
@@ -11,7 +13,10 @@ use crate::harness::proxy::{Act, Order, Seen};
 use crate::harness::{until, wait};
 use crate::trials;
 
-trials![a_leader_that_sees_no_more_makes_way];
+trials![
+    a_leader_that_sees_no_more_makes_way,
+    a_blind_leader_that_cannot_release_its_lease_is_followed_when_that_is_silent,
+];
 
 /// What a watch that fails must not take longer than.
 const GRACE: Duration = Duration::from_secs(2);
@@ -80,4 +85,44 @@ async fn a_leader_that_sees_no_more_makes_way() {
     })
     .await;
     assert_eq!(first.poros.leads(), leads);
+}
+
+async fn a_blind_leader_that_cannot_release_its_lease_is_followed_when_that_is_silent() {
+    // It is blind after two seconds, long before its deadline.
+    let flags = [
+        "--leader-elect=true",
+        "--lease-duration=10",
+        "--lease-renew-deadline=8",
+        "--lease-retry=0.7",
+        "--watch-grace=1",
+    ];
+    let stage = Stage::new().await;
+    let (first, second) = Replica::two(&stage, &flags).await;
+    let client = &stage.client;
+    pooled(client, "blind-and-bound").await;
+    wait::active(client, "blind-and-bound").await;
+    // No write of the Lease is taken until the release has failed; from then on each would be.
+    let refused = Arc::new(AtomicBool::new(true));
+    let while_refused = refused.clone();
+    first.proxy.on(Act::Answer(503), u32::MAX, move |seen| {
+        seen.is("PUT", "leases") && while_refused.load(Ordering::SeqCst)
+    });
+    let start = Instant::now();
+    blind(&first);
+    until("the release to fail", LIMIT, || async {
+        let log = first.poros.log_text();
+        if log.contains("the Lease could not be released") { Ok(()) } else { Err("not yet".to_owned()) }
+    })
+    .await;
+    let mark = first.proxy.mark();
+    refused.store(false, Ordering::SeqCst);
+    second.await_lead().await;
+    println!("a blind leader that could not release was followed after {:?} (Lease 10 s)", start.elapsed());
+    let log = first.poros.log_text();
+    assert_eq!(log.matches("became the leader").count(), 1, "it led on, and sees nothing");
+    assert!(log.contains("leads no more: its watches fail"), "it lost by time, and had nothing to release");
+    assert_eq!(first.proxy.count(mark, |seen| seen.write.is_some()), 0, "it wrote, and sees nothing");
+    let name = "blind-and-bound";
+    patch(&raw_computes(client), name, &json!({"spec": {"description": "seen by the second"}})).await;
+    gapless(&wait::active(client, name).await);
 }
