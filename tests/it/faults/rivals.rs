@@ -54,7 +54,8 @@ async fn a_writer_that_never_rests_does_not_starve_a_compute() {
         took.as_secs_f64()
     );
     assert!(rounds > 5, "the rival was there: {rounds}");
-    let bound = 10.0 * took.as_secs_f64().max(1.0);
+    // A build and an edit are seven writes; each of them may lose some races, but none is tried without a pause.
+    let bound = 20.0 + 10.0 * took.as_secs_f64();
     assert!(f64::from(u32::try_from(writes).unwrap()) <= bound, "{writes} writes in {took:?}");
     settled(client, "starved", 2).await;
 }
