@@ -93,17 +93,6 @@ async fn with_nodes(client: &Client, name: &str) {
     wait::placed(client, name, 1).await;
 }
 
-async fn used(client: &Client, name: &str, pods: u32) {
-    wait::compute(client, name, &format!("used by {pods} pods"), |compute| {
-        compute
-            .status
-            .as_ref()
-            .and_then(|status| status.users.as_ref())
-            .is_some_and(|users| users.pods == pods)
-    })
-    .await;
-}
-
 async fn away(client: &Client, name: &str) {
     clear(client, name).await;
     for index in 1..=3 {
@@ -162,7 +151,7 @@ async fn a_pod_is_told_what_placed_it_and_which_nodes_fit() {
         let now = kube::api::DeleteParams::default().grace_period(0);
         pods(&client).delete(pod, &now).await.unwrap();
     }
-    used(&client, name, 0).await;
+    wait::used(&client, name, 0).await;
     away(&client, name).await;
 }
 
@@ -178,7 +167,7 @@ async fn a_pod_of_an_older_revision_and_one_with_the_label_alone() {
     // A guard keeps people from it on the pod itself; whoever writes the status of pods is not asked.
     let merge = Patch::Merge(&label);
     pods(&client).patch_status("explain-old-b", &PatchParams::default(), &merge).await.unwrap();
-    used(&client, name, 1).await;
+    wait::used(&client, name, 1).await;
     edit(&client, name, json!({"spec": {"nodePool": {"nodeSelector": {"pool": "explain-new"}}}})).await;
     wait::active(&client, name).await;
     wait::placed(&client, name, 2).await;
@@ -200,7 +189,7 @@ async fn a_pod_of_an_older_revision_and_one_with_the_label_alone() {
     for pod in ["explain-old-a", "explain-old-b"] {
         delete(&pods(&client), pod).await.unwrap();
     }
-    used(&client, name, 0).await;
+    wait::used(&client, name, 0).await;
     clear(&client, name).await;
 }
 
@@ -298,7 +287,7 @@ async fn a_changed_manifest_is_told_by_what_it_would_do() {
     with_nodes(&client, name).await;
     node(&client, "explain-edit-next", "explain-next", true).await;
     create(&pods(&client), &pod("explain-edit-a", name)).await.unwrap();
-    used(&client, name, 1).await;
+    wait::used(&client, name, 1).await;
     let before = raw_computes(&client).get(name).await.unwrap();
     let changed = with(compute(name), "/spec/nodePool/nodeSelector", json!({"pool": "explain-next"}));
     ask_about(cluster, &["compute", name], &changed).holds(&[
@@ -330,7 +319,7 @@ async fn a_changed_manifest_is_told_by_what_it_would_do() {
     let written = |compute: &DynamicObject| (compute.metadata.generation, compute.data["spec"].clone());
     assert_eq!(written(&before), written(&after), "nothing is written");
     delete(&pods(&client), "explain-edit-a").await.unwrap();
-    used(&client, name, 0).await;
+    wait::used(&client, name, 0).await;
     delete(&nodes(&client), "explain-edit-next").await.unwrap();
     away(&client, name).await;
 }
@@ -365,7 +354,7 @@ async fn what_may_not_be_seen_is_said_and_the_rest_is_told() {
     let (client, name) = (cluster.client().await, "explain-view");
     poolless(&client, name).await;
     create(&pods(&client), &pod("explain-view-a", name)).await.unwrap();
-    used(&client, name, 1).await;
+    wait::used(&client, name, 1).await;
     let viewer = viewer(cluster, &client).await;
     // The API server learns of new rights by a watch.
     crate::harness::until("the viewer to be allowed", wait::LIMIT, || async {
@@ -391,7 +380,7 @@ async fn what_may_not_be_seen_is_said_and_the_rest_is_told() {
     ask_as(&viewer, &["pod", "-f", "-"], &manifest)
         .holds(&["  Admission  not known: pods is forbidden: User", "cannot create resource \"pods\""]);
     delete(&pods(&client), "explain-view-a").await.unwrap();
-    used(&client, name, 0).await;
+    wait::used(&client, name, 0).await;
     clear(&client, name).await;
 }
 

@@ -87,8 +87,7 @@ async fn the_webhook_places_pods() {
 /// Policies, then an older API server, then a newer one again: nothing is ever placed wrong, and both ways stand between.
 async fn both_place_pods_until_it_is_settled() {
     let (cluster, client) = started(Options::api_only("it-place-both")).await;
-    let long = [&FLAGS[..], &["--discovery-settle=600"]].concat();
-    let short = [&FLAGS[..], &["--discovery-settle=3"]].concat();
+    let (long, short) = (settling("--discovery-settle=600"), settling("--discovery-settle=3"));
     let poros = Poros::start(&cluster, &long);
     let mut setting = Setting { cluster: &cluster, client, mode: PlacementMode::Policy, binds: true };
     poolless(&setting.client, "both-stands").await;
@@ -110,25 +109,34 @@ async fn both_place_pods_until_it_is_settled() {
     let poros = Poros::start(&cluster, &long);
     setting.says_mode("both-stands").await;
     restart_apiserver(&cluster, MutatingPolicies::OfVersion);
+    upgraded(&mut setting, "both-stands", "both-new", poros).await;
+}
+
+/// The flags, with a wish when a change of the API server counts as settled.
+fn settling(wish: &str) -> Vec<&str> {
+    FLAGS.into_iter().chain([wish]).collect()
+}
+
+/// The API server has policies since its restart: both ways place, under this Poros, until the next one finds it settled.
+async fn upgraded(setting: &mut Setting<'_>, stands: &str, suite: &str, poros: Poros) {
     (setting.mode, setting.binds) = (PlacementMode::Both, true);
-    let back = setting.says_mode("both-stands").await;
+    let back = setting.says_mode(stands).await;
     assert_eq!(wait::condition(&back, "Drifted"), "", "an upgrade is nobody's drift: {:?}", back.status);
-    setting.suite("both-new").await;
+    setting.suite(suite).await;
     drop(poros);
-    let poros = Poros::start(&cluster, &short);
+    let poros = Poros::start(setting.cluster, &settling("--discovery-settle=3"));
     setting.mode = PlacementMode::Policy;
-    setting.says_mode("both-stands").await;
+    setting.says_mode(stands).await;
     setting.registration_goes().await;
     drop(poros);
     // The policies alone place.
-    wait::placed(&setting.client, "both-stands", 1).await;
+    wait::placed(&setting.client, stands, 1).await;
 }
 
 /// The same with two real versions: Kubernetes is upgraded under a Compute that stands.
 async fn an_upgrade_goes_through_both() {
     let (cluster, client) = started(Options::api_only("it-place-upgrade")).await;
-    let long = [&FLAGS[..], &["--discovery-settle=600"]].concat();
-    let short = [&FLAGS[..], &["--discovery-settle=3"]].concat();
+    let (long, short) = (settling("--discovery-settle=600"), settling("--discovery-settle=3"));
     let poros = Poros::start(&cluster, &long);
     let mut setting = Setting { cluster: &cluster, client, mode: PlacementMode::Webhook, binds: false };
     poolless(&setting.client, "upgrade-stands").await;
@@ -136,22 +144,7 @@ async fn an_upgrade_goes_through_both() {
 
     tokio::task::block_in_place(|| cluster.rig.set_kubernetes(None)).unwrap();
     restart_apiserver(&cluster, MutatingPolicies::OfVersion);
-    (setting.mode, setting.binds) = (PlacementMode::Both, true);
-    let upgraded = setting.says_mode("upgrade-stands").await;
-    assert_eq!(
-        wait::condition(&upgraded, "Drifted"),
-        "",
-        "an upgrade is nobody's drift: {:?}",
-        upgraded.status
-    );
-    setting.suite("upgrade-both").await;
-    drop(poros);
-    let poros = Poros::start(&cluster, &short);
-    setting.mode = PlacementMode::Policy;
-    setting.says_mode("upgrade-stands").await;
-    setting.registration_goes().await;
-    drop(poros);
-    wait::placed(&setting.client, "upgrade-stands", 1).await;
+    upgraded(&mut setting, "upgrade-stands", "upgrade-both", poros).await;
     let _poros = Poros::start(&cluster, &short);
     same::compare(&same::drive(&setting).await, &by_webhook);
 }
@@ -290,10 +283,7 @@ impl Setting<'_> {
         let client = &self.client;
         let user = format!("{name}-user");
         create(&pods(client), &pod(&user, name)).await.unwrap();
-        wait::compute(client, name, "used", |compute| {
-            compute.status.as_ref().and_then(|s| s.users.as_ref()).is_some_and(|users| users.pods == 1)
-        })
-        .await;
+        wait::used(client, name, 1).await;
         let level = r#"{"spec":{"validationActions":["Warn"]}}"#;
         let guard = "validatingadmissionpolicybinding/in-use.poros.dataos.io";
         self.cluster.kubectl(&["patch", guard, "--type=merge", "-p", level]);

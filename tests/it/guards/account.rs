@@ -74,15 +74,9 @@ async fn a_life_of_a_compute_needs_no_more(client: &Client) {
     })
     .await;
     create(&pods(client), &pod("account-life-1", name)).await.unwrap();
-    wait::compute(client, name, "used", |compute| {
-        compute.status.as_ref().and_then(|s| s.users.as_ref()).is_some_and(|users| users.pods == 1)
-    })
-    .await;
+    wait::used(client, name, 1).await;
     delete(&pods(client), "account-life-1").await.unwrap();
-    wait::compute(client, name, "without users", |compute| {
-        compute.status.as_ref().and_then(|s| s.users.as_ref()).is_some_and(|users| users.pods == 0)
-    })
-    .await;
+    wait::used(client, name, 0).await;
     patch(&raw_computes(client), name, &json!({"metadata": {"finalizers": ["poros.dataos.io/cleanup"]}}))
         .await;
     clear(client, name).await;

@@ -42,10 +42,7 @@ async fn every_cascade_leaves_nothing(client: &kube::Client) {
         wait::active(client, &name).await;
         wait::placed(client, &name, 1).await;
         create(&pods(client), &pod(&format!("{name}-pod"), &name)).await.unwrap();
-        wait::compute(client, &name, "used", |compute| {
-            compute.status.as_ref().and_then(|s| s.users.as_ref()).is_some_and(|users| users.pods == 1)
-        })
-        .await;
+        wait::used(client, &name, 1).await;
         wait::held(client, &name).await;
         let refusal = raw_computes(client).delete(&name, how).await.unwrap_err().to_string();
         assert!(refusal.contains("is in use by 1 pod"), "{refusal}");

@@ -18,20 +18,7 @@ async fn a_compute_in_use_is_deleted_by_no_way() {
     poolless(&client, name).await;
     edit(&client, name, json!({"metadata": {"labels": {"guards": "used"}}})).await;
     create(&pods(&client), &pod("guards-used-1", name)).await.unwrap();
-    let used = |expect: u32| {
-        let client = client.clone();
-        async move {
-            wait::compute(&client, name, "used as expected", |compute| {
-                compute
-                    .status
-                    .as_ref()
-                    .and_then(|s| s.users.as_ref())
-                    .is_some_and(|users| users.pods == expect)
-            })
-            .await
-        }
-    };
-    used(1).await;
+    wait::used(&client, name, 1).await;
     wait::held(&client, name).await;
     let words = "Compute guards-used is in use by 1 pod (Pod/default/guards-used-1); remove them first, or allow it: kubectl annotate compute guards-used poros.dataos.io/delete-in-use=true";
     let stored = raw_computes(&client).get(name).await.unwrap();
@@ -62,7 +49,7 @@ async fn a_compute_in_use_is_deleted_by_no_way() {
     for index in 2..=6 {
         create(&pods(&client), &pod(&format!("guards-used-{index}"), name)).await.unwrap();
     }
-    used(6).await;
+    wait::used(&client, name, 6).await;
     let said = kubectl(cluster, &["delete", "compute", name], None);
     assert!(said.stderr.contains("in use by 6 pods (Pod/default/guards-used-1, "), "{}", said.stderr);
     assert!(said.stderr.contains("Pod/default/guards-used-5, …); remove"), "{}", said.stderr);

@@ -24,10 +24,7 @@ async fn merge(client: &Client, name: &str, part: &Value) -> Result<DynamicObjec
 
 async fn unused(client: &Client, name: &str, pod: &str) {
     delete(&pods(client), pod).await.unwrap();
-    wait::compute(client, name, "without users", |compute| {
-        compute.status.as_ref().and_then(|s| s.users.as_ref()).is_some_and(|users| users.pods == 0)
-    })
-    .await;
+    wait::used(client, name, 0).await;
     clear(client, name).await;
 }
 

@@ -46,10 +46,7 @@ async fn the_guards_are_opened_and_closed_as_the_docs_say() {
     let used = "opened-used";
     let active = poolless(&client, used).await;
     create(&pods(&client), &pod("opened-used-1", used)).await.unwrap();
-    wait::compute(&client, used, "used", |compute| {
-        compute.status.as_ref().and_then(|s| s.users.as_ref()).is_some_and(|users| users.pods == 1)
-    })
-    .await;
+    wait::used(&client, used, 1).await;
     refused("is not in force", || async { dry_run(&pods(&client), &pod("opened-nobody", "nobody")).await })
         .await;
     shell(&cluster, &documented("Open every guard", 0));
@@ -71,10 +68,7 @@ async fn the_guards_are_opened_and_closed_as_the_docs_say() {
     wait::placed(&client, used, 1).await;
     delete(&pods(&client), "opened-used-1").await.unwrap();
     delete(&pods(&client), "opened-out").await.unwrap();
-    wait::compute(&client, used, "without users", |compute| {
-        compute.status.as_ref().and_then(|s| s.users.as_ref()).is_some_and(|users| users.pods == 0)
-    })
-    .await;
+    wait::used(&client, used, 0).await;
     clear(&client, used).await;
 }
 

@@ -120,10 +120,7 @@ async fn a_namespace_names_the_compute_of_its_pods(client: &Client) {
         let tolerations = placed.data["spec"]["tolerations"].as_array().unwrap();
         assert_eq!(tolerations.iter().filter(|t| t["value"] == "optional-b").count(), 1, "{tolerations:?}");
     }
-    wait::compute(client, "optional-b", "used by its namespace's pods", |compute| {
-        compute.status.as_ref().and_then(|s| s.users.as_ref()).is_some_and(|users| users.pods == 50)
-    })
-    .await;
+    wait::used(client, "optional-b", 50).await;
     // What a pod names itself goes first; its own node selector is kept, or refused where it says otherwise.
     refused("default may not use Compute optional-a", || async {
         dry_run(&pods, &pod("named", "optional-a")).await

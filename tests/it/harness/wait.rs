@@ -52,6 +52,18 @@ pub async fn compute(client: &Client, name: &str, what: &str, holds: impl Fn(&Co
     .await
 }
 
+/// Waits until the status tells of so many pods that use a Compute; gives back the Compute.
+pub async fn used(client: &Client, name: &str, pods: u32) -> Compute {
+    compute(client, name, &format!("used by {pods} pods"), |compute| {
+        compute
+            .status
+            .as_ref()
+            .and_then(|status| status.users.as_ref())
+            .is_some_and(|users| users.pods == pods)
+    })
+    .await
+}
+
 /// Waits until the words are these and the status speaks of the current generation.
 pub async fn says(client: &Client, name: &str, expect: &str) -> Compute {
     compute(client, name, expect, |compute| {

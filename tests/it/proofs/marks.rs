@@ -75,10 +75,7 @@ async fn a_copied_mark_opens_nothing() {
     }
     delete(&pods(&client), "proofs-copied-1").await.unwrap();
     let compute = crate::harness::objects::raw_computes(&client);
-    wait::compute(&client, name, "without users", |compute| {
-        compute.status.as_ref().and_then(|s| s.users.as_ref()).is_some_and(|users| users.pods == 0)
-    })
-    .await;
+    wait::used(&client, name, 0).await;
     delete(&compute, name).await.unwrap();
     wait::gone(&client, name).await;
 }

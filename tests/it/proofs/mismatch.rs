@@ -146,18 +146,12 @@ async fn what_is_in_force_needs_no_poros() {
     wait::gone(&client, going).await;
     wait::refused(&client, going, &format!("Compute {going} is not in force")).await;
     wait::active(&client, "down-new").await;
-    let used = wait::compute(&client, name, "used by the pod that came meanwhile", |compute| {
-        compute.status.as_ref().and_then(|s| s.users.as_ref()).is_some_and(|users| users.pods == 1)
-    })
-    .await;
+    let used = wait::used(&client, name, 1).await;
     assert_eq!(wait::words(&used), "active/built Active");
     assert_eq!(seq(&used), seq(&active), "a restart is no transition");
     assert_eq!(children().await, before, "and writes no child");
     delete(&pods(&client), "down-1").await.unwrap();
-    wait::compute(&client, name, "without users", |compute| {
-        compute.status.as_ref().and_then(|s| s.users.as_ref()).is_some_and(|users| users.pods == 0)
-    })
-    .await;
+    wait::used(&client, name, 0).await;
     patch(&raw_computes(&client), name, &json!({"spec": {"description": "x"}})).await;
     wait::active(&client, name).await;
     clear(&client, name).await;

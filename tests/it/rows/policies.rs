@@ -161,10 +161,7 @@ async fn a_compute_whose_guard_only_warned_is_held_by_its_users(cluster: &Cluste
     let name = "policies-held";
     let active = poolless(client, name).await;
     create(&pods(client), &pod("policies-held-1", name)).await.unwrap();
-    wait::compute(client, name, "used", |compute| {
-        compute.status.as_ref().and_then(|s| s.users.as_ref()).is_some_and(|users| users.pods == 1)
-    })
-    .await;
+    wait::used(client, name, 1).await;
     wait::held(client, name).await;
     let (code, ..) = refusal(delete(&raw_computes(client), name).await);
     assert_eq!(code, 403);

@@ -117,10 +117,7 @@ async fn pods_that_churn_are_counted_seldom(cluster: &Cluster, client: &Client) 
     let name = "usage-churn";
     poolless(client, name).await;
     create(&pods(client), &pod("usage-stays", name)).await.unwrap();
-    wait::compute(client, name, "used", |compute| {
-        compute.status.as_ref().and_then(|status| status.users.as_ref()).is_some_and(|users| users.pods == 1)
-    })
-    .await;
+    wait::used(client, name, 1).await;
     let (audit, start) = (Audit::from_now(cluster), Instant::now());
     let mut made = 0;
     while start.elapsed() < INTERVAL * 2 + INTERVAL / 5 || made < 200 {

@@ -24,10 +24,7 @@ trials![
 ];
 
 async fn users(client: &Client, name: &str, expect: u32) -> Users {
-    let compute = wait::compute(client, name, &format!("used by {expect} pods"), |compute| {
-        compute.status.as_ref().and_then(|s| s.users.as_ref()).is_some_and(|users| users.pods == expect)
-    })
-    .await;
+    let compute = wait::used(client, name, expect).await;
     compute.status.unwrap().users.unwrap()
 }
 
