@@ -3,6 +3,7 @@
 pub mod compute;
 pub mod crd;
 pub mod identifier;
+mod lenient;
 pub mod listed;
 pub mod names;
 pub mod placement;

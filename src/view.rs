@@ -3,14 +3,19 @@
 //!
 //! Pure: what is known comes in, with what could not be seen and why; nothing is asked here.
 
+pub mod age;
 pub mod change;
+pub mod choice;
 pub mod compute;
 pub mod computes;
 pub mod faults;
+pub mod follow;
 pub mod in_force;
+pub mod jsonpath;
 pub mod manifest;
 pub mod names;
 pub mod nodes;
+pub mod output;
 pub mod page;
 pub mod pod;
 pub mod table;
