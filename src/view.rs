@@ -7,11 +7,13 @@ pub mod change;
 pub mod compute;
 pub mod faults;
 pub mod in_force;
+pub mod jsonschema;
 pub mod manifest;
 pub mod names;
 pub mod nodes;
 pub mod page;
 pub mod pod;
+pub mod sample;
 pub mod users;
 
 /// What was seen; or a sentence that says why it was not, and what is unknown for it.
