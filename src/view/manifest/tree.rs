@@ -10,8 +10,8 @@ use crate::view::manifest::told;
 /// The most values of a document, aliases followed.
 const VALUES: usize = 250_000;
 
-/// How deep lists and maps may be in each other.
-const DEEP: usize = 64;
+/// How deep lists and maps may be in each other: few enough for the stack of any thread, also in a debug build.
+const DEEP: usize = 32;
 
 /// A place in the file; both from 1, or both 0 where it is not known.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -146,12 +146,17 @@ fn place(piece: &Piece<'_>, at: Location) -> Place {
 /// How a scalar was written, by the source at its place.
 fn style(source: &str, at: Location) -> Style {
     let offset = at.span().byte_offset().and_then(|offset| usize::try_from(offset).ok());
-    let mut rest = offset.and_then(|offset| source.get(offset..)).unwrap_or_default();
-    // An anchor or a tag may stand before it.
+    let Some((before, mut rest)) = offset.and_then(|offset| source.split_at_checked(offset)) else {
+        return Style::Quoted;
+    };
+    // An anchor or a tag may stand before it; a tag says of which type it is.
+    let properties = || before.split_whitespace().rev().take_while(|word| word.starts_with(['&', '!']));
+    let mut tagged = properties().any(|word| word.starts_with('!'));
     while rest.starts_with(['&', '!']) {
+        tagged |= rest.starts_with('!');
         rest = rest.trim_start_matches(|c: char| !c.is_whitespace()).trim_start();
     }
-    if rest.starts_with(['"', '\'', '|', '>']) { Style::Quoted } else { Style::Plain }
+    if tagged || rest.starts_with(['"', '\'', '|', '>']) { Style::Quoted } else { Style::Plain }
 }
 
 /// What is wrong, with its place in the file.
