@@ -3,6 +3,8 @@
 pub mod compute;
 pub mod crd;
 pub mod dataos;
+pub mod identifier;
+pub mod listed;
 pub mod names;
 pub mod placement;
 pub mod status;

@@ -5,6 +5,7 @@
 
 pub mod change;
 pub mod compute;
+pub mod computes;
 pub mod faults;
 pub mod in_force;
 pub mod jsonschema;
@@ -14,6 +15,8 @@ pub mod nodes;
 pub mod page;
 pub mod pod;
 pub mod sample;
+pub mod table;
+pub mod talk;
 pub mod users;
 
 /// What was seen; or a sentence that says why it was not, and what is unknown for it.
