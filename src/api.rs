@@ -2,6 +2,7 @@
 
 pub mod compute;
 pub mod crd;
+pub mod dataos;
 pub mod identifier;
 mod lenient;
 pub mod listed;

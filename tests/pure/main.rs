@@ -8,6 +8,7 @@ mod explain;
 mod faults;
 mod kept;
 mod layouts;
+mod manifests;
 mod memory;
 mod metrics;
 mod model;
