@@ -13,6 +13,7 @@ pub mod follow;
 pub mod in_force;
 pub mod jsonpath;
 pub mod jsonschema;
+pub mod listing;
 pub mod manifest;
 pub mod names;
 pub mod nodes;

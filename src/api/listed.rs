@@ -40,6 +40,9 @@ pub struct Metadata {
     /// Which version of the spec this is.
     #[serde(deserialize_with = "or_nothing")]
     pub generation: i64,
+    /// Which version of the whole this is.
+    #[serde(deserialize_with = "or_nothing")]
+    pub resource_version: String,
 }
 
 /// Of `spec`.

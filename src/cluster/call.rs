@@ -41,7 +41,7 @@ pub enum CallError {
 
 impl CallError {
     /// Sorts an error of the client.
-    fn of(error: kube::Error) -> Self {
+    pub(super) fn of(error: kube::Error) -> Self {
         let kube::Error::Api(status) = error else { return Self::Unreachable(Box::new(error)) };
         let message = without_user(&status.message);
         match status.code {

@@ -27,7 +27,7 @@ pub struct Dataos {
 #[derive(Debug, Subcommand)]
 enum Verb {
     /// Show Computes: your own, or everybody's with -a
-    Get(get::Get),
+    Get(Box<get::Get>),
     /// The same verbs, as the reference has them: resource get, resource apply, ...
     #[command(subcommand)]
     Resource(Resource),
@@ -37,13 +37,15 @@ enum Verb {
 #[derive(Debug, Subcommand)]
 enum Resource {
     /// Show Computes: your own, or everybody's with -a
-    Get(get::Get),
+    Get(Box<get::Get>),
 }
 
 impl Dataos {
     /// Whether what is asked for is JSON, so that errors are as well.
     pub fn speaks_json(&self) -> bool {
-        false
+        match &self.verb {
+            Verb::Get(get) | Verb::Resource(Resource::Get(get)) => get.speaks_json(),
+        }
     }
 
     /// Does what was typed.

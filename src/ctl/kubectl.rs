@@ -26,13 +26,15 @@ pub struct Kubectl {
 #[derive(Debug, Subcommand)]
 enum Verb {
     /// Show Computes
-    Get(get::Get),
+    Get(Box<get::Get>),
 }
 
 impl Kubectl {
     /// Whether what is asked for is JSON, so that errors are as well.
     pub fn speaks_json(&self) -> bool {
-        false
+        match &self.verb {
+            Verb::Get(get) => get.speaks_json(),
+        }
     }
 
     /// Does what was typed.

@@ -8,6 +8,7 @@ use thiserror::Error;
 
 use crate::api::listed::Listed;
 use crate::api::status::{AggregateStatus, Stage};
+use crate::decide::problem::nearest;
 use crate::view::jsonpath::Path;
 
 /// Words of which one must be there, and words that must not.
@@ -19,7 +20,7 @@ pub struct Words {
 
 /// There is no such word.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
-#[error("{given:?} is no {what}{meant}; there are: {}", .there.join(", "))]
+#[error("{given:?} is no {what}{meant}; there is: {}", .there.join(", "))]
 pub struct WordError {
     given: String,
     what: &'static str,
@@ -30,22 +31,22 @@ pub struct WordError {
 impl Words {
     /// Of `--status`: `error,!active`.
     pub fn of_status(given: &str) -> Result<Self, WordError> {
-        Self::of(given, "status", AggregateStatus::ALL.iter().map(|status| status.word()).collect())
+        Self::of(given, "status", &AggregateStatus::ALL.map(AggregateStatus::word))
     }
 
     /// Of `--stage`.
     pub fn of_stage(given: &str) -> Result<Self, WordError> {
-        Self::of(given, "stage", Stage::ALL.iter().map(|stage| stage.word()).collect())
+        Self::of(given, "stage", &Stage::ALL.map(Stage::word))
     }
 
-    fn of(given: &str, what: &'static str, there: Vec<&'static str>) -> Result<Self, WordError> {
+    fn of(given: &str, what: &'static str, there: &[&'static str]) -> Result<Self, WordError> {
         let mut words = Self::default();
         for part in given.split(',').map(str::trim) {
             let (list, word) = match part.strip_prefix('!') {
                 Some(word) => (&mut words.unwanted, word),
                 None => (&mut words.wanted, part),
             };
-            let word = known(word, what, &there)?;
+            let word = known(word, what, there)?;
             list.push(word.to_owned());
         }
         Ok(words)
@@ -58,17 +59,12 @@ impl Words {
 }
 
 /// The word of these that was given, in any case.
-pub fn known<'a>(given: &str, what: &'static str, there: &[&'a str]) -> Result<&'a str, WordError>
-where
-    'a: 'static,
-{
+pub fn known(given: &str, what: &'static str, there: &[&'static str]) -> Result<&'static str, WordError> {
     let lower = given.to_ascii_lowercase();
     if let Some(word) = there.iter().find(|word| **word == lower) {
         return Ok(word);
     }
-    let near = there.iter().map(|word| (strsim::jaro_winkler(&lower, word), word));
-    let nearest = near.filter(|(near, _)| *near > 0.8).max_by(|(a, _), (b, _)| a.total_cmp(b));
-    let meant = nearest.map(|(_, word)| format!("; did you mean {word}?")).unwrap_or_default();
+    let meant = nearest(given, there).map(|word| format!("; did you mean {word}?")).unwrap_or_default();
     Err(WordError { given: given.to_owned(), what, meant, there: there.to_vec() })
 }
 
@@ -209,7 +205,8 @@ fn by_value(a: Option<&Value>, b: Option<&Value>) -> Ordering {
 fn naturally(a: &str, b: &str) -> Ordering {
     let (mut left, mut right) = (a, b);
     loop {
-        let digits = |text: &str| text.len() - text.trim_start_matches(|sign: char| sign.is_ascii_digit()).len();
+        let digits =
+            |text: &str| text.len() - text.trim_start_matches(|sign: char| sign.is_ascii_digit()).len();
         let (in_left, in_right) = (digits(left), digits(right));
         let order = if in_left > 0 && in_right > 0 {
             let (one, other) = (left.split_at(in_left), right.split_at(in_right));
@@ -259,7 +256,7 @@ mod tests {
         let error = Words::of_status("actve").unwrap_err().to_string();
         assert_eq!(
             error,
-            "\"actve\" is no status; did you mean active?; there are: pending, active, error, deleting, deleted"
+            "\"actve\" is no status; did you mean active?; there is: pending, active, error, deleting, deleted"
         );
         assert!(Words::of_stage("!built,x").is_err());
         assert!(Words::of_stage("").is_err());
@@ -293,7 +290,16 @@ mod tests {
     #[test]
     fn values_stand_by_what_they_are() {
         let order = [
-            json!(null), json!(false), json!(true), json!(-1), json!(2), json!(10.5), json!("a2"), json!("a02b"), json!("a10"), json!("b"),
+            json!(null),
+            json!(false),
+            json!(true),
+            json!(-1),
+            json!(2),
+            json!(10.5),
+            json!("a2"),
+            json!("a02b"),
+            json!("a10"),
+            json!("b"),
         ];
         for pair in order.windows(2) {
             assert_eq!(by_value(Some(&pair[0]), Some(&pair[1])), Ordering::Less, "{pair:?}");

@@ -6,6 +6,8 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use crate::api::identifier::TYPE;
 use crate::api::listed::Listed;
 use crate::api::names::VERSION_SHOWN;
+use crate::api::status::AggregateStatus;
+use crate::decide::fault::Category;
 use crate::view::age::age;
 use crate::view::table::{Column, Table, shown};
 
@@ -35,15 +37,8 @@ pub enum Field {
 }
 
 /// What `dataos-ctl get` shows.
-pub const REFERENCE: [Field; 7] = [
-    Field::Name,
-    Field::Version,
-    Field::Type,
-    Field::Workspace,
-    Field::Status,
-    Field::Runtime,
-    Field::Owner,
-];
+pub const REFERENCE: [Field; 7] =
+    [Field::Name, Field::Version, Field::Type, Field::Workspace, Field::Status, Field::Runtime, Field::Owner];
 
 /// What its `--output wide` adds.
 pub const REFERENCE_WIDE: [Field; 6] =
@@ -182,21 +177,18 @@ pub fn lasting(fields: &[Field], compute: &Listed) -> Vec<String> {
     lasting.map(|field| field.of(compute, Timestamp::UNIX_EPOCH)).collect()
 }
 
-/// Under the row of a Compute that is in error: why, and where to read what to do.
-pub fn why(compute: &Listed, program: &str) -> Option<String> {
-    if compute.status.aggregate_status != "error" {
+/// Under the row of a Compute that is in error: why, what heals it, and the command that tells more.
+pub fn why(compute: &Listed, more: &str) -> Option<String> {
+    if compute.status.aggregate_status != AggregateStatus::Error.word() {
         return None;
     }
     let (info, ready) = (&compute.status.builder_state.info, compute.ready());
     let why = [info.as_str(), ready.map_or("", |ready| ready.message.as_str())];
     let why = why.into_iter().find(|text| !text.is_empty()).unwrap_or("nothing tells why");
-    let place = if compute.status.builder_state.stage == "error" {
-        "in the build: edit the manifest"
-    } else {
-        "after the build: it heals when the cause is gone"
-    };
-    let name = &compute.metadata.name;
-    Some(format!("{} ({place}; {program} {name})", shown(why)))
+    let category =
+        ready.and_then(|ready| Category::ALL.into_iter().find(|known| known.word() == ready.reason));
+    let healed = category.map(|known| format!("healed by {}; ", known.row().healed_by)).unwrap_or_default();
+    Some(format!("{} ({healed}{more} {})", shown(why), compute.metadata.name))
 }
 
 #[cfg(test)]
@@ -251,13 +243,13 @@ mod tests {
         let mut compute = listed("a", "error", "ann");
         compute.status.builder_state.info = "no node \u{1b}matches".into();
         compute.status.builder_state.stage = "building".into();
-        let told = why(&compute, "dataos-ctl why -n").unwrap();
+        compute.status.conditions[0].reason = "NoNodesMatch".into();
         assert_eq!(
-            told,
-            "no node \u{fffd}matches (after the build: it heals when the cause is gone; dataos-ctl why -n a)"
+            why(&compute, "dataos-ctl why -n").unwrap(),
+            "no node \u{fffd}matches (healed by a node of the pool that is ready; dataos-ctl why -n a)"
         );
-        compute.status.builder_state.stage = "error".into();
-        assert!(why(&compute, "x").unwrap().contains("in the build"));
+        compute.status.conditions.clear();
+        assert_eq!(why(&compute, "x").unwrap(), "no node \u{fffd}matches (x a)");
         assert_eq!(why(&listed("a", "active", "ann"), "x"), None);
     }
 }

@@ -1,4 +1,4 @@
-//! Templates of JSONPath in kubectl's dialect: text, `{.metadata.name}`, `{range .items[*]}…{end}`, `{"\n"}`.
+//! Templates of `JSONPath` in kubectl's dialect: text, `{.metadata.name}`, `{range .items[*]}…{end}`, `{"\n"}`.
 //!
 //! The dialect is older than RFC 9535: names have dashes, keys have escaped dots, braces are left out for a column. Each path
 //! is put in the words of the RFC ([`dialect`]), and a library does the rest.
@@ -243,8 +243,8 @@ impl<'a> Source<'a> {
         }
         let mut query = String::from("$");
         self.steps(&mut query, false)?;
-        let query = parse_json_path(&query)
-            .map_err(|_| JsonPathError { text: "this is no path".into(), ..begin })?;
+        let query =
+            parse_json_path(&query).map_err(|_| JsonPathError { text: "this is no path".into(), ..begin })?;
         Ok(Path { query, absolute })
     }
 }
@@ -328,7 +328,10 @@ mod tests {
 
     #[test]
     fn no_template_panics() {
-        let signs = ['{', '}', '.', '[', ']', '?', '(', ')', '@', '$', '*', '"', '\'', '\\', ',', ':', '-', '0', 'a', 'é', ' '];
+        let signs = [
+            '{', '}', '.', '[', ']', '?', '(', ')', '@', '$', '*', '"', '\'', '\\', ',', ':', '-', '0', 'a',
+            'é', ' ',
+        ];
         let mut state = 7_u64;
         for _ in 0..20_000 {
             let mut text = String::new();

@@ -9,6 +9,7 @@ use thiserror::Error;
 
 use crate::api::identifier::TYPE;
 use crate::api::names::{GROUP, VERSION_SHOWN};
+use crate::decide::problem::nearest;
 use crate::view::jsonpath::{JsonPathError, Path, Template, told};
 use crate::view::table::{Column, Table};
 use crate::view::talk::Voice;
@@ -110,10 +111,8 @@ impl FromStr for Output {
 }
 
 fn meant(given: &str) -> String {
-    let all = WORDS.iter().map(|(word, _)| *word).chain(["jsonpath", "custom-columns"]);
-    let near = all.map(|word| (strsim::jaro_winkler(given, word), word)).filter(|(near, _)| *near > 0.8);
-    let nearest = near.max_by(|(a, _), (b, _)| a.total_cmp(b));
-    nearest.map(|(_, word)| format!("; did you mean {word}?")).unwrap_or_default()
+    let all: Vec<&str> = WORDS.iter().map(|(word, _)| *word).chain(["jsonpath", "custom-columns"]).collect();
+    nearest(given, &all).map(|word| format!("; did you mean {word}?")).unwrap_or_default()
 }
 
 /// `TITLE:PATH,…`; commas in brackets belong to a path.
@@ -128,7 +127,8 @@ fn columns_of(given: &str) -> Result<Vec<(String, Path)>, OutputError> {
         sign == ',' && depth == 0
     });
     let column = |part: &str| {
-        let Some((title, path)) = part.split_once(':').filter(|(title, path)| !title.is_empty() && !path.is_empty())
+        let Some((title, path)) =
+            part.split_once(':').filter(|(title, path)| !title.is_empty() && !path.is_empty())
         else {
             let error = JsonPathError { column: 1, text: "a column reads TITLE:PATH".into() };
             return Err(OutputError::Path { what: format!("custom column {part:?}"), error });
@@ -156,14 +156,6 @@ pub fn list(mut objects: Vec<Value>, single: bool) -> Value {
         return objects.remove(0);
     }
     json!({"apiVersion": "v1", "kind": "List", "items": objects, "metadata": {"resourceVersion": ""}})
-}
-
-/// Without what is of use to programs that apply.
-pub fn without_managed_fields(mut object: Value) -> Value {
-    if let Some(metadata) = object.get_mut("metadata").and_then(Value::as_object_mut) {
-        metadata.remove("managedFields");
-    }
-    object
 }
 
 /// JSON, in lines as kubectl has them.
@@ -215,7 +207,7 @@ mod tests {
             assert_eq!(word.parse::<Output>(), Ok(output));
         }
         assert!(matches!("jsonpath={.a}".parse(), Ok(Output::JsonPath(_))));
-        let Ok(Output::Columns(columns)) = "custom-columns=A:.a,B:.b[?(@.c,\"d\")],C:{.c}".parse() else {
+        let Ok(Output::Columns(columns)) = "custom-columns=A:.a,B:.b[0,1],C:{.c}".parse() else {
             panic!("no columns");
         };
         assert_eq!(columns.iter().map(|(title, _)| title.as_str()).collect::<Vec<_>>(), ["A", "B", "C"]);
@@ -224,7 +216,9 @@ mod tests {
     #[test]
     fn what_is_no_format_is_told_with_what_is_meant() {
         let error = |given: &str| given.parse::<Output>().unwrap_err().to_string();
-        assert!(error("jsn").starts_with("there is no format \"jsn\"; did you mean json? There are: table, "));
+        assert!(
+            error("jsn").starts_with("there is no format \"jsn\"; did you mean json?; there are: table, ")
+        );
         assert!(error("go-template=x").contains("; there are: table, "));
         assert!(error("jsonpath").contains("needs a template"));
         assert!(error("custom-columns=").contains("needs titles"));
@@ -235,9 +229,7 @@ mod tests {
 
     #[test]
     fn objects_are_given_as_kubectl_gives_them() {
-        let object = json!({"metadata": {"name": "a", "managedFields": [1]}, "spec": {"n": 1}});
-        let object = without_managed_fields(object);
-        assert_eq!(object, json!({"metadata": {"name": "a"}, "spec": {"n": 1}}));
+        let object = json!({"metadata": {"name": "a"}, "spec": {"n": 1}});
         assert_eq!(list(vec![object.clone()], true), object);
         assert_eq!(list(vec![object.clone()], false)["items"][0], object);
         assert_eq!(list(Vec::new(), true)["kind"], "List");

@@ -137,8 +137,7 @@ impl Table {
         let mut text = String::new();
         for row in titles.into_iter().chain(rows) {
             let row: Vec<String> = row;
-            let cells: Vec<String> =
-                row.iter().zip(widths).map(|(cell, width)| left(cell, *width)).collect();
+            let cells: Vec<String> = row.iter().zip(widths).map(|(cell, width)| left(cell, *width)).collect();
             text += cells.join(&" ".repeat(KUBECTL_GAP)).trim_end();
             text.push('\n');
         }
@@ -259,10 +258,7 @@ mod tests {
             columns: vec![Column::new("NAME", 17), Column::new("OWNER", 0)],
             rows: vec![vec!["query-default".into(), "ann".into()], vec!["x".into(), String::new()]],
         };
-        assert_eq!(
-            table.as_kubectl(true),
-            "NAME            OWNER\nquery-default   ann\nx\n"
-        );
+        assert_eq!(table.as_kubectl(true), "NAME            OWNER\nquery-default   ann\nx\n");
         assert_eq!(table.as_kubectl(false), "query-default   ann\nx\n");
     }
 
