@@ -5,5 +5,8 @@ mod get;
 pub mod transcript;
 
 pub fn trials() -> Vec<libtest_mimic::Trial> {
-    [get::trials()].into_iter().flatten().collect()
+    [get::trials(), get::formats::trials(), get::changes::trials(), get::many::trials()]
+        .into_iter()
+        .flatten()
+        .collect()
 }

@@ -88,9 +88,7 @@ fn show(request: &Request, answer: &Answer, terminal: &mut Terminal) -> Result<(
     }
     if nothing {
         hint(request, answer, terminal);
-        if terminal.voice() == Voice::Kubectl
-            && (request.format.is_table() || request.format.output == Output::Name)
-        {
+        if terminal.voice() == Voice::Kubectl && request.format.is_table() {
             return Ok(());
         }
     }
@@ -107,7 +105,7 @@ pub(super) fn rows(
     found: &[Found],
     terminal: &mut Terminal,
 ) -> Result<(), Failure> {
-    if !request.format.is_table() || !terminal.is_read_with_data() {
+    if !request.format.wants_reasons() || !terminal.is_read_with_data() {
         return Ok(terminal.document(text)?);
     }
     let lines: Vec<&str> = text.split_inclusive('\n').collect();
@@ -130,7 +128,9 @@ pub(super) fn rows(
 /// Why there is nothing to see, and what would show more.
 fn hint(request: &Request, answer: &Answer, terminal: &mut Terminal) {
     if terminal.voice() == Voice::Kubectl {
-        terminal.aside("No resources found\n");
+        if request.format.is_table() {
+            terminal.aside("No resources found\n");
+        }
         return;
     }
     let labelled = if request.selector.is_some() { " with these labels" } else { "" };
