@@ -54,7 +54,7 @@ where
     let listing = listing?;
     let (status, stage) = (request.status.clone(), request.stage.clone());
     let choice = Choice { names: request.names.clone(), owner, status, stage };
-    let mut found: Vec<Found> = listing.items.into_iter().map(Into::into).collect();
+    let mut found: Vec<Found> = listing.items.into_iter().map(|item| request.format.taken(item)).collect();
     let all = found.len();
     let missing = match &listing.others {
         Some(others) => missing(request, others),
