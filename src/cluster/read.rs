@@ -99,7 +99,7 @@ async fn workloads_of(client: &Client, kind: WorkloadKind, compute: &str) -> Res
 /// Sends a pod through admission as a dry run: what it would be, or why it would be refused.
 pub async fn try_pod(client: &Client, namespace: &str, pod: &Value) -> Result<Value, CallError> {
     let object: DynamicObject = serde_json::from_value(pod.clone())
-        .map_err(|why| CallError::Unreachable(Box::new(kube::Error::SerdeError(why))))?;
+        .map_err(|why| CallError::Unreadable(Box::new(kube::Error::SerdeError(why))))?;
     let parameters = PostParams { dry_run: true, ..PostParams::default() };
     call(resources::pods_in(client, namespace).create(&parameters, &object)).await.map(raw)
 }

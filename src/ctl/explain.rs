@@ -11,7 +11,7 @@ use serde::Serialize;
 use thiserror::Error;
 
 use crate::cluster::call::CallError;
-use crate::cluster::client::{ConnectError, connect};
+use crate::cluster::client::{Access, ConnectError, connect};
 use crate::cluster::{read, status};
 use crate::view::manifest::{Document, ManifestError, one, read as documents};
 use crate::view::names::absent;
@@ -326,7 +326,8 @@ fn file(path: &PathBuf) -> Result<(String, String), ExplainError> {
 }
 
 async fn client(common: &Common) -> Result<Client, ExplainError> {
-    connect(common.kubeconfig.as_deref(), Arc::new(|_, _| {})).await.map_err(ExplainError::Connect)
+    let access = Access { kubeconfig: common.kubeconfig.clone(), ..Access::default() };
+    connect(&access, Arc::new(|_, _| {})).await.map_err(ExplainError::Connect)
 }
 
 fn render(

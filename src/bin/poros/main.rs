@@ -15,7 +15,7 @@ use crate::election::{Election, host};
 use crate::webhook::Webhook;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use poros::cluster::call::chain;
-use poros::cluster::client::{Asked, connect};
+use poros::cluster::client::{Access, Asked, connect};
 use poros::controller::Controller;
 use poros::controller::context::Options;
 use poros::decide::observed::Settings;
@@ -326,7 +326,8 @@ async fn serve(arguments: Run) -> Result<(), Failure> {
     let metrics = Metrics::new();
     let counted = metrics.clone();
     let tell = Arc::new(move |asked: Asked, class| counted.asked(asked.verb, asked.resource, class));
-    let client = connect(arguments.kubeconfig.as_deref(), tell).await?;
+    let access = Access { kubeconfig: arguments.kubeconfig, ..Access::default() };
+    let client = connect(&access, tell).await?;
     let optional = arguments.optional;
     if !arguments.manage_policies && (optional.require_use || optional.namespace_defaults) {
         return Err("--require-use and --namespace-defaults go with --manage-policies: without it Poros installs nothing; give them to `poros policies`, or to whatever installs the policies".into());

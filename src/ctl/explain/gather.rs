@@ -76,10 +76,19 @@ pub(super) async fn trial(client: &Client, namespace: &str, pod: &Value) -> Resu
             }
         }
         Err(
-            CallError::Refused { message, .. } | CallError::Conflict(message) | CallError::NotFound(message),
+            CallError::Refused { message, .. }
+            | CallError::Conflict(message)
+            | CallError::NotFound(message)
+            | CallError::Unserved(message),
         ) => Trial::Refused(message),
         Err(error @ (CallError::Forbidden(_) | CallError::Otherwise(_))) => Trial::Unknown(error.chain()),
-        Err(error @ (CallError::Timeout(_) | CallError::Unreachable(_))) => return Err(error),
+        Err(
+            error @ (CallError::Unauthorized(_)
+            | CallError::Login(_)
+            | CallError::Timeout(_)
+            | CallError::Unreachable(_)
+            | CallError::Unreadable(_)),
+        ) => return Err(error),
     })
 }
 
