@@ -2,6 +2,8 @@
 
 pub mod compute;
 pub mod crd;
+pub mod identifier;
+pub mod listed;
 pub mod names;
 pub mod placement;
 pub mod status;

@@ -15,3 +15,4 @@ pub mod registration;
 pub mod resources;
 pub mod status;
 pub mod watch;
+pub mod whoami;

@@ -1,3 +1,13 @@
-//! What a person types, and what is answered: arguments → request → view → text. It prints nothing; `bin` does.
+//! What a person types, and what is answered: arguments → request → view → text.
+//!
+//! Two programs over one core: [`dataos`] and [`kubectl`] are what can be typed, each with the short flags of its model;
+//! a file a verb does what they ask. Data and talk leave through [`terminal`], errors as a [`failure`].
 
+pub mod connection;
+pub mod dataos;
 pub mod explain;
+pub mod failure;
+pub mod get;
+pub mod kubectl;
+pub mod session;
+pub mod terminal;

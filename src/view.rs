@@ -5,6 +5,7 @@
 
 pub mod change;
 pub mod compute;
+pub mod computes;
 pub mod faults;
 pub mod in_force;
 pub mod manifest;
@@ -12,6 +13,8 @@ pub mod names;
 pub mod nodes;
 pub mod page;
 pub mod pod;
+pub mod table;
+pub mod talk;
 pub mod users;
 
 /// What was seen; or a sentence that says why it was not, and what is unknown for it.

@@ -17,7 +17,7 @@ const ROOMS: [(&str, &[&str]); 11] = [
     ("web", &["api", "decide", "telemetry"]),
     ("view", &["api", "decide"]),
     ("ctl", &["api", "decide", "cluster", "view"]),
-    ("bin", &["api", "decide", "cluster", "controller", "ctl", "telemetry", "web"]),
+    ("bin", &["api", "decide", "cluster", "controller", "ctl", "telemetry", "view", "web"]),
 ];
 
 /// Words that a room must not contain, and why.

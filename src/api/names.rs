@@ -4,6 +4,8 @@
 pub const GROUP: &str = "poros.dataos.io";
 /// The served and stored version.
 pub const VERSION: &str = "v1beta1";
+/// The version as the reference's tools write it.
+pub const VERSION_SHOWN: &str = "v1beta";
 /// `apiVersion` of a Compute and of a Placement.
 pub const API_VERSION: &str = "poros.dataos.io/v1beta1";
 

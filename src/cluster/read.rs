@@ -28,6 +28,24 @@ pub async fn computes(client: &Client) -> Result<Vec<Compute>, CallError> {
     Ok(all.into_iter().map(project::compute).collect())
 }
 
+/// Computes in one page of a list that a person waits for: so many that one answer holds them all, almost always.
+const MANY: u32 = 5_000;
+
+/// All Computes that a label selector matches (all for none), as `K` reads them.
+pub async fn computes_as<K>(client: &Client, selector: Option<&str>) -> Result<Vec<K>, CallError>
+where
+    K: Clone + DeserializeOwned,
+{
+    let mut parameters = ListParams::default().limit(MANY);
+    parameters.label_selector = selector.map(str::to_owned);
+    let request = kube::core::Request::new(resources::computes(client).resource_url());
+    paged(parameters, async |parameters| {
+        let asked = request.list(parameters).map_err(kube::Error::BuildRequest);
+        call(async { client.request::<ObjectList<K>>(asked?).await }).await
+    })
+    .await
+}
+
 /// The Placement or binding of a Compute; none if there is none.
 pub async fn child(client: &Client, kind: Kind, compute: &str) -> Result<Option<Child>, CallError> {
     let found = call(resources::children(client, kind).get_opt(&kind.name_for(compute))).await?;
@@ -132,7 +150,8 @@ async fn paged<T: Clone>(
     parameters: ListParams,
     page: impl AsyncFn(&ListParams) -> Result<ObjectList<T>, CallError>,
 ) -> Result<Vec<T>, CallError> {
-    let mut parameters = parameters.limit(PAGE);
+    let mut parameters = parameters;
+    parameters.limit.get_or_insert(PAGE);
     let mut all = Vec::new();
     let mut anew = true;
     loop {

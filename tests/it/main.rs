@@ -11,6 +11,7 @@
 )] // tests
 
 mod certificates;
+mod cli;
 mod counts;
 mod explain;
 mod faults;
@@ -52,6 +53,7 @@ fn main() {
         faults::trials(),
         guards::trials(),
         explain::trials(),
+        cli::trials(),
         schema::trials(),
         report::trials(),
     ]

@@ -1,0 +1,189 @@
+//! How a verb ends: the exit codes, and what is said when one fails, to people and to programs.
+
+use serde::Serialize;
+
+use crate::cluster::call::{CallError, chain};
+use crate::ctl::terminal::WriteError;
+
+/// The exit codes (docs/cli.md).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[repr(u8)]
+pub enum Exit {
+    /// What was asked for was done.
+    Ok = 0,
+    /// Something else went wrong.
+    Failed = 1,
+    /// The arguments do not fit.
+    Usage = 2,
+    /// What is named is not there.
+    NotFound = 3,
+    /// A manifest was rejected.
+    Invalid = 4,
+    /// Not logged in, or not allowed.
+    Denied = 5,
+    /// It changed in the meantime, is there already, or others depend on it.
+    Conflict = 6,
+    /// The time was up.
+    TimedOut = 7,
+    /// What was waited for can no longer come without somebody's help.
+    Terminal = 8,
+    /// `--diff`: something would change.
+    Changes = 10,
+}
+
+impl Exit {
+    /// All of them.
+    pub const ALL: [Self; 10] = [
+        Self::Ok,
+        Self::Failed,
+        Self::Usage,
+        Self::NotFound,
+        Self::Invalid,
+        Self::Denied,
+        Self::Conflict,
+        Self::TimedOut,
+        Self::Terminal,
+        Self::Changes,
+    ];
+
+    /// The number.
+    pub fn code(self) -> u8 {
+        self as u8
+    }
+
+    /// What it means, in a few words.
+    pub fn meaning(self) -> &'static str {
+        match self {
+            Self::Ok => "done",
+            Self::Failed => "failed",
+            Self::Usage => "the arguments do not fit",
+            Self::NotFound => "not found",
+            Self::Invalid => "rejected by validation",
+            Self::Denied => "not logged in, or not allowed",
+            Self::Conflict => "a conflict, or still in use",
+            Self::TimedOut => "timed out",
+            Self::Terminal => "an error that does not go by itself",
+            Self::Changes => "something would change",
+        }
+    }
+
+    fn word(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::Failed => "failed",
+            Self::Usage => "usage",
+            Self::NotFound => "not-found",
+            Self::Invalid => "invalid",
+            Self::Denied => "denied",
+            Self::Conflict => "conflict",
+            Self::TimedOut => "timeout",
+            Self::Terminal => "terminal",
+            Self::Changes => "changes",
+        }
+    }
+}
+
+/// Why a verb ended without what was asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failure {
+    /// How the process ends.
+    pub exit: Exit,
+    /// What, where and why. Empty where all was said already.
+    pub text: String,
+    /// What to do, a line each.
+    pub remedies: Vec<String>,
+    /// What is wrong with which part of a manifest.
+    pub errors: Vec<Located>,
+}
+
+/// Something that is wrong with a part of a manifest: a member of `errors` in problem JSON.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Located {
+    /// The file.
+    pub file: String,
+    /// The line, from 1.
+    pub line: u64,
+    /// The column, from 1.
+    pub column: u64,
+    /// The path of the field (RFC 6901).
+    pub pointer: String,
+    /// What is wrong, in words.
+    pub detail: String,
+    /// What was found.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub got: Option<String>,
+    /// What it takes.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub allowed: Vec<String>,
+}
+
+impl Failure {
+    /// A failure with its text.
+    pub fn new(exit: Exit, text: impl Into<String>) -> Self {
+        Self { exit, text: text.into(), remedies: Vec::new(), errors: Vec::new() }
+    }
+
+    /// An error of a step, with its causes.
+    pub fn of(exit: Exit, error: &dyn std::error::Error) -> Self {
+        Self::new(exit, chain(error))
+    }
+
+    /// What became of a call to the API server; `what` was tried: `Computes could not be listed`.
+    pub fn of_call(what: &str, error: &CallError) -> Self {
+        let exit = match error {
+            CallError::Forbidden(_) => Exit::Denied,
+            CallError::Refused { code: 401, .. } => Exit::Denied,
+            CallError::Refused { code: 400 | 403 | 422, .. } => Exit::Invalid,
+            CallError::Conflict(_) => Exit::Conflict,
+            CallError::NotFound(_) => Exit::NotFound,
+            CallError::Refused { .. }
+            | CallError::Otherwise(_)
+            | CallError::Timeout(_)
+            | CallError::Unreachable(_) => Exit::Failed,
+        };
+        Self::new(exit, format!("{what}: {}", error.chain()))
+    }
+
+    /// The same with something to do.
+    #[must_use]
+    pub fn remedy(mut self, text: impl Into<String>) -> Self {
+        self.remedies.push(text.into());
+        self
+    }
+
+    /// As people read it.
+    pub fn told(&self) -> String {
+        let mut text = self.text.clone();
+        for remedy in &self.remedies {
+            text.push_str("\n  ");
+            text.push_str(remedy);
+        }
+        text
+    }
+
+    /// As programs read it: RFC 9457, one line.
+    pub fn problem(&self) -> String {
+        let mut problem = serde_json::json!({
+            "type": format!("urn:poros:problem:{}", self.exit.word()),
+            "title": self.exit.meaning(),
+            "detail": self.text,
+            "exitCode": self.exit.code(),
+        });
+        if !self.remedies.is_empty() {
+            problem["remedies"] = serde_json::json!(self.remedies);
+        }
+        if !self.errors.is_empty() {
+            problem["errors"] = serde_json::json!(self.errors);
+        }
+        format!("{problem}\n")
+    }
+}
+
+impl From<WriteError> for Failure {
+    fn from(error: WriteError) -> Self {
+        match error {
+            WriteError::Closed => Self::new(Exit::Ok, ""),
+            WriteError::Failed(_) => Self::of(Exit::Failed, &error),
+        }
+    }
+}

@@ -1,0 +1,214 @@
+//! Where the answers go: data to standard output, talk to standard error.
+
+use std::io::{self, IsTerminal as _, Write};
+use std::time::Instant;
+
+use clap::{Args, ValueEnum};
+use thiserror::Error;
+
+use crate::view::talk::{self, Level, Voice};
+
+/// How it talks.
+#[derive(Clone, Debug, Default, Args)]
+#[command(next_help_heading = "How it talks")]
+pub struct Manners {
+    /// Colours: always, never, or auto (on a terminal, unless NO_COLOR is set)
+    #[arg(long, global = true, value_name = "WHEN", default_value = "auto", hide_possible_values = true)]
+    pub color: Colour,
+    /// No emoji, and nothing that is written over
+    #[arg(long, global = true)]
+    pub plain: bool,
+    /// Only data, warnings and errors
+    #[arg(long, short = 'q', global = true)]
+    pub quiet: bool,
+}
+
+/// When to use colours.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum Colour {
+    /// On a terminal, unless `NO_COLOR` is set or `TERM` is `dumb`.
+    #[default]
+    Auto,
+    /// Always.
+    Always,
+    /// Never.
+    Never,
+}
+
+/// What can be shown where somebody looks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[allow(clippy::struct_excessive_bools)] // each is a fact of its own
+pub struct Look {
+    /// Whether data may have colours.
+    pub coloured: bool,
+    /// Whether talk may have colours.
+    pub coloured_talk: bool,
+    /// Whether somebody looks at the data as it comes.
+    pub interactive: bool,
+    /// Whether a line of talk can be written over.
+    pub live: bool,
+    /// Whether emoji can be shown.
+    pub emoji: bool,
+    /// Columns of the terminal that shows the data; none where there is no terminal: nothing is cut there.
+    pub width: Option<usize>,
+}
+
+impl Look {
+    /// Looks at this process: its terminals and its environment.
+    pub fn of_this_process(manners: &Manners) -> Self {
+        let set = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+        let dumb = set("TERM").is_some_and(|term| term == "dumb");
+        let coloured = |terminal: bool| match manners.color {
+            Colour::Always => true,
+            Colour::Never => false,
+            Colour::Auto => terminal && !dumb && set("NO_COLOR").is_none(),
+        };
+        let (data, talk) = (io::stdout().is_terminal(), io::stderr().is_terminal());
+        // As POSIX has it: the first of these that is set decides.
+        let locale = set("LC_ALL").or_else(|| set("LC_CTYPE")).or_else(|| set("LANG")).unwrap_or_default();
+        let locale = locale.to_ascii_lowercase();
+        let width = terminal_size::terminal_size_of(io::stdout()).map(|(width, _)| usize::from(width.0));
+        Self {
+            coloured: coloured(data),
+            coloured_talk: coloured(talk),
+            interactive: data,
+            live: talk && !dumb && !manners.plain,
+            emoji: !manners.plain && (locale.contains("utf-8") || locale.contains("utf8")),
+            width: width.filter(|width| *width > 0),
+        }
+    }
+}
+
+/// Data or talk could not be written.
+#[derive(Debug, Error)]
+pub enum WriteError {
+    /// Who reads has seen enough, as `head` has: no error to anybody.
+    #[error("who reads has closed the pipe")]
+    Closed,
+    /// It could not be written.
+    #[error("the answer could not be written to standard output")]
+    Failed(#[source] io::Error),
+}
+
+/// Where the answers go.
+pub struct Terminal {
+    data: Box<dyn Write + Send>,
+    talk: Box<dyn Write + Send>,
+    began: Instant,
+    voice: Voice,
+    quiet: bool,
+    /// What can be shown.
+    pub look: Look,
+    /// The last progress, and whether its line is still open.
+    progress: Option<(String, bool)>,
+}
+
+impl Terminal {
+    /// The terminal of this process.
+    pub fn of_this_process(voice: Voice, manners: &Manners) -> Self {
+        Self {
+            data: Box::new(io::stdout()),
+            talk: Box::new(io::stderr()),
+            began: Instant::now(),
+            voice,
+            // As kubectl, which says nothing unless something is wrong.
+            quiet: manners.quiet || voice == Voice::Kubectl,
+            look: Look::of_this_process(manners),
+            progress: None,
+        }
+    }
+
+    /// Whose manners it has.
+    pub fn voice(&self) -> Voice {
+        self.voice
+    }
+
+    /// Writes data as it is.
+    pub fn data(&mut self, text: &str) -> Result<(), WriteError> {
+        self.end_progress();
+        let written = self.data.write_all(text.as_bytes()).and_then(|()| self.data.flush());
+        written.map_err(|error| match error.kind() {
+            io::ErrorKind::BrokenPipe => WriteError::Closed,
+            _ => WriteError::Failed(error),
+        })
+    }
+
+    /// Says what is done; the sign is left out where it cannot be shown.
+    pub fn info(&mut self, sign: &str, text: &str) {
+        if !self.quiet {
+            let sign = if self.look.emoji { sign } else { "" };
+            self.say(Level::Info, &format!("{sign}{text}"));
+        }
+    }
+
+    /// As [`Self::info`], of something that went wrong.
+    pub fn warn(&mut self, sign: &str, text: &str) {
+        let sign = if self.look.emoji && self.voice == Voice::Dataos { sign } else { "" };
+        self.say(Level::Warn, &format!("{sign}{text}"));
+    }
+
+    /// Says what is wrong.
+    pub fn error(&mut self, text: &str) {
+        self.say(Level::Error, text);
+    }
+
+    /// An empty line between talk and data, as the reference has it.
+    pub fn gap(&mut self) {
+        if !self.quiet {
+            self.end_progress();
+            self.write_talk("\n");
+        }
+    }
+
+    /// Says how far something is: over the last such line where that can be done, else once for each change.
+    pub fn progress(&mut self, text: &str) {
+        if self.progress.as_ref().is_some_and(|(last, _)| last == text) {
+            return;
+        }
+        if self.look.live {
+            // Cut, for a line that wraps cannot be written over.
+            let width = self.look.width.unwrap_or(80).saturating_sub(1);
+            let shown: String = text.chars().take(width).collect();
+            self.write_talk(&format!("\r\u{1b}[K{shown}"));
+            self.progress = Some((text.to_owned(), true));
+        } else {
+            self.say_plainly(text);
+            self.progress = Some((text.to_owned(), false));
+        }
+    }
+
+    /// Writes text to where talk goes, as it is.
+    pub fn aside(&mut self, text: &str) {
+        self.end_progress();
+        self.write_talk(text);
+    }
+
+    fn say_plainly(&mut self, text: &str) {
+        if !self.quiet || self.voice == Voice::Kubectl {
+            let line = talk::line(self.voice, Level::Info, self.seconds(), text, false);
+            self.write_talk(&line);
+        }
+    }
+
+    fn say(&mut self, level: Level, text: &str) {
+        self.end_progress();
+        let line = talk::line(self.voice, level, self.seconds(), text, self.look.coloured_talk);
+        self.write_talk(&line);
+    }
+
+    fn seconds(&self) -> u64 {
+        self.began.elapsed().as_secs()
+    }
+
+    fn end_progress(&mut self) {
+        if let Some((_, true)) = self.progress.take() {
+            self.write_talk("\r\u{1b}[K");
+        }
+    }
+
+    fn write_talk(&mut self, text: &str) {
+        // Nobody is left to be told.
+        let _ = self.talk.write_all(text.as_bytes());
+        let _ = self.talk.flush();
+    }
+}

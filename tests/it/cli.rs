@@ -1,0 +1,9 @@
+//! `dataos-ctl` and `kubectl poros` as people type them, against the real API server: what they print is in `cli/golden`,
+//! compared byte for byte.
+
+mod get;
+pub mod transcript;
+
+pub fn trials() -> Vec<libtest_mimic::Trial> {
+    [get::trials()].into_iter().flatten().collect()
+}
