@@ -6,6 +6,7 @@
 pub mod change;
 pub mod compute;
 pub mod computes;
+pub mod denied;
 pub mod faults;
 pub mod in_force;
 pub mod manifest;

@@ -27,7 +27,7 @@ pub enum CallError {
     #[error("{0}")]
     NotFound(String),
     /// It does not serve that resource: its CRD is not installed, or it is older or newer.
-    #[error("it does not serve this resource: {0}")]
+    #[error("the API server does not serve this resource")]
     Unserved(String),
     /// It refused for another reason.
     #[error("{message} (status {code})")]

@@ -1,9 +1,10 @@
 //! `dataos-ctl` and `kubectl poros` as people type them, against the real API server: what they print is in `cli/golden`,
 //! compared byte for byte.
 
+mod access;
 mod get;
 pub mod transcript;
 
 pub fn trials() -> Vec<libtest_mimic::Trial> {
-    [get::trials()].into_iter().flatten().collect()
+    [access::trials(), get::trials()].into_iter().flatten().collect()
 }

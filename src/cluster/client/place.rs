@@ -105,14 +105,14 @@ impl fmt::Display for Why {
 
 /// The API server does not know who asks.
 #[derive(Debug, Error)]
-#[error("the API server {place} does not know who asks{}: the login is missing, expired or unknown (401)", as_user(.place))]
+#[error("the API server {place} does not know {}: the login is missing, expired or unknown (401)", who(.place))]
 pub struct Unknown {
     /// Where, and as whom.
     pub place: Arc<Place>,
 }
 
-fn as_user(place: &Place) -> String {
-    place.user.as_ref().map(|user| format!(" as user {user:?}")).unwrap_or_default()
+fn who(place: &Place) -> String {
+    place.user.as_ref().map_or_else(|| "who asks".into(), |user| format!("user {user:?} of the kubeconfig"))
 }
 
 /// What became of a request that the client could not make, if it is one of the above; else the error itself.
@@ -141,7 +141,12 @@ fn why(error: &(dyn StdError + 'static), place: &Place, connecting: Option<Durat
         return broken.then(|| Why::Broken(deepest(error)));
     };
     if let Some(proxy) = &place.proxy {
-        return Some(Why::Proxy(format!("{proxy}: {}", deepest(error))));
+        let why = deepest(error);
+        let why = match why.strip_prefix("tunnel error: ").unwrap_or(&why) {
+            "unsuccessful" => "it refuses the tunnel",
+            why => why,
+        };
+        return Some(Why::Proxy(format!("{proxy}: {why}")));
     }
     if causes(error).any(|cause| cause.to_string() == "dns error") {
         return Some(Why::Unresolved);
