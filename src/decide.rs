@@ -12,6 +12,7 @@ pub mod events;
 pub mod fault;
 pub mod fit;
 pub mod hash;
+pub mod judge;
 pub mod lease;
 pub mod manifest;
 pub mod mode;
@@ -21,6 +22,7 @@ pub mod plan;
 pub mod policies;
 
 pub mod pool;
+pub mod problem;
 pub mod prove;
 pub mod quantity;
 pub mod registration;
