@@ -2,6 +2,7 @@
 
 pub mod compute;
 pub mod crd;
+pub mod dataos;
 pub mod identifier;
 pub mod listed;
 pub mod names;

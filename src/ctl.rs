@@ -7,6 +7,7 @@ pub mod connection;
 pub mod dataos;
 pub mod explain;
 pub mod failure;
+pub mod files;
 pub mod get;
 pub mod kubectl;
 pub mod session;

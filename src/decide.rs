@@ -13,6 +13,7 @@ pub mod fault;
 pub mod fit;
 pub mod goal;
 pub mod hash;
+pub mod judge;
 pub mod lease;
 pub mod manifest;
 pub mod mode;
@@ -22,6 +23,7 @@ pub mod plan;
 pub mod policies;
 
 pub mod pool;
+pub mod problem;
 pub mod prove;
 pub mod quantity;
 pub mod registration;

@@ -2,63 +2,27 @@
 //!
 //! The API server says the same, one apply later. Only what the schemas of Poros use is read; a test holds that to be all.
 
-use std::fmt::Write as _;
-
 use serde_json::Value;
 
 use crate::api::crd;
 use crate::api::names::NAME_PATTERN;
+use crate::decide::problem::{Problem, Step, quoted, shown};
 use crate::decide::validate::{is_label_value, is_name};
 
 /// The pattern of a label value, as the schema writes it.
 const VALUE_PATTERN: &str = "^([A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?)?$";
 
-/// One step of a path into a manifest.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Step {
-    /// A field, or a key of a map.
-    Key(String),
-    /// An item of a list.
-    Index(usize),
-}
-
-/// Something that the schema does not take.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Problem {
-    /// Where.
-    pub path: Vec<Step>,
-    /// What, in words that fit after the path.
-    pub text: String,
-}
-
-/// A path as people write it: `spec.nodePool.tolerations[0].key`.
-pub fn written(path: &[Step]) -> String {
-    let mut text = String::new();
-    for step in path {
-        match step {
-            Step::Index(index) => {
-                let _ = write!(text, "[{index}]");
-            }
-            Step::Key(key) if key.contains(['.', '/', ' ']) || key.is_empty() => {
-                let _ = write!(text, "[{key:?}]");
-            }
-            Step::Key(key) => {
-                if !text.is_empty() {
-                    text.push('.');
-                }
-                text.push_str(key);
-            }
-        }
-    }
-    text
-}
-
 /// Everything in the manifest of a Compute that its schema does not take. `status` is the API server's to drop.
 pub fn check_compute(manifest: &Value) -> Vec<Problem> {
     let mut found = Vec::new();
-    let Some(schema) = root(&crd::computes()) else { return found };
+    let Some(schema) = compute_schema() else { return found };
     Walk { found: &mut found }.object(&schema, manifest, &mut Vec::new());
     found
+}
+
+/// The schema of a Compute as the API server has it.
+pub fn compute_schema() -> Option<Value> {
+    root(&crd::computes())
 }
 
 /// The schema of a CRD's one version, as JSON.
@@ -72,8 +36,8 @@ struct Walk<'a> {
 }
 
 impl Walk<'_> {
-    fn say(&mut self, path: &[Step], text: impl Into<String>) {
-        self.found.push(Problem { path: path.to_vec(), text: text.into() });
+    fn say(&mut self, path: &[Step], text: impl Into<String>, found: impl Into<String>) {
+        self.found.push(Problem::found(path.to_vec(), text, found));
     }
 
     fn value(&mut self, schema: &Value, value: &Value, path: &mut Vec<Step>) {
@@ -88,16 +52,16 @@ impl Walk<'_> {
             _ => true,
         };
         if !fits {
-            return self.say(path, format!("is {}; it takes {}", kind(value), article(wanted)));
+            return self.say(path, format!("is {}; it takes {}", kind(value), article(wanted)), shown(value));
         }
         let allowed = schema["enum"].as_array();
         if allowed.is_some_and(|allowed| !allowed.contains(value)) {
-            let words: Vec<String> = allowed
-                .into_iter()
-                .flatten()
-                .map(|word| word.as_str().unwrap_or_default().to_owned())
-                .collect();
-            return self.say(path, format!("is {value}; it takes {}", words.join(", ")));
+            let words = |words: &Vec<Value>| words.iter().filter_map(Value::as_str).map(String::from).collect();
+            let allowed = allowed.map(words).unwrap_or_default();
+            return self.found.push(match value {
+                Value::String(word) => Problem::word(path.clone(), word, allowed),
+                _ => Problem::found(path.clone(), format!("is {}", kind(value)), shown(value)),
+            });
         }
         match value {
             Value::Object(_) => self.object(schema, value, path),
@@ -114,7 +78,7 @@ impl Walk<'_> {
                 let number = number.as_f64().unwrap_or_default();
                 let (least, most) = (schema["minimum"].as_f64(), schema["maximum"].as_f64());
                 if least.is_some_and(|least| number < least) || most.is_some_and(|most| number > most) {
-                    self.say(path, format!("is {value}; it takes {}", bounds(least, most)));
+                    self.say(path, format!("is {value}; it takes {}", bounds(least, most)), value.to_string());
                 }
             }
             Value::Null | Value::Bool(_) => {}
@@ -135,21 +99,17 @@ impl Walk<'_> {
                 (None, Value::Object(_)) => self.value(&schema["additionalProperties"], value, path),
                 (None, _) if open => {}
                 (None, _) => {
-                    let known: Vec<&str> = schema["properties"]
-                        .as_object()
-                        .into_iter()
-                        .flatten()
-                        .map(|(known, _)| known.as_str())
-                        .filter(|known| !foreign(known))
-                        .collect();
-                    self.say(path, format!("is no field; there are: {}", known.join(", ")));
+                    let known = schema["properties"].as_object().into_iter().flatten().map(|(known, _)| known);
+                    // What the API server owns is not suggested to people.
+                    let known = known.filter(|known| !(top && *known == "status")).cloned().collect();
+                    self.found.push(Problem::field(path.clone(), key, known));
                 }
             }
             path.pop();
         }
         for required in schema["required"].as_array().into_iter().flatten().filter_map(Value::as_str) {
             if !fields.contains_key(required) {
-                self.say(path, format!("lacks {required}, which is required"));
+                self.found.push(Problem::new(path.clone(), format!("lacks {required}, which is required")));
             }
         }
     }
@@ -159,11 +119,13 @@ impl Walk<'_> {
         match schema["pattern"].as_str() {
             Some(NAME_PATTERN) if !is_name(text) => self.say(
                 path,
-                format!("is {text:?}; it takes a-z, 0-9 and '-', with a letter or digit at both ends"),
+                format!("is {}; it takes a-z, 0-9 and '-', with a letter or digit at both ends", quoted(text)),
+                quoted(text),
             ),
             Some(VALUE_PATTERN) if !is_label_value(text) => self.say(
                 path,
-                format!("is {text:?}; it takes letters, digits, '-', '_' and '.', with a letter or digit at both ends"),
+                format!("is {}; it takes letters, digits, '-', '_' and '.', with a letter or digit at both ends", quoted(text)),
+                quoted(text),
             ),
             _ => {}
         }
@@ -173,7 +135,8 @@ impl Walk<'_> {
         let (least, most) = (schema[least].as_u64(), schema[most].as_u64());
         let found = u64::try_from(found).unwrap_or(u64::MAX);
         if least.is_some_and(|least| found < least) || most.is_some_and(|most| found > most) {
-            self.say(path, format!("has {found} {what}; it takes {}", bounds(least, most)));
+            let found = format!("{found} {what}");
+            self.say(path, format!("has {found}; it takes {}", bounds(least, most)), found);
         }
     }
 }
@@ -238,7 +201,7 @@ mod tests {
             (
                 "/spec/nodePool/nodeselector",
                 json!({}),
-                "spec.nodePool.nodeselector is no field; there are: minReadyNodes, nodeSelector, tolerations",
+                "spec.nodePool.nodeselector is no field; did you mean nodeSelector? There are: minReadyNodes, nodeSelector, tolerations",
             ),
             (
                 "/spec/nodePool/nodeSelector",
@@ -277,7 +240,7 @@ mod tests {
             manifest.pointer_mut(parent).unwrap()[key.replace("~1", "/")] = value;
             let found: Vec<String> = check_compute(&manifest)
                 .iter()
-                .map(|problem| format!("{} {}", written(&problem.path), problem.text))
+                .map(Problem::sentence)
                 .collect();
             assert!(found.iter().any(|found| found.starts_with(expect)), "{expect}: {found:?}");
             assert_eq!(found.len(), 1, "{found:?}");

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use crate::api::compute::{ComputeSpec, DeletionPolicy, Toleration, TolerationOperator};
 use crate::decide::fault::{Category, Fault};
 use crate::decide::observed::{Compute, Settings};
+use crate::decide::problem::{Problem, Step, path, quoted};
 
 /// A spec that can be built: every rule of the CRD holds.
 #[derive(Clone, Debug, PartialEq)]
@@ -52,7 +53,9 @@ pub fn validate(compute: &Compute, settings: &Settings) -> Result<Valid, Fault> 
             ),
         ));
     }
-    check(spec).map_err(|text| Fault::new(Category::InvalidSpec, text))?;
+    if let Some(problem) = problems(spec).first() {
+        return Err(Fault::new(Category::InvalidSpec, problem.sentence()));
+    }
     Ok(Valid {
         content: Content {
             node_selector: spec.node_pool.node_selector.clone(),
@@ -68,51 +71,72 @@ pub fn deletion_policy(compute: &Compute) -> DeletionPolicy {
     compute.spec.as_ref().map(|spec| spec.deletion_policy).unwrap_or_default()
 }
 
-/// The rules of the CRD. The text names the field.
-fn check(spec: &ComputeSpec) -> Result<(), String> {
+/// Every rule of the CRD that a spec breaks, each with the path of its field.
+pub fn problems(spec: &ComputeSpec) -> Vec<Problem> {
     let pool = &spec.node_pool;
+    let mut found = Vec::new();
+    let selector = path(&["spec", "nodePool", "nodeSelector"]);
+    let tolerations = path(&["spec", "nodePool", "tolerations"]);
+    let below = |path: &[Step], step: Step| path.iter().cloned().chain([step]).collect::<Vec<_>>();
     let pairs = pool.node_selector.len();
     if !(1..=32).contains(&pairs) {
-        return Err(format!("spec.nodePool.nodeSelector has {pairs} pairs; it takes 1 to 32"));
+        let pairs = format!("{pairs} pairs");
+        found.push(Problem::found(selector.clone(), format!("has {pairs}; it takes 1 to 32"), pairs));
     }
     for (key, value) in &pool.node_selector {
-        label_key(key).map_err(|why| format!("spec.nodePool.nodeSelector has the key {key:?}: {why}"))?;
-        label_value(value)
-            .map_err(|why| format!("spec.nodePool.nodeSelector[{key:?}] is {value:?}: {why}"))?;
+        let at = below(&selector, Step::Key(key.clone()));
+        if let Err(why) = label_key(key) {
+            found.push(Problem::found(at, format!("is no label key: {why}"), quoted(key)));
+        } else if let Err(why) = label_value(value) {
+            found.push(Problem::found(at, format!("is {}: {why}", quoted(value)), quoted(value)));
+        }
     }
     if pool.tolerations.len() > 32 {
-        return Err(format!(
-            "spec.nodePool.tolerations has {} items; it takes at most 32",
-            pool.tolerations.len()
-        ));
+        let items = format!("{} items", pool.tolerations.len());
+        found.push(Problem::found(tolerations.clone(), format!("has {items}; it takes at most 32"), items));
     }
     let mut seen = BTreeSet::new();
     for (index, toleration) in pool.tolerations.iter().enumerate() {
-        let at = format!("spec.nodePool.tolerations[{index}]");
-        tolerable(toleration).map_err(|(field, why)| format!("{at}.{field}: {why}"))?;
-        if !seen.insert(toleration) {
-            return Err(format!("{at} is listed twice; list each toleration once"));
+        let at = below(&tolerations, Step::Index(index));
+        if let Err(Misfit { field, text, value }) = tolerable(toleration) {
+            let found_value = (!value.is_empty()).then(|| quoted(value));
+            let at = below(&at, Step::Key(field.into()));
+            found.push(Problem { found: found_value, ..Problem::new(at, text) });
+        } else if !seen.insert(toleration) {
+            found.push(Problem::new(at, "is listed twice; list each toleration once"));
         }
     }
-    Ok(())
+    found
 }
 
-fn tolerable(toleration: &Toleration) -> Result<(), (&'static str, String)> {
+/// The field of a toleration that breaks a rule.
+struct Misfit<'a> {
+    field: &'static str,
+    text: String,
+    value: &'a str,
+}
+
+fn tolerable(toleration: &Toleration) -> Result<(), Misfit<'_>> {
     let key = toleration.key.as_deref().unwrap_or_default();
     let value = toleration.value.as_deref().unwrap_or_default();
+    let misfit = |field, value, text| Err(Misfit { field, text, value });
     match toleration.operator {
         TolerationOperator::Exists if !value.is_empty() => {
-            return Err(("value", format!("{value:?} has no meaning with operator Exists; remove it")));
+            let text = format!("is {}, which has no meaning with operator Exists; remove it", quoted(value));
+            return misfit("value", value, text);
         }
         TolerationOperator::Equal if key.is_empty() => {
-            return Err(("key", "operator Equal needs a key; name one, or use Exists".into()));
+            let text = "is absent; operator Equal needs a key: name one, or use Exists";
+            return misfit("key", key, text.into());
         }
         TolerationOperator::Exists | TolerationOperator::Equal => {}
     }
-    if !key.is_empty() {
-        label_key(key).map_err(|why| ("key", format!("{key:?}: {why}")))?;
+    let refused = |text: &str, why| format!("is {}: {why}", quoted(text));
+    match (label_key(key), label_value(value)) {
+        (Err(why), _) if !key.is_empty() => misfit("key", key, refused(key, why)),
+        (_, Err(why)) => misfit("value", value, refused(value, why)),
+        (_, Ok(())) => Ok(()),
     }
-    label_value(value).map_err(|why| ("value", format!("{value:?}: {why}")))
 }
 
 /// A toleration as pods will carry it: no empty strings where nothing is meant.
@@ -121,7 +145,8 @@ pub fn normal(toleration: &Toleration) -> Toleration {
     Toleration { key: present(&toleration.key), value: present(&toleration.value), ..toleration.clone() }
 }
 
-fn label_key(key: &str) -> Result<(), &'static str> {
+/// Whether this can be the key of a label or of a taint; why not.
+pub fn label_key(key: &str) -> Result<(), &'static str> {
     let (prefix, name) = match key.split_once('/') {
         Some((prefix, name)) => (Some(prefix), name),
         None => (None, key),
@@ -154,7 +179,8 @@ pub fn is_label_value(value: &str) -> bool {
     value.len() > 63 || label_value(value).is_ok()
 }
 
-fn label_value(value: &str) -> Result<(), &'static str> {
+/// Whether this can be the value of a label; why not.
+pub fn label_value(value: &str) -> Result<(), &'static str> {
     let bytes = value.as_bytes();
     let inner = |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.');
     let outer = |b: Option<&u8>| b.is_none_or(u8::is_ascii_alphanumeric);
@@ -171,7 +197,9 @@ mod tests {
 
     /// Through the real types, as stored objects come in.
     fn check_pool(pool: Value) -> Result<(), String> {
-        check(&serde_json::from_value(json!({"purpose": "query", "nodePool": pool})).unwrap())
+        let spec = serde_json::from_value(json!({"purpose": "query", "nodePool": pool})).unwrap();
+        let found: Vec<String> = problems(&spec).iter().map(Problem::sentence).collect();
+        if found.is_empty() { Ok(()) } else { Err(found.join("; ")) }
     }
 
     #[test]
@@ -189,13 +217,13 @@ mod tests {
     fn bad_pools_are_refused_with_the_field() {
         for (pool, field) in [
             (json!({"nodeSelector": {}}), "nodeSelector has 0 pairs"),
-            (json!({"nodeSelector": {"-a": "x"}}), "the key \"-a\""),
-            (json!({"nodeSelector": {"a/b/c": "x"}}), "the key \"a/b/c\""),
-            (json!({"nodeSelector": {"/b": "x"}}), "the key \"/b\""),
-            (json!({"nodeSelector": {"Ex.com/b": "x"}}), "the key \"Ex.com/b\""),
-            (json!({"nodeSelector": {"a": "-x"}}), "nodeSelector[\"a\"] is \"-x\""),
-            (json!({"nodeSelector": {"а": "x"}}), "the key"), // a Cyrillic look-alike
-            (json!({"nodeSelector": {"a": "x".repeat(64)}}), "nodeSelector[\"a\"]"),
+            (json!({"nodeSelector": {"-a": "x"}}), "nodeSelector.-a is no label key"),
+            (json!({"nodeSelector": {"a/b/c": "x"}}), "nodeSelector[\"a/b/c\"] is no label key"),
+            (json!({"nodeSelector": {"/b": "x"}}), "nodeSelector[\"/b\"] is no label key"),
+            (json!({"nodeSelector": {"Ex.com/b": "x"}}), "nodeSelector[\"Ex.com/b\"] is no label key"),
+            (json!({"nodeSelector": {"a": "-x"}}), "nodeSelector.a is \"-x\""),
+            (json!({"nodeSelector": {"а": "x"}}), "is no label key"), // a Cyrillic look-alike
+            (json!({"nodeSelector": {"a": "x".repeat(64)}}), "nodeSelector.a is"),
             (json!({"nodeSelector": {"a": "x"}, "tolerations": [{}]}), "tolerations[0].key"),
             (
                 json!({"nodeSelector": {"a": "x"}, "tolerations": [{"key": "k", "operator": "Exists", "value": "v"}]}),

@@ -9,14 +9,14 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::api::compute::ComputeSpec;
-use crate::api::names::API_VERSION;
 use crate::api::status::{ComputeStatus, NodeCounts, Users};
 use crate::decide::desired::{Desired, desired};
 use crate::decide::fit::Asks;
 use crate::decide::mode::Admission;
 use crate::decide::observed::{Child, Compute, Observed, Policies, Pool, Recall, Settings};
 use crate::decide::pool::{self, Node};
-use crate::decide::schema::{Problem, Step, check_compute, written};
+use crate::decide::judge::{Judged, judge};
+use crate::decide::problem::{Step, path, written};
 use crate::decide::validate::{Valid, validate};
 use crate::view::Seen;
 use crate::view::compute::{Overlap, overlaps};
@@ -130,14 +130,14 @@ pub struct Untolerated {
 
 /// Tells what a manifest would do.
 pub fn explain(facts: &ChangeFacts) -> Change {
-    let value = facts.document.value();
+    let judged = judge(&facts.document.value());
     let mut change = Change {
         file: facts.file.clone(),
-        name: facts.document.name(),
+        name: judged.name().to_owned(),
         new: facts.current.is_none(),
         ..Change::default()
     };
-    let candidate = match candidate(facts, &value) {
+    let candidate = match candidate(facts, &judged) {
         Ok(candidate) => candidate,
         Err(problems) => return Change { problems, ..change },
     };
@@ -147,7 +147,8 @@ pub fn explain(facts: &ChangeFacts) -> Change {
     let content = match &valid {
         Ok(Valid { content, .. }) => content.clone(),
         Err(fault) => {
-            let (line, column) = facts.document.place(&path_in(&fault.text));
+            // Every other rule was judged before.
+            let (line, column) = facts.document.place(&judged.path(&["spec", "dataplane"]));
             change.problems.push(Misfit { line, column, text: fault.text.clone() });
             return change;
         }
@@ -175,34 +176,16 @@ pub fn explain(facts: &ChangeFacts) -> Change {
 }
 
 /// The Compute that the manifest would make of the stored one.
-fn candidate(facts: &ChangeFacts, manifest: &Value) -> Result<Compute, Vec<Misfit>> {
+fn candidate(facts: &ChangeFacts, judged: &Judged) -> Result<Compute, Vec<Misfit>> {
     let placed = |path: &[Step], text: String| {
         let (line, column) = facts.document.place(path);
         Misfit { line, column, text }
     };
-    let mut problems = Vec::new();
-    if manifest["apiVersion"] != API_VERSION {
-        let found = manifest["apiVersion"].as_str().unwrap_or("nothing");
-        problems.push(placed(
-            &[Step::Key("apiVersion".into())],
-            format!("apiVersion is {found}; it takes {API_VERSION}"),
-        ));
+    if !judged.problems.is_empty() {
+        return Err(judged.problems.iter().map(|problem| placed(&problem.path, problem.sentence())).collect());
     }
-    problems.extend(check_compute(manifest).into_iter().map(|Problem { path, text }| {
-        let at = written(&path);
-        placed(&path, if at.is_empty() { format!("the manifest {text}") } else { format!("{at} {text}") })
-    }));
-    if manifest["metadata"]["name"].as_str().is_none_or(str::is_empty) {
-        problems.push(placed(
-            &[Step::Key("metadata".into())],
-            "metadata.name is absent; a Compute needs one".into(),
-        ));
-    }
-    if !problems.is_empty() {
-        return Err(problems);
-    }
-    let spec: ComputeSpec = serde_json::from_value(manifest["spec"].clone())
-        .map_err(|why| vec![placed(&[Step::Key("spec".into())], format!("spec: {why}"))])?;
+    let spec: ComputeSpec = serde_json::from_value(judged.compute["spec"].clone())
+        .map_err(|why| vec![placed(&path(&["spec"]), format!("spec: {why}"))])?;
     Ok(match &facts.current {
         Some(current) => {
             // An edit is a new generation, by which Poros tells that it was asked something new.
@@ -211,7 +194,7 @@ fn candidate(facts: &ChangeFacts, manifest: &Value) -> Result<Compute, Vec<Misfi
             Compute { spec: Ok(spec), generation, ..current.clone() }
         }
         None => Compute {
-            name: facts.document.name(),
+            name: judged.name().to_owned(),
             uid: String::new(),
             resource_version: String::new(),
             generation: 1,
@@ -262,19 +245,6 @@ fn settings(facts: &ChangeFacts) -> Settings {
     });
     let dataplane = said.unwrap_or_else(|| Settings::default().dataplane);
     Settings { dataplane, ..Settings::default() }
-}
-
-/// The path that a fault's text begins with.
-fn path_in(text: &str) -> Vec<Step> {
-    let mut path = Vec::new();
-    for part in text.split([' ', ':']).next().unwrap_or_default().split('.') {
-        let (key, index) = part.split_once('[').unwrap_or((part, ""));
-        path.push(Step::Key(key.into()));
-        if let Ok(index) = index.trim_end_matches(']').parse() {
-            path.push(Step::Index(index));
-        }
-    }
-    path
 }
 
 /// Which number the content would get, by the very rule that gives it.

@@ -1,33 +1,59 @@
-//! Manifests as people wrote them: YAML (or JSON) with the line and column of each value.
+//! Manifests as people wrote them: the documents of a file, YAML or JSON, each with the line and column of each value.
+//!
+//! Each document is read by itself: what breaks one leaves the others alone.
 
-use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
-use serde_json::{Map, Value};
-use serde_saphyr::{Location, Spanned};
+mod decode;
+mod interpolate;
+mod split;
+mod tree;
+
+pub use decode::LONGEST;
+pub use interpolate::Variables;
+
+use serde_json::Value;
 use thiserror::Error;
 
-use crate::decide::schema::Step;
+use crate::decide::problem::{Step, quoted};
 
-/// The longest manifest that is read, in bytes: what the API server takes.
-const LONGEST: usize = 3 << 20;
+use tree::{Node, Shape};
 
-/// Why a file tells nothing.
-#[derive(Debug, Error)]
+/// The most documents of a file that are read.
+const MOST: usize = 1000;
+
+/// Why a file, or a document of it, tells nothing.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum ManifestError {
     /// It is no YAML.
-    #[error("{file} is no YAML: {text}")]
+    #[error("{file} is no YAML: line {line}, column {column}: {text}")]
     Syntax {
         /// The file.
         file: String,
-        /// What is wrong, with line and column.
+        /// The line in the file, from 1.
+        line: u64,
+        /// The column in that line, from 1, in characters.
+        column: u64,
+        /// What is wrong.
+        text: String,
+    },
+    /// It is no text, or in another encoding than UTF-8.
+    #[error("{file} {text}")]
+    Encoding {
+        /// The file.
+        file: String,
+        /// What it is instead, and what to do.
         text: String,
     },
     /// It is too long.
-    #[error("{file} has {bytes} bytes; a manifest has at most {LONGEST}")]
+    #[error("{file} has more than {LONGEST} bytes, the most that the API server takes in one request; split it")]
     TooLong {
         /// The file.
         file: String,
-        /// Its length.
-        bytes: usize,
+    },
+    /// It has too many documents.
+    #[error("{file} has more than {MOST} documents; what comes after them was not read: split it")]
+    TooMany {
+        /// The file.
+        file: String,
     },
     /// What is looked for is not in it.
     #[error("{file} has no {wanted}; it has: {found}")]
@@ -51,41 +77,73 @@ pub enum ManifestError {
     },
 }
 
+impl ManifestError {
+    /// Line and column in the file, both from 1, where there is a place.
+    pub fn place(&self) -> Option<(u64, u64)> {
+        match self {
+            Self::Syntax { line, column, .. } => Some((*line, *column)),
+            Self::Encoding { .. }
+            | Self::TooLong { .. }
+            | Self::TooMany { .. }
+            | Self::Absent { .. }
+            | Self::Several { .. } => None,
+        }
+    }
+}
+
 /// One document of a file.
 #[derive(Clone, Debug)]
 pub struct Document {
-    tree: Spanned<Tree>,
+    root: Node,
 }
 
-#[derive(Clone, Debug)]
-enum Tree {
-    Leaf(Value),
-    List(Vec<Spanned<Tree>>),
-    Map(Vec<(Spanned<String>, Spanned<Tree>)>),
-}
-
-/// Reads the documents of a file; those of a `List` one by one.
-pub fn read(file: &str, text: &str) -> Result<Vec<Document>, ManifestError> {
-    if text.len() > LONGEST {
-        return Err(ManifestError::TooLong { file: file.into(), bytes: text.len() });
-    }
-    let trees: Vec<Spanned<Tree>> = serde_saphyr::from_multiple(text)
-        .map_err(|error| ManifestError::Syntax { file: file.into(), text: syntax(&error) })?;
-    let mut documents = Vec::new();
-    for tree in trees {
-        match tree.value {
-            Tree::Leaf(Value::Null) => {}
-            Tree::Map(ref fields) if kind_of(fields).is_some_and(|kind| kind.ends_with("List")) => {
-                let items =
-                    fields.iter().find(|(key, _)| key.value == "items").map(|(_, items)| &items.value);
-                if let Some(Tree::List(items)) = items {
-                    documents.extend(items.iter().map(|item| Document { tree: item.clone() }));
-                }
+/// Reads the documents of a file, each by itself; those of a `List` one by one. Empty documents are passed over.
+pub fn documents(file: &str, bytes: &[u8]) -> Vec<Result<Document, ManifestError>> {
+    let text = match decode::text(file, bytes) {
+        Ok(text) => text,
+        Err(error) => return vec![Err(error)],
+    };
+    let mut found = Vec::new();
+    for piece in split::pieces(text) {
+        if found.len() >= MOST {
+            found.truncate(MOST);
+            found.push(Err(ManifestError::TooMany { file: file.into() }));
+            return found;
+        }
+        match tree::read(&piece) {
+            Err(wrong) => {
+                let tree::Wrong { line, column, text } = wrong;
+                found.push(Err(ManifestError::Syntax { file: file.into(), line, column, text }));
             }
-            _ => documents.push(Document { tree }),
+            Ok(roots) => found.extend(roots.into_iter().flat_map(items).map(|root| Ok(Document { root }))),
         }
     }
-    Ok(documents)
+    if found.len() > MOST {
+        found.truncate(MOST);
+        found.push(Err(ManifestError::TooMany { file: file.into() }));
+    }
+    found
+}
+
+/// The items of a `List`, or the document itself.
+fn items(root: Node) -> Vec<Node> {
+    if matches!(root.shape, Shape::Leaf(Value::Null, _)) {
+        return Vec::new();
+    }
+    if !root.text_at("kind").is_some_and(|kind| kind.ends_with("List")) {
+        return vec![root];
+    }
+    let Shape::Map(fields) = root.shape else { return Vec::new() };
+    let items = fields.into_iter().find(|(key, _)| key.text == "items").map(|(_, items)| items.shape);
+    match items {
+        Some(Shape::List(items)) => items,
+        Some(Shape::Leaf(..) | Shape::Map(_)) | None => Vec::new(),
+    }
+}
+
+/// Reads the documents of a file, all of which must be readable.
+pub fn read(file: &str, text: &str) -> Result<Vec<Document>, ManifestError> {
+    documents(file, text.as_bytes()).into_iter().collect()
 }
 
 /// The one document that is wanted; `wanted` says what that is, for the error.
@@ -115,20 +173,17 @@ pub fn one(
 impl Document {
     /// The document without its places, and without nulls: the API server drops those too.
     pub fn value(&self) -> Value {
-        plain(&self.tree.value)
+        self.root.value()
     }
 
     /// Its `kind`; empty for none.
     pub fn kind(&self) -> &str {
-        match &self.tree.value {
-            Tree::Map(fields) => kind_of(fields).unwrap_or_default(),
-            Tree::Leaf(_) | Tree::List(_) => "",
-        }
+        self.root.text_at("kind").unwrap_or_default()
     }
 
     /// Its `metadata.name`; empty for none.
     pub fn name(&self) -> String {
-        self.value()["metadata"]["name"].as_str().unwrap_or_default().to_owned()
+        self.root.at("metadata").and_then(|metadata| metadata.text_at("name")).unwrap_or_default().to_owned()
     }
 
     fn title(&self) -> String {
@@ -138,125 +193,39 @@ impl Document {
         }
     }
 
-    /// Line and column of the value at a path, both from 1; of the last step that is there.
+    /// Line and column of the value at a path, in the file, both from 1; of the last step that is there.
     pub fn place(&self, path: &[Step]) -> (u64, u64) {
-        let mut at = self.tree.referenced;
-        let mut tree = &self.tree.value;
+        let mut node = &self.root;
+        let mut at = node.place;
         for step in path {
-            let next = match (step, tree) {
-                (Step::Key(wanted), Tree::Map(fields)) => fields
+            let next = match (step, &node.shape) {
+                (Step::Key(wanted), Shape::Map(fields)) => fields
                     .iter()
-                    .find(|(key, _)| key.value == *wanted)
-                    .map(|(key, value)| (key.referenced, &value.value)),
-                (Step::Index(index), Tree::List(items)) => {
-                    items.get(*index).map(|item| (item.referenced, &item.value))
-                }
+                    .find(|(key, _)| key.text == *wanted)
+                    .map(|(key, value)| (key.place, value)),
+                (Step::Index(index), Shape::List(items)) => items.get(*index).map(|item| (item.place, item)),
                 _ => None,
             };
             let Some((place, below)) = next else { break };
-            if place != Location::UNKNOWN {
+            if place.line > 0 {
                 at = place;
             }
-            tree = below;
+            node = below;
         }
-        (at.line(), at.column())
+        (at.line.max(1), at.column.max(1))
     }
 }
 
-fn kind_of(fields: &[(Spanned<String>, Spanned<Tree>)]) -> Option<&str> {
-    let (_, kind) = fields.iter().find(|(key, _)| key.value == "kind")?;
-    match &kind.value {
-        Tree::Leaf(Value::String(kind)) => Some(kind),
-        _ => None,
-    }
+/// A text as a scalar of YAML: in quotes where it would be read as something else without them.
+pub fn scalar(text: &str) -> String {
+    let word = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | '_' | '/');
+    let safe = text.starts_with(|c: char| c.is_ascii_alphanumeric()) && text.chars().all(word);
+    if safe && tree::plain(text) == Value::from(text) { text.to_owned() } else { Value::from(text).to_string() }
 }
 
-fn plain(tree: &Tree) -> Value {
-    match tree {
-        Tree::Leaf(value) => value.clone(),
-        Tree::List(items) => items.iter().map(|item| plain(&item.value)).collect(),
-        Tree::Map(fields) => {
-            let fields = fields.iter().map(|(key, value)| (key.value.clone(), plain(&value.value)));
-            Value::Object(fields.filter(|(_, value)| !value.is_null()).collect::<Map<_, _>>())
-        }
-    }
-}
-
-/// What is wrong, in one line, with its place.
-fn syntax(error: &serde_saphyr::Error) -> String {
-    let whole = error.to_string();
-    let first = whole.lines().map(str::trim).find(|line| !line.is_empty()).unwrap_or("unreadable");
-    let first = first.trim_start_matches("error: ");
-    match error.location() {
-        Some(at) if at != Location::UNKNOWN && !first.contains("line ") => {
-            format!("line {}, column {}: {first}", at.line(), at.column())
-        }
-        _ => first.to_owned(),
-    }
-}
-
-impl<'de> Deserialize<'de> for Tree {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(AnyTree)
-    }
-}
-
-struct AnyTree;
-
-impl<'de> Visitor<'de> for AnyTree {
-    type Value = Tree;
-
-    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("a value")
-    }
-
-    fn visit_unit<E>(self) -> Result<Tree, E> {
-        Ok(Tree::Leaf(Value::Null))
-    }
-
-    fn visit_none<E>(self) -> Result<Tree, E> {
-        Ok(Tree::Leaf(Value::Null))
-    }
-
-    fn visit_some<D: Deserializer<'de>>(self, deserializer: D) -> Result<Tree, D::Error> {
-        deserializer.deserialize_any(Self)
-    }
-
-    fn visit_bool<E>(self, value: bool) -> Result<Tree, E> {
-        Ok(Tree::Leaf(value.into()))
-    }
-
-    fn visit_i64<E>(self, value: i64) -> Result<Tree, E> {
-        Ok(Tree::Leaf(value.into()))
-    }
-
-    fn visit_u64<E>(self, value: u64) -> Result<Tree, E> {
-        Ok(Tree::Leaf(value.into()))
-    }
-
-    fn visit_f64<E>(self, value: f64) -> Result<Tree, E> {
-        Ok(Tree::Leaf(value.into()))
-    }
-
-    fn visit_str<E>(self, value: &str) -> Result<Tree, E> {
-        Ok(Tree::Leaf(value.into()))
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Tree, A::Error> {
-        let mut list = Vec::new();
-        while let Some(item) = items.next_element()? {
-            list.push(item);
-        }
-        Ok(Tree::List(list))
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut fields: A) -> Result<Tree, A::Error> {
-        let mut map = Vec::new();
-        while let Some(field) = fields.next_entry()? {
-            map.push(field);
-        }
-        Ok(Tree::Map(map))
-    }
+/// A text for people, from what a parser says of a sign: without signs that a terminal acts on.
+fn told(text: &str) -> String {
+    quoted(text).trim_matches('"').to_owned()
 }
 
 #[cfg(test)]

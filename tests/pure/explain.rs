@@ -569,8 +569,9 @@ fn what_the_server_would_refuse_is_told_with_line_and_column() {
     let text = CHANGED.replace("purpose: query", "purpose: fast").replace("description:", "descriptoin:");
     let expect = "\
 changed.yaml cannot be built: 2 errors
-  Errors     changed.yaml:6:3: spec.descriptoin is no field; there are: dataplane, deletionPolicy,
-             description, layer, nodePool, owner, progressDeadlineSeconds, purpose, tags
+  Errors     changed.yaml:6:3: spec.descriptoin is no field; did you mean description? There are:
+             dataplane, deletionPolicy, description, layer, nodePool, owner,
+             progressDeadlineSeconds, purpose, tags
              changed.yaml:5:3: spec.purpose is \"fast\"; it takes runnable, query, gpu
   Until then what is in force stays so
 ";
@@ -578,7 +579,7 @@ changed.yaml cannot be built: 2 errors
     // Rules that are no schema: as Poros itself says them.
     let told = told_change(&CHANGED.replace("key: dedicated, ", ""), None);
     assert!(
-        told.contains("changed.yaml:10:7: spec.nodePool.tolerations[0].key: operator Equal needs a key"),
+        told.contains("changed.yaml:10:7: spec.nodePool.tolerations[0].key is absent; operator Equal needs a key"),
         "{told}"
     );
     let told =

@@ -7,6 +7,7 @@ mod events;
 mod explain;
 mod faults;
 mod kept;
+mod manifests;
 mod memory;
 mod metrics;
 mod model;

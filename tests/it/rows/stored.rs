@@ -56,13 +56,13 @@ async fn a_stored_object_that_breaks_the_rules_degrades_itself_alone() {
         (
             "selector-key",
             json!({"nodeSelector": {"bad key": "x"}}),
-            "spec.nodePool.nodeSelector has the key \"bad key\"",
+            "spec.nodePool.nodeSelector[\"bad key\"] is no label key",
         ),
         ("selector-none", json!({"nodeSelector": {}}), "spec.nodePool.nodeSelector has 0 pairs"),
         (
             "selector-value",
             json!({"nodeSelector": {"a": "x y"}}),
-            "spec.nodePool.nodeSelector[\"a\"] is \"x y\"",
+            "spec.nodePool.nodeSelector.a is \"x y\"",
         ),
         (
             "toleration",
