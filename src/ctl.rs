@@ -12,3 +12,5 @@ pub mod get;
 pub mod kubectl;
 pub mod session;
 pub mod terminal;
+pub mod wait;
+pub mod which;

@@ -7,6 +7,8 @@ pub mod change;
 pub mod compute;
 pub mod computes;
 pub mod denied;
+pub mod course;
+pub mod duration;
 pub mod faults;
 pub mod in_force;
 pub mod jsonschema;

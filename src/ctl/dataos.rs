@@ -2,6 +2,8 @@
 
 mod asked;
 mod get;
+mod wait;
+mod which;
 
 use clap::{Parser, Subcommand};
 
@@ -28,6 +30,8 @@ pub struct Dataos {
 enum Verb {
     /// Show Computes: your own, or everybody's with -a
     Get(get::Get),
+    /// Wait for Computes, and say why at once where it is in vain
+    Wait(wait::Wait),
     /// The same verbs, as the reference has them: resource get, resource apply, ...
     #[command(subcommand)]
     Resource(Resource),
@@ -43,7 +47,10 @@ enum Resource {
 impl Dataos {
     /// Whether what is asked for is JSON, so that errors are as well.
     pub fn speaks_json(&self) -> bool {
-        false
+        match &self.verb {
+            Verb::Wait(wait) => wait.speaks_json(),
+            Verb::Get(_) | Verb::Resource(_) => false,
+        }
     }
 
     /// Does what was typed.
@@ -52,6 +59,7 @@ impl Dataos {
             Verb::Get(get) | Verb::Resource(Resource::Get(get)) => {
                 Box::pin(crate::ctl::get::get(get.request()?, session)).await
             }
+            Verb::Wait(wait) => Box::pin(crate::ctl::wait::wait(wait.request()?, session)).await,
         }
     }
 }

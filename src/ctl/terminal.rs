@@ -97,6 +97,8 @@ pub struct Terminal {
     began: Instant,
     voice: Voice,
     quiet: bool,
+    /// Whether it says how far something is.
+    follows: bool,
     /// What can be shown.
     pub look: Look,
     /// The last progress, and whether its line is still open.
@@ -113,6 +115,7 @@ impl Terminal {
             voice,
             // As kubectl, which says nothing unless something is wrong.
             quiet: manners.quiet || voice == Voice::Kubectl,
+            follows: !manners.quiet,
             look: Look::of_this_process(manners),
             progress: None,
         }
@@ -162,7 +165,7 @@ impl Terminal {
 
     /// Says how far something is: over the last such line where that can be done, else once for each change.
     pub fn progress(&mut self, text: &str) {
-        if self.progress.as_ref().is_some_and(|(last, _)| last == text) {
+        if !self.follows || self.progress.as_ref().is_some_and(|(last, _)| last == text) {
             return;
         }
         if self.look.live {
@@ -172,7 +175,8 @@ impl Terminal {
             self.write_talk(&format!("\r\u{1b}[K{shown}"));
             self.progress = Some((text.to_owned(), true));
         } else {
-            self.say_plainly(text);
+            let line = talk::line(self.voice, Level::Info, self.seconds(), text, false);
+            self.write_talk(&line);
             self.progress = Some((text.to_owned(), false));
         }
     }
@@ -181,13 +185,6 @@ impl Terminal {
     pub fn aside(&mut self, text: &str) {
         self.end_progress();
         self.write_talk(text);
-    }
-
-    fn say_plainly(&mut self, text: &str) {
-        if !self.quiet || self.voice == Voice::Kubectl {
-            let line = talk::line(self.voice, Level::Info, self.seconds(), text, false);
-            self.write_talk(&line);
-        }
     }
 
     fn say(&mut self, level: Level, text: &str) {
