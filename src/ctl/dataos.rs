@@ -2,6 +2,7 @@
 
 mod asked;
 mod get;
+mod tell;
 
 use clap::{Parser, Subcommand};
 
@@ -28,6 +29,14 @@ pub struct Dataos {
 enum Verb {
     /// Show Computes: your own, or everybody's with -a
     Get(get::Get),
+    /// Show all about a Compute: stage, conditions, what is in force, nodes, users, what happened
+    Describe(tell::Describe),
+    /// Say why a Compute is as it is, in one paragraph, and what to type next
+    Why(tell::Why),
+    /// Show what hangs on a Compute, or on each of them: built objects, nodes, users
+    Tree(tell::Tree),
+    /// Explain a pod (which nodes fit, and why others do not) or a Compute (what is wrong, what an edit would do)
+    Explain(tell::Explain),
     /// The same verbs, as the reference has them: resource get, resource apply, ...
     #[command(subcommand)]
     Resource(Resource),
@@ -43,7 +52,13 @@ enum Resource {
 impl Dataos {
     /// Whether what is asked for is JSON, so that errors are as well.
     pub fn speaks_json(&self) -> bool {
-        false
+        match &self.verb {
+            Verb::Describe(describe) => describe.speaks_json(),
+            Verb::Why(why) => why.speaks_json(),
+            Verb::Tree(tree) => tree.speaks_json(),
+            Verb::Explain(explain) => explain.speaks_json(),
+            Verb::Get(_) | Verb::Resource(_) => false,
+        }
     }
 
     /// Does what was typed.
@@ -51,6 +66,14 @@ impl Dataos {
         match self.verb {
             Verb::Get(get) | Verb::Resource(Resource::Get(get)) => {
                 Box::pin(crate::ctl::get::get(get.request()?, session)).await
+            }
+            Verb::Describe(describe) => {
+                Box::pin(crate::ctl::describe::describe(describe.request()?, session)).await
+            }
+            Verb::Why(why) => Box::pin(crate::ctl::why::why(why.request()?, session)).await,
+            Verb::Tree(tree) => Box::pin(crate::ctl::tree::tree(tree.request()?, session)).await,
+            Verb::Explain(explain) => {
+                Box::pin(crate::ctl::explain::explain(explain.request(), session)).await
             }
         }
     }

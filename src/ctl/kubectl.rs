@@ -1,6 +1,7 @@
 //! What can be typed after `kubectl poros`: the flags mean what they mean to kubectl.
 
 mod get;
+mod tell;
 
 use clap::{Parser, Subcommand};
 
@@ -27,18 +28,34 @@ pub struct Kubectl {
 enum Verb {
     /// Show Computes
     Get(get::Get),
+    /// Say why a Compute is as it is, in one paragraph, and what to type next
+    Why(tell::Why),
+    /// Show what hangs on a Compute, or on each of them: built objects, nodes, users
+    Tree(tell::Tree),
+    /// Explain a pod (which nodes fit, and why others do not) or a Compute (what is wrong, what an edit would do)
+    Explain(tell::Explain),
 }
 
 impl Kubectl {
     /// Whether what is asked for is JSON, so that errors are as well.
     pub fn speaks_json(&self) -> bool {
-        false
+        match &self.verb {
+            Verb::Why(why) => why.speaks_json(),
+            Verb::Tree(tree) => tree.speaks_json(),
+            Verb::Explain(explain) => explain.speaks_json(),
+            Verb::Get(_) => false,
+        }
     }
 
     /// Does what was typed.
     pub async fn run(self, session: &mut Session) -> Result<Exit, Failure> {
         match self.verb {
             Verb::Get(get) => Box::pin(crate::ctl::get::get(get.request()?, session)).await,
+            Verb::Why(why) => Box::pin(crate::ctl::why::why(why.request()?, session)).await,
+            Verb::Tree(tree) => Box::pin(crate::ctl::tree::tree(tree.request()?, session)).await,
+            Verb::Explain(explain) => {
+                Box::pin(crate::ctl::explain::explain(explain.request(), session)).await
+            }
         }
     }
 }

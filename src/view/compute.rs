@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use crate::api::status::{AggregateStatus, ResourceStatus};
+use crate::api::status::{AggregateStatus, CloudKernelResource, ResourceStatus};
 use crate::decide::desired::ready_reason;
 use crate::decide::fault::Category;
 use crate::decide::fit::Asks;
@@ -306,20 +306,24 @@ fn built(facts: &ComputeFacts) -> Vec<String> {
     let resources = facts.compute.status.cloud_kernel_resources.iter();
     resources
         .map(|resource| {
-            let state = match resource.status {
-                // Poros has not seen it yet, or none is running.
-                ResourceStatus::Created if !there(&resource.kind) => {
-                    "gone, though the status has it in place"
-                }
-                ResourceStatus::Created => "in place",
-                ResourceStatus::Pending => "not in place yet",
-                ResourceStatus::Error => "cannot be put in place",
-                ResourceStatus::Deleted => "removed",
-            };
-            let why = resource.reason.as_ref().map(|why| format!(": {why}")).unwrap_or_default();
-            format!("{} {}: {state}{why}", resource.kind, resource.name)
+            let (state, _) = built_state(resource, there(&resource.kind));
+            format!("{} {}: {state}", resource.kind, resource.name)
         })
         .collect()
+}
+
+/// How a built object is, by the status and by whether it is there.
+pub fn built_state(resource: &CloudKernelResource, there: bool) -> (String, Tone) {
+    let (state, tone) = match resource.status {
+        // Poros has not seen it yet, or none is running.
+        ResourceStatus::Created if !there => ("gone, though the status has it in place", Tone::Bad),
+        ResourceStatus::Created => ("in place", Tone::Good),
+        ResourceStatus::Pending => ("not in place yet", Tone::Odd),
+        ResourceStatus::Error => ("cannot be put in place", Tone::Bad),
+        ResourceStatus::Deleted => ("removed", Tone::Odd),
+    };
+    let why = resource.reason.as_ref().map(|why| format!(": {why}")).unwrap_or_default();
+    (format!("{state}{why}"), tone)
 }
 
 fn history(compute: &Compute) -> Vec<String> {
