@@ -25,10 +25,7 @@ use crate::world::users::WorkloadKind;
 const PAGE: u32 = 500;
 
 /// A Compute, and when it was created; none if there is none of that name.
-pub async fn compute(
-    client: &Client,
-    name: &str,
-) -> Result<Option<(Compute, Option<Timestamp>)>, CallError> {
+pub async fn compute(client: &Client, name: &str) -> Result<Option<(Compute, Option<Timestamp>)>, CallError> {
     let Some(found) = call(resources::computes(client).get_opt(name)).await? else { return Ok(None) };
     let found = named(found, name)?;
     let created = found.metadata.creation_timestamp.as_ref().map(|time| time.0);

@@ -106,9 +106,8 @@ async fn stored_pod(
         return Err(Failure::new(Exit::Usage, text));
     }
     let found = read::pod(client, namespace, name).await;
-    let found = found.map_err(|error| {
-        Failure::of_call(&format!("pod {namespace}/{name} could not be read"), &error)
-    })?;
+    let found = found
+        .map_err(|error| Failure::of_call(&format!("pod {namespace}/{name} could not be read"), &error))?;
     let Some(found) = found else { return Err(missing_pod(client, namespace, name).await) };
     let mut found = facts::read(&with_kind(found))
         .map_err(|why| Failure::new(Exit::Failed, format!("the stored pod cannot be read: {why}")))?;
@@ -173,11 +172,7 @@ async fn pod_of_file(
     Ok(pod::explain(&Box::pin(gather::pod(client, found, Some(trial), all_nodes)).await))
 }
 
-async fn explain_compute(
-    name: Option<&str>,
-    how: &How,
-    session: &mut Session,
-) -> Result<Exit, Failure> {
+async fn explain_compute(name: Option<&str>, how: &How, session: &mut Session) -> Result<Exit, Failure> {
     let Some(path) = &how.file else {
         let told = answer::found("explain", session, async |session: &Session| {
             let client = session.client().await?;

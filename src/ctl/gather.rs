@@ -8,7 +8,6 @@ use crate::cluster::call::CallError;
 use crate::cluster::{read, status};
 use crate::decide::manifest::Kind;
 use crate::decide::observed::{Child, Compute};
-use crate::view::{Seen, Unseen};
 use crate::view::change::ChangeFacts;
 use crate::view::compute::ComputeFacts;
 use crate::view::events::{self, Events};
@@ -17,6 +16,7 @@ use crate::view::pod::facts::{self, Pod};
 use crate::view::pod::{PodFacts, Trial};
 use crate::view::tree;
 use crate::view::users::UserPod;
+use crate::view::{Seen, Unseen};
 
 /// What was seen; or why not, and what that leaves open.
 fn seen<T>(found: Result<T, CallError>, what: &str, so: &str) -> Seen<T> {
@@ -108,7 +108,7 @@ pub(super) async fn compute(client: &Client, compute: Compute, all_nodes: bool) 
     );
     let workloads = workloads.into_iter().map(|(resource, found)| {
         let found = found.map(|mut all| all.remove(name).unwrap_or_default());
-        seen(found, &format!("{resource} with its label"), "which of them use it")
+        seen(found, resource, "which of them use it")
     });
     ComputeFacts {
         compute,
@@ -138,9 +138,8 @@ pub(super) async fn all(client: &Client, all_named: bool) -> Result<tree::Facts,
         let users = |(name, pods): (String, Vec<_>)| (name, pods.into_iter().map(user).collect());
         all.into_iter().map(users).collect()
     });
-    let workloads = workloads
-        .into_iter()
-        .map(|(resource, found)| seen(found, &format!("{resource} with a label"), "which of them use one"));
+    let workloads =
+        workloads.into_iter().map(|(resource, found)| seen(found, resource, "which of them use one"));
     Ok(tree::Facts {
         computes,
         placements: seen(placements, "Placements", "what is in force"),

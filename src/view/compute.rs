@@ -6,6 +6,7 @@ use std::fmt::Write as _;
 
 use std::collections::BTreeMap;
 
+use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
 use crate::api::status::{AggregateStatus, CloudKernelResource, ResourceStatus};
@@ -164,6 +165,28 @@ pub fn fault(compute: &Compute) -> Option<FaultTold> {
         healed_by: row.healed_by,
         to_do: row.to_do.iter().map(|(what, command)| (named(what), named(command))).collect(),
     })
+}
+
+impl FaultTold {
+    /// What to do, without what only tells what is told here.
+    pub fn acts(&self) -> impl Iterator<Item = &(String, String)> {
+        let tells = |command: &str| {
+            ["kubectl describe compute", "kubectl poros explain compute"]
+                .iter()
+                .any(|tells| command.starts_with(tells))
+        };
+        self.to_do.iter().filter(move |(_, command)| !tells(command))
+    }
+}
+
+/// When a Compute that is pending with its present generation becomes an error.
+pub fn deadline(compute: &Compute) -> Option<Timestamp> {
+    let status = &compute.status;
+    let pending = status.aggregate_status == AggregateStatus::Pending && status.observed_generation >= 0;
+    let current = status.observed_generation == compute.generation && !compute.paused;
+    let since = status.builder_state.since.as_ref().filter(|_| pending && current)?.0;
+    let allowed = compute.spec.as_ref().ok()?.progress_deadline_seconds;
+    since.checked_add(SignedDuration::from_secs(i64::from(allowed))).ok()
 }
 
 /// What a Compute asks of nodes.

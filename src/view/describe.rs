@@ -10,7 +10,7 @@ use crate::api::status::{
     AggregateStatus, BuilderState, CloudKernelResource, PlacementStatus, Stage, Transition,
 };
 use crate::decide::observed::Compute;
-use crate::view::compute::{ComputeExplanation, ComputeFacts, explain};
+use crate::view::compute::{ComputeExplanation, ComputeFacts, deadline, explain};
 use crate::view::events::Events;
 use crate::view::moments::at;
 use crate::view::names::listed;
@@ -50,6 +50,8 @@ pub struct Description {
     pub status: AggregateStatus,
     /// How far the builder got.
     pub builder: BuilderState,
+    /// Until when it may be pending.
+    pub deadline: Option<Timestamp>,
     /// The built objects.
     pub resources: Vec<CloudKernelResource>,
     /// How pods are placed, and what was proven of it.
@@ -103,6 +105,7 @@ pub struct Said {
 pub fn describe(facts: Facts) -> Description {
     let mut explanation = explain(&facts.of);
     explanation.unseen.extend(why_unseen(&facts.events));
+    let deadline = deadline(&facts.of.compute);
     let Compute { name, uid, spec, status, .. } = facts.of.compute;
     let conditions = status.conditions.into_iter().map(|condition| Said {
         type_: condition.type_,
@@ -126,6 +129,7 @@ pub fn describe(facts: Facts) -> Description {
         }),
         status: status.aggregate_status,
         builder: status.builder_state,
+        deadline,
         resources: status.cloud_kernel_resources,
         placement: status.placement,
         conditions: conditions.collect(),
@@ -163,11 +167,16 @@ impl Description {
         let since = since.map(|since| format!(", since {}", at(since.0, now))).unwrap_or_default();
         page.say("Stage", Line::new(rail).tone(tone));
         page.say("Stage", format!("{} objects in place{since}", self.builder.summary));
+        if let Some(deadline) = self.deadline {
+            let until = at(deadline, now);
+            page.say("Stage", format!("pending until {until} at most (spec.progressDeadlineSeconds)"));
+        }
         for said in &self.conditions {
             let (type_, status, reason) = (&said.type_, &said.status, &said.reason);
             let text = format!("{type_} {status} since {}, {reason}", at(said.since, now));
             page.say("Conditions", Line::new(text).tone(said.tone()));
-            if !said.message.is_empty() {
+            // The builder's sentence stands above.
+            if !said.message.is_empty() && said.message != self.builder.info {
                 page.say("Conditions", Line::under(&said.message));
             }
         }
@@ -218,7 +227,9 @@ impl Said {
     fn tone(&self) -> Tone {
         match (self.type_.as_str(), self.status.as_str()) {
             ("Ready" | "Built" | "PlacementVerified" | "PoolReady", "True") => Tone::Good,
-            ("Ready" | "Built" | "PlacementVerified" | "PoolReady", "False") | ("Stalled", "True") => Tone::Bad,
+            ("Ready" | "Built" | "PlacementVerified" | "PoolReady", "False") | ("Stalled", "True") => {
+                Tone::Bad
+            }
             ("Ready" | "Built" | "PlacementVerified" | "PoolReady", _)
             | ("Drifted" | "Contended" | "Overlapping" | "Paused" | "Deleting", "True") => Tone::Odd,
             _ => Tone::Plain,
@@ -233,10 +244,17 @@ impl Events {
         let Some(oldest) = oldest else { return page.say("Events", format!("none; {KEPT}")) };
         let span = at(oldest, now);
         let many = self.there - self.last.len();
-        page.say("Events", match many {
-            0 => format!("since {span}; {KEPT}"),
-            many => format!("the last {} since {span}, of {}; {KEPT}", self.last.len(), self.last.len() + many),
-        });
+        page.say(
+            "Events",
+            match many {
+                0 => format!("since {span}; {KEPT}"),
+                many => format!(
+                    "the last {} since {span}, of {}; {KEPT}",
+                    self.last.len(),
+                    self.last.len() + many
+                ),
+            },
+        );
         for event in &self.last {
             let time = event.time.map_or_else(|| "at no time".to_owned(), |time| at(time, now));
             let often = if event.count > 1 { format!("  {} times", event.count) } else { String::new() };

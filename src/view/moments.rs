@@ -35,8 +35,7 @@ mod tests {
     fn spans_are_short() {
         let told = [0, 45, 119, 120, 3_599, 3_600, 11_520, 40_000, 100_000, 172_800, 180_000, 8_640_000];
         let told = told.map(|seconds| span(SignedDuration::from_secs(seconds)));
-        let wanted =
-            ["0s", "45s", "119s", "2m", "59m", "1h", "3h12m", "11h", "27h", "2d", "2d2h", "100d"];
+        let wanted = ["0s", "45s", "119s", "2m", "59m", "1h", "3h12m", "11h", "27h", "2d", "2d2h", "100d"];
         assert_eq!(told, wanted);
     }
 

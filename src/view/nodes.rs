@@ -195,7 +195,10 @@ impl Fit {
         if self.others.len() > REASONS {
             page.say(
                 fact,
-                format!("and {} (--output json lists all)", count(self.others.len() - REASONS, "more reason")),
+                format!(
+                    "and {} (--output json lists all)",
+                    count(self.others.len() - REASONS, "more reason")
+                ),
             );
         }
     }

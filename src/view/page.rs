@@ -257,7 +257,10 @@ Compute query is active
         assert_eq!(narrow.width, NARROWEST);
         assert_eq!(
             page.lay_out(narrow),
-            format!("x\n  Pool       {0}\n             {0}\n             語 語\n             a, ...\n", ["語"; 9].join(" "))
+            format!(
+                "x\n  Pool       {0}\n             {0}\n             語 語\n             a, ...\n",
+                ["語"; 9].join(" ")
+            )
         );
         assert_eq!(Style::new(false, true, Some(300)).width, WIDTH);
         assert_eq!(Style::new(false, true, None).width, WIDTH);

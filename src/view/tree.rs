@@ -60,7 +60,8 @@ pub fn trees(facts: &Facts) -> Vec<Branch> {
                 pool(compute, &index, facts.all),
                 used(compute, facts, &no_pods, &in_force),
             ];
-            let bound = compute.status.cloud_kernel_resources.iter().any(|built| built.kind == Kind::Binding.kind());
+            let bound =
+                compute.status.cloud_kernel_resources.iter().any(|built| built.kind == Kind::Binding.kind());
             if bound || matches!(binding, Ok(Some(_))) {
                 children.insert(1, object(compute, Kind::Binding, &binding, &in_force));
             }
@@ -125,7 +126,9 @@ impl<'a> Index<'a> {
     /// The nodes that a selector matches: those of its rarest label that have the others, too.
     fn matched(&self, selector: &BTreeMap<String, String>) -> Vec<(&'a String, &'a Node)> {
         let pools = selector.iter().map(|(key, value)| self.by_label.get(&(key.as_str(), value.as_str())));
-        let Some(rarest) = pools.min_by_key(|pool| pool.map_or(0, Vec::len)).flatten() else { return Vec::new() };
+        let Some(rarest) = pools.min_by_key(|pool| pool.map_or(0, Vec::len)).flatten() else {
+            return Vec::new();
+        };
         rarest.iter().filter(|(_, node)| node.matches(selector)).copied().collect()
     }
 }
@@ -149,10 +152,9 @@ fn pool(compute: &Compute, index: &Result<Index<'_>, &Unseen>, all: bool) -> Bra
     let whole = count(index.nodes.len(), "node");
     let (state, tone) = match (fit.nodes, fit.fitting) {
         (0, _) => (format!("none of {whole} matches"), Tone::Bad),
-        (nodes, 0) => (format!("{nodes} of {whole} match, none takes its pods"), Tone::Bad),
-        (nodes, fitting) => {
-            (format!("{nodes} of {whole} match, {fitting} take its pods"), Tone::Good)
-        }
+        (nodes, 0) => (format!("{} of {whole}, none takes its pods", matching(nodes)), Tone::Bad),
+        (nodes, 1) => (format!("{} of {whole}, 1 takes its pods", matching(nodes)), Tone::Good),
+        (nodes, fitting) => (format!("{} of {whole}, {fitting} take its pods", matching(nodes)), Tone::Good),
     };
     let named = |what: usize, state: &str, names: &[String], tone| {
         Branch::new(count(what, "node"), format!("{state}: {}", more(names, what)), tone)
@@ -160,6 +162,10 @@ fn pool(compute: &Compute, index: &Result<Index<'_>, &Unseen>, all: bool) -> Bra
     let fitting = (fit.fitting > 0).then(|| named(fit.fitting, "ready", &fit.names, Tone::Good));
     let others = fit.others.iter().map(|group| named(group.nodes, &group.reason, &group.names, Tone::Odd));
     Branch::new(what, state, tone).with(fitting.into_iter().chain(others).collect())
+}
+
+fn matching(nodes: usize) -> String {
+    format!("its selector matches {nodes}")
 }
 
 fn used(compute: &Compute, facts: &Facts, none: &Vec<UserPod>, in_force: &InForce) -> Branch {
@@ -190,8 +196,11 @@ fn used(compute: &Compute, facts: &Facts, none: &Vec<UserPod>, in_force: &InForc
     };
     let told = users(pods, &workloads, in_force.revision());
     let words = [(told.pods, "pod"), (told.workloads.len(), "workload")];
-    let words: Vec<String> =
-        words.into_iter().filter(|(number, _)| *number > 0).map(|(number, noun)| count(number, noun)).collect();
+    let words: Vec<String> = words
+        .into_iter()
+        .filter(|(number, _)| *number > 0)
+        .map(|(number, noun)| count(number, noun))
+        .collect();
     let mut state = if words.is_empty() { "none".to_owned() } else { words.join(", ") };
     if told.outdated > 0 {
         state += &format!(", {} outdated", told.outdated);
@@ -221,7 +230,11 @@ fn of_workloads(told: &UsersTold, all: bool) -> Vec<Branch> {
     let mut lines: Vec<Branch> =
         shown.map(|workload| Branch::new(workload, "carries the label", Tone::Plain)).collect();
     if told.workloads.len() > most {
-        lines.push(Branch::new("", format!("and {} more workloads", told.workloads.len() - most), Tone::Plain));
+        lines.push(Branch::new(
+            "",
+            format!("and {} more workloads", told.workloads.len() - most),
+            Tone::Plain,
+        ));
     }
     lines
 }

@@ -3,14 +3,14 @@
 
 mod evidence;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use serde::Serialize;
 
 use crate::api::status::{AggregateStatus, Stage};
 use crate::decide::desired::ready_reason;
 use crate::decide::fault::Category;
 use crate::decide::observed::Compute;
-use crate::view::compute::{ComputeExplanation, ComputeFacts, explain};
+use crate::view::compute::{ComputeExplanation, ComputeFacts, FaultTold, deadline, explain};
 use crate::view::moments::at;
 use crate::view::page::Style;
 use crate::view::why::evidence::{evidence, pool, proof, used};
@@ -98,7 +98,7 @@ pub fn why(facts: &ComputeFacts, now: Option<Timestamp>) -> Why {
     let told = explain(facts);
     let (compute, status) = (&facts.compute, &facts.compute.status);
     let (phase, category) = (Phase::of(compute), category(compute));
-    let deadline = deadline(compute).filter(|_| phase == Phase::Building);
+    let deadline = deadline(compute);
     let mut said = Vec::new();
     match phase {
         Phase::None => active(&mut said, facts, &told, now),
@@ -139,27 +139,13 @@ fn category(compute: &Compute) -> Option<Category> {
         .or_else(|| pool.and_then(|condition| Category::of_word(&condition.reason)))
 }
 
-/// When a Compute that is pending with its present generation becomes an error.
-fn deadline(compute: &Compute) -> Option<Timestamp> {
-    let status = &compute.status;
-    let current = status.observed_generation == compute.generation && !compute.paused;
-    let since = status.builder_state.since.as_ref().filter(|_| current)?.0;
-    let allowed = compute.spec.as_ref().ok()?.progress_deadline_seconds;
-    since.checked_add(SignedDuration::from_secs(i64::from(allowed))).ok()
-}
-
 /// With a full stop.
 fn sentence(text: &str) -> String {
     let text = text.trim_end();
     if text.ends_with(['.', '?', '!']) { text.to_owned() } else { format!("{text}.") }
 }
 
-fn active(
-    said: &mut Vec<String>,
-    facts: &ComputeFacts,
-    told: &ComputeExplanation,
-    now: Option<Timestamp>,
-) {
+fn active(said: &mut Vec<String>, facts: &ComputeFacts, told: &ComputeExplanation, now: Option<Timestamp>) {
     let name = &facts.compute.name;
     match proof(&facts.compute, now) {
         Some(proof) => {
@@ -195,9 +181,9 @@ fn building(
             Some(now) if deadline < now => {
                 format!("Its deadline was {until}, and no Poros has acted on that yet: does one run?")
             }
-            _ => format!(
-                "It may be pending until {until} (spec.progressDeadlineSeconds); then it is an error"
-            ),
+            _ => {
+                format!("It may be pending until {until} (spec.progressDeadlineSeconds); then it is an error")
+            }
         });
     }
     said.push(match category {
@@ -250,9 +236,7 @@ fn deleting(said: &mut Vec<String>, facts: &ComputeFacts, told: &ComputeExplanat
     }
     said.push(format!("Compute {name} is being deleted, nothing failed, and its users hold it"));
     said.push(used(facts, told));
-    said.push(
-        "They run on; new pods that name it are refused; it goes when the last of them is gone".into(),
-    );
+    said.push("They run on; new pods that name it are refused; it goes when the last of them is gone".into());
 }
 
 /// Conditions out of the ordinary, but for those that the evidence has.
@@ -312,10 +296,7 @@ fn next(
             vec![step("watch it get on", format!("kubectl get compute {name} -w"))]
         }
         (Phase::InBuild | Phase::AfterBuild | Phase::Building, _) => {
-            // What only tells was told here.
-            let tells = ["kubectl describe compute", "kubectl poros explain compute"];
-            let to_do = told.fault.iter().flat_map(|fault| &fault.to_do);
-            let acts = to_do.filter(|(_, command)| !tells.iter().any(|tells| command.starts_with(tells)));
+            let acts = told.fault.iter().flat_map(FaultTold::acts);
             let mut next: Vec<Next> =
                 acts.map(|(what, command)| step(what, evidence::filled(command, facts, told))).collect();
             if next.is_empty() {

@@ -3,7 +3,8 @@
 
 mod get;
 pub mod transcript;
+mod words;
 
 pub fn trials() -> Vec<libtest_mimic::Trial> {
-    [get::trials()].into_iter().flatten().collect()
+    [get::trials(), words::trials()].into_iter().flatten().collect()
 }

@@ -390,11 +390,14 @@ async fn what_is_not_there_ends_with_an_error() {
     let cluster = cluster::shared().await;
     let (client, name) = (cluster.client().await, "explain-here");
     poolless(&client, name).await;
-    ask(cluster, &["compute", "explain-heer"])
-        .fails(3, &["no Compute named explain-heer exists; did you mean explain-here? There are: explain-here"]);
+    ask(cluster, &["compute", "explain-heer"]).fails(
+        3,
+        &["no Compute named explain-heer exists; did you mean explain-here? There are: explain-here"],
+    );
     ask(cluster, &["pod", "default/explain-nowhere"])
         .fails(3, &["no pod named default/explain-nowhere exists", "was never stored"]);
-    ask(cluster, &["pod", "a/b", "-n", "c"]).fails(2, &["a/b names the namespace a, and --namespace names c"]);
+    ask(cluster, &["pod", "a/b", "-n", "c"])
+        .fails(2, &["a/b names the namespace a, and --namespace names c"]);
     ask(cluster, &["compute", "-f", "/nowhere.yaml"])
         .fails(2, &["/nowhere.yaml could not be read: No such file"]);
     ask_about(cluster, &["pod"], &json!({"kind": "ConfigMap", "metadata": {"name": "x"}}))

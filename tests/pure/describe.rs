@@ -17,7 +17,7 @@ fn facts() -> Facts {
     manifest["status"]["builderState"]["since"] = json!("2026-11-22T14:00:00Z");
     manifest["status"]["builderState"]["summary"] = json!("2/2");
     let event = json!({
-        "metadata": {}, "eventTime": "2026-11-22T14:05:00.123456Z", "type": "Warning", "reason": "Drifted",
+        "metadata": {}, "eventTime": "2026-11-22T14:05:00.000000Z", "type": "Warning", "reason": "Drifted",
         "note": "Placement differs at spec.nodeSelector", "deprecatedCount": 2,
     });
     let of = ComputeFacts { compute: compute_of(&manifest), ..compute_facts(&manifest) };
@@ -74,7 +74,10 @@ fn events_that_are_away_or_unseen_are_said_to_be() {
     let told = blind.page(style, None).lay_out(style);
     assert!(!told.contains("  Events ") && told.contains(" events cannot be seen, so "), "{told}");
     let json = serde_json::to_value(&blind).unwrap();
-    assert_eq!((&json["owner"], &json["layer"], &json["status"]), (&json!("ann"), &json!("user"), &json!("active")));
+    assert_eq!(
+        (&json["owner"], &json["layer"], &json["status"]),
+        (&json!("ann"), &json!("user"), &json!("active"))
+    );
     assert_eq!((&json["events"], &json["transitions"][0]["seq"]), (&json!(null), &json!(2)));
     assert_eq!(json["conditions"][0]["since"], json!("2026-11-22T14:00:00Z"));
 }
@@ -85,12 +88,17 @@ fn the_rail_shows_where_the_builder_stands() {
         .into_iter()
         .flat_map(|status| Stage::ALL.map(|stage| rail(status, stage, false).0))
         .collect();
-    let (pending, active, deleting, deleted) =
-        ("[building] -> built", "building -> [built]", "built -> [deleting] -> deleted", "built -> deleting -> [deleted]");
-    let (within, after) = ("building -x [error]  in the build", "building -> built -x [building]  after the build");
+    let (pending, active, deleting, deleted) = (
+        "[building] -> built",
+        "building -> [built]",
+        "built -> [deleting] -> deleted",
+        "built -> deleting -> [deleted]",
+    );
+    let (within, after) =
+        ("building -x [error]  in the build", "building -> built -x [building]  after the build");
     let expect = [
-        pending, pending, pending, active, active, active, after, after, within, deleting, deleting, deleting, deleted,
-        deleted, deleted,
+        pending, pending, pending, active, active, active, after, after, within, deleting, deleting,
+        deleting, deleted, deleted, deleted,
     ];
     assert_eq!(all, expect);
     assert_eq!(rail(AggregateStatus::Error, Stage::Error, true).0, "building ─✗ [error]  in the build");

@@ -338,7 +338,8 @@ Compute query
                  2  in namespace data
                  1  in namespace etl
              1 of them run with an older revision until they are made anew: data/b
-             1 more carry the label, but were not placed by it (kubectl poros explain pod tells why): etl/d
+             1 more carry the label, but were not placed by it (kubectl poros explain pod tells
+             why): etl/d
              workloads that carry the label: CronJob/data/nightly
   Deletion   refused: in use by 3 pods and 1 workload (Pod/data/a, Pod/data/b, Pod/etl/c); remove
              them first, or allow it:
@@ -473,9 +474,7 @@ Compute query
              spec.nodePool.minReadyNodes asks for.
              pods that name it: placed; they wait as Pending until a node fits
              healed by: a node of the pool that is ready
-  What to do see which nodes match, and what speaks against them:
-               kubectl poros explain compute query
-             see why a node is not ready:
+  What to do see why a node is not ready:
                kubectl describe node NODE
   Notice     Drifted is True: Placement was removed
   In force   nothing: there is no binding, so pods that name it are refused
@@ -484,8 +483,9 @@ Compute query
     assert!(told.contains("possible, though 3 pods and 1 workload still use it"), "{told}");
     assert!(told.contains("  Not seen   nodes cannot be seen"), "{told}");
     let unseen = json!({"metadata": {"name": "new", "generation": 1}, "spec": manifest["spec"]});
-    let told =
-        compute::explain(&ComputeFacts { compute: compute_of(&unseen), ..facts }).page().lay_out(Style::default());
+    let told = compute::explain(&ComputeFacts { compute: compute_of(&unseen), ..facts })
+        .page()
+        .lay_out(Style::default());
     assert!(told.contains("no Poros has looked at it yet"), "{told}");
 }
 

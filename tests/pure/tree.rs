@@ -22,7 +22,7 @@ fn a_tree_has_built_objects_pool_and_users() {
 Compute query  active/built: revision 3 is in force
 ├─ Placement query  in place: revision 3, proven
 ├─ MutatingAdmissionPolicyBinding poros-query  in place
-├─ Pool pool=query  5 of 6 nodes match, 2 take its pods
+├─ Pool pool=query  its selector matches 5 of 6 nodes, 2 take its pods
 │  ├─ 2 nodes  ready: q1, q2
 │  ├─ 1 node  cordoned: q3
 │  ├─ 1 node  not ready: q5
@@ -39,8 +39,7 @@ Compute query  active/built: revision 3 is in force
     facts.bindings = Err(unseen("bindings"));
     facts.nodes = Err(unseen("nodes"));
     facts.pods = Err(unseen("pods"));
-    facts.computes[0].status.nodes =
-        Some(serde_json::from_value(json!({"summary": "2/5"})).unwrap());
+    facts.computes[0].status.nodes = Some(serde_json::from_value(json!({"summary": "2/5"})).unwrap());
     assert_eq!(
         drawn(&facts),
         "\
@@ -67,11 +66,17 @@ fn lists_are_grouped_by_compute_and_bounded() {
     };
     let mut facts = Facts {
         computes: vec![compute_of(&other), compute_of(&manifest_of("query"))],
-        placements: Ok([("gpu", placement("gpu", 3)), ("query", placement("query", 3))].map(|(name, child)| (name.into(), child)).into()),
-        bindings: Ok([("gpu", binding("gpu")), ("query", binding("query"))].map(|(name, child)| (name.into(), child)).into()),
+        placements: Ok([("gpu", placement("gpu", 3)), ("query", placement("query", 3))]
+            .map(|(name, child)| (name.into(), child))
+            .into()),
+        bindings: Ok([("gpu", binding("gpu")), ("query", binding("query"))]
+            .map(|(name, child)| (name.into(), child))
+            .into()),
         nodes: Ok(nodes()),
         pods: Ok([("query".to_owned(), (0..60).map(user).collect())].into()),
-        workloads: vec![Ok([("query".to_owned(), (10..22).map(|index| format!("Job/a/{index}")).collect())].into())],
+        workloads: vec![Ok(
+            [("query".to_owned(), (10..22).map(|index| format!("Job/a/{index}")).collect())].into()
+        )],
         all: false,
     };
     let text = drawn(&facts);
@@ -81,7 +86,7 @@ fn lists_are_grouped_by_compute_and_bounded() {
 Compute gpu  active/built: revision 3 is in force
 ├─ Placement gpu  in place: revision 3, proven
 ├─ MutatingAdmissionPolicyBinding poros-gpu  in place
-├─ Pool pool=gpu  1 of 6 nodes match, none takes its pods
+├─ Pool pool=gpu  its selector matches 1 of 6 nodes, none takes its pods
 │  └─ 1 node  taint dedicated=query:NoSchedule is not tolerated: g1
 └─ Users  none
 Compute query  "
@@ -92,7 +97,10 @@ Compute query  "
         text.contains("   ├─   and 2 more workloads\n") || text.contains("   ├─ and 2 more workloads\n"),
         "{text}"
     );
-    assert!(text.contains("   ├─ namespace n00  5 pods: p00 (outdated: revision 2), p12, p24, …\n"), "{text}");
+    assert!(
+        text.contains("   ├─ namespace n00  5 pods: p00 (outdated: revision 2), p12, p24, …\n"),
+        "{text}"
+    );
     assert!(text.ends_with("   └─ and 2 more namespaces\n"), "{text}");
     facts.all = true;
     let text = drawn(&facts);

@@ -14,9 +14,7 @@ const SINCE: &str = "2026-11-22T14:05:00Z";
 fn failing(category: Category, in_build: bool, info: &str) -> Value {
     let mut manifest = manifest_of("query");
     let word = category.word();
-    let condition = |type_: &str, status: &str, reason: &str, message: &str| {
-        json!({"type": type_, "status": status, "reason": reason, "message": message, "lastTransitionTime": SINCE})
-    };
+    let condition = |type_: &str, status: &str, reason: &str, message: &str| json!({"type": type_, "status": status, "reason": reason, "message": message, "lastTransitionTime": SINCE});
     let status = &mut manifest["status"];
     status["aggregateStatus"] = json!("error");
     status["builderState"] = json!({
@@ -38,9 +36,11 @@ fn told(manifest: &Value) -> Why {
 /// What the paragraph must hold for a fault of this category, beside what all have; and what it says to type.
 fn row(category: Category) -> (&'static str, &'static str) {
     const OLD: &str = "What was proven before stays in force: revision 3 was proven at 2026-11-22T14:00:00Z by a dry-run pod";
-    const STANDS: &str = "1 of the 2 objects that it needs stand; MutatingAdmissionPolicyBinding poros-query not.";
-    const VERIFIED: &str = "PlacementVerified is Unknown since 2026-11-22T14:05:00Z: the probe was not tried.";
-    const POOL: &str = "Its selector pool=query matches 5 of 6 nodes, of which 2 take its pods (q1, q2); not 1 (cordoned: q3), 1 (not ready: q5), 1 (taint gpu:NoSchedule is not tolerated: q4).";
+    const STANDS: &str =
+        "1 of the 2 objects that it needs is in place; MutatingAdmissionPolicyBinding poros-query is not.";
+    const VERIFIED: &str =
+        "PlacementVerified is Unknown since 2026-11-22T14:05:00Z: the probe was not tried.";
+    const POOL: &str = "Its selector pool=query matches 5 of 6 nodes, of which 2 take its pods (q1, q2); the others do not: 1 cordoned (q3), 1 not ready (q5), 1 taint gpu:NoSchedule is not tolerated (q4).";
     match category {
         Category::Undecodable => (OLD, "kubectl get compute query -o yaml"),
         Category::InvalidSpec | Category::UnknownDataplane => (OLD, "kubectl edit compute query"),
@@ -60,7 +60,7 @@ fn row(category: Category) -> (&'static str, &'static str) {
             (VERIFIED, "kubectl get resourcequotas,limitranges,serviceaccounts -n poros-system")
         }
         Category::Contended => (
-            "poros-query not. Contended is True since 2026-11-22T14:05:00Z: a rival wrote 4 times.",
+            "poros-query is not. Contended is True since 2026-11-22T14:05:00Z: a rival wrote 4 times.",
             "kubectl get placement/query mutatingadmissionpolicybinding/poros-query --show-managed-fields -o yaml",
         ),
         Category::NoNodesMatch => (POOL, "kubectl label node NODE pool=query"),
@@ -123,10 +123,10 @@ fn what_is_active_is_told_with_why_it_may_be_believed() {
         "\
 Compute query is active, and nothing failed. It may be believed: revision 3 was proven at
 2026-11-22T14:00:00Z (2h30m ago) by a dry-run pod that came back placed as it says (mode Policy).
-Its selector pool=query matches 5 of 6 nodes, of which 2 take its pods (q1, q2); not 1 (cordoned:
-q3), 1 (not ready: q5), 1 (taint gpu:NoSchedule is not tolerated: q4). 3 pods and 1 workload use it
-(CronJob/data/nightly, Pod/data/a, Pod/data/b, …); 1 of the pods run with an older revision until
-they are made anew.
+Its selector pool=query matches 5 of 6 nodes, of which 2 take its pods (q1, q2); the others do not:
+1 cordoned (q3), 1 not ready (q5), 1 taint gpu:NoSchedule is not tolerated (q4). 3 pods and 1
+workload use it (CronJob/data/nightly, Pod/data/a, Pod/data/b, …); 1 of the pods run with an older
+revision until they are made anew.
 Next, see all that hangs on it:
   kubectl poros tree query
 "
@@ -139,7 +139,10 @@ Next, see all that hangs on it:
         {"type": "Paused", "status": "False", "reason": "x", "message": "y", "lastTransitionTime": SINCE},
     ]);
     let told = why(&ComputeFacts { compute: compute_of(&manifest), ..facts }, None);
-    assert!(told.why.starts_with("Compute query is active, and nothing failed, but what is in force is not proven. "));
+    assert!(
+        told.why
+            .starts_with("Compute query is active, and nothing failed, but what is in force is not proven. ")
+    );
     assert!(
         told.why.ends_with(
             " That is about generation 3: Poros has not acted on generation 4 yet. PlacementVerified is Unknown: a quota."
@@ -172,7 +175,8 @@ fn what_is_pending_is_told_with_what_is_awaited_and_until_when() {
     }
     assert_eq!(told.next[0].command, "kubectl describe node q5");
     let late = why(&facts, Some("2026-11-22T14:11:00Z".parse().unwrap()));
-    let words = "Its deadline was 2026-11-22T14:10:00Z (60s ago), and no Poros has acted on that yet: does one run?";
+    let words =
+        "Its deadline was 2026-11-22T14:10:00Z (60s ago), and no Poros has acted on that yet: does one run?";
     assert!(late.why.contains(words), "{}", late.why);
     // An edit is judged anew, and what is paused is not judged.
     manifest["metadata"]["generation"] = json!(9);
@@ -180,7 +184,11 @@ fn what_is_pending_is_told_with_what_is_awaited_and_until_when() {
     manifest["status"]["observedGeneration"] = json!(-1);
     let untried = self::told(&manifest);
     assert_eq!((untried.phase, untried.deadline), (Phase::Unseen, None));
-    assert!(untried.why.starts_with("Compute query is pending, and nothing failed, for nothing was tried: no Poros"));
+    assert!(
+        untried
+            .why
+            .starts_with("Compute query is pending, and nothing failed, for nothing was tried: no Poros")
+    );
 }
 
 #[test]
@@ -247,7 +255,7 @@ fn a_pool_without_nodes_and_signs_that_steer_a_terminal() {
     manifest["spec"]["nodePool"]["nodeSelector"] = json!({"pool": "nowhere", "zone": "a"});
     let told = told(&manifest);
     assert!(
-        told.why.contains("None of the 6 nodes matches pool=nowhere, zone=a: 6 (label pool is \"gpu\", \"query\", not \"nowhere\"; no label zone (a is wanted): g1, q1, q2, …)."),
+        told.why.contains("None of the 6 nodes matches its selector pool=nowhere, zone=a: 6 label pool is \"gpu\", \"query\", not \"nowhere\"; no label zone (a is wanted) (g1, q1, q2, …)."),
         "{}",
         told.why
     );
@@ -256,7 +264,11 @@ fn a_pool_without_nodes_and_signs_that_steer_a_terminal() {
     assert!(!text.contains('\u{1b}') && text.contains("no node \u{fffd}[2J matches"), "{text}");
     assert!(text.lines().filter(|line| !line.starts_with("  ")).all(|line| line.chars().count() <= 60));
     assert!(Style::default().width == WIDTH && !nodes().is_empty());
-    let none = ComputeFacts { nodes: Ok(Default::default()), compute: compute_of(&manifest), ..compute_facts(&manifest) };
+    let none = ComputeFacts {
+        nodes: Ok(Default::default()),
+        compute: compute_of(&manifest),
+        ..compute_facts(&manifest)
+    };
     let told = why(&none, None).why;
     assert!(told.contains("The cluster has no nodes, and its selector is pool=nowhere, zone=a."), "{told}");
 }

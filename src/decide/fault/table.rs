@@ -210,7 +210,10 @@ impl Category {
                 pods: "placed; they wait as Pending until a node fits",
                 healed_by: "a node of the pool that is ready",
                 to_do: &[
-                    ("see which nodes match, and what speaks against them", "kubectl poros explain compute NAME"),
+                    (
+                        "see which nodes match, and what speaks against them",
+                        "kubectl poros explain compute NAME",
+                    ),
                     ("see why a node is not ready", "kubectl describe node NODE"),
                 ],
             },

@@ -84,7 +84,7 @@ impl FaultTold {
         page.say("Fault", self.what);
         page.say("Fault", format!("pods that name it: {}", self.pods));
         page.say("Fault", format!("healed by: {}", self.healed_by));
-        for (what, command) in &self.to_do {
+        for (what, command) in self.acts() {
             page.say("What to do", format!("{what}:"));
             page.say("What to do", Line::command(command));
         }

@@ -79,10 +79,12 @@ mod tests {
 
     fn tree() -> Branch {
         Branch::new("Compute query", "active/built: revision 3 is in force", Tone::Good).with(vec![
-            Branch::new("Pool", "4 nodes match, and their labels are told in so many words", Tone::Odd).with(vec![
-                Branch::new("2 nodes", "take its pods: q1, …", Tone::Good),
-                Branch::new("1 node", "not ready: q5\u{1b}[2J", Tone::Bad),
-            ]),
+            Branch::new("Pool", "4 nodes match, and their labels are told in so many words", Tone::Odd).with(
+                vec![
+                    Branch::new("2 nodes", "take its pods: q1, …", Tone::Good),
+                    Branch::new("1 node", "not ready: q5\u{1b}[2J", Tone::Bad),
+                ],
+            ),
             Branch::new("Users", "none", Tone::Plain),
         ])
     }

@@ -25,7 +25,7 @@ pub(super) fn evidence(
         Category::Undecodable | Category::InvalidSpec | Category::UnknownDataplane => {
             Some(match proof(&facts.compute, now) {
                 Some(proof) => format!("What was proven before stays in force: {proof}"),
-                None => "Nothing was proven before".into(),
+                None => "Nothing of it was proven before".into(),
             })
         }
         Category::NameTaken | Category::Forbidden | Category::ApplyFailed | Category::Contended => {
@@ -84,9 +84,12 @@ fn stands(compute: &Compute) -> String {
         .map(|resource| format!("{} {}", resource.kind, resource.name))
         .collect();
     let whole = count(resources.len(), "object");
-    match resources.len() - missing.len() {
-        there if missing.is_empty() => format!("The {there} objects that it needs are in place"),
-        there => format!("{there} of the {whole} that it needs stand; {} not", listed(&missing, NAMES)),
+    let (there, missing) = (resources.len() - missing.len(), listed(&missing, NAMES));
+    match there {
+        _ if missing.is_empty() => format!("All of the {whole} that it needs are in place"),
+        0 => format!("None of the {whole} that it needs is in place"),
+        1 => format!("1 of the {whole} that it needs is in place; {missing} is not"),
+        _ => format!("{there} of the {whole} that it needs are in place; {missing} is not"),
     }
 }
 
@@ -119,25 +122,26 @@ pub(super) fn pool(facts: &ComputeFacts, told: &ComputeExplanation) -> String {
         0 => "none takes its pods".to_owned(),
         fitting => format!("{} its pods ({})", take(fitting), more(&pool.names, fitting)),
     };
+    let whole = count(pool.nodes, "node");
+    let text = match (pool.nodes, matched) {
+        (0, _) => return format!("The cluster has no nodes, and its selector is {selector}"),
+        (_, 0) => format!("None of the {whole} matches its selector {selector}"),
+        _ => format!("Its selector {selector} matches {matched} of {whole}, of which {fitting}"),
+    };
     let others: Vec<String> = pool
         .others
         .iter()
         // Nodes of other pools say nothing of one that has nodes.
         .filter(|group| matched == 0 || !outside(&group.reason))
-        .map(|group| format!("{} ({}: {})", group.nodes, group.reason, more(&group.names, group.nodes)))
+        .map(|group| format!("{} {} ({})", group.nodes, group.reason, more(&group.names, group.nodes)))
         .collect();
-    let mut text = match matched {
-        0 => format!("None of the {} matches {selector}", count(pool.nodes, "node")),
-        _ => format!("Its selector {selector} matches {matched} of {}, of which {fitting}", count(pool.nodes, "node")),
-    };
-    if pool.nodes == 0 {
-        text = format!("The cluster has no nodes, and its selector is {selector}");
+    match others.len() {
+        0 => text,
+        _ => {
+            let rest = if pool.fitting == 0 { ":" } else { "; the others do not:" };
+            format!("{text}{rest} {}", listed(&others, GROUPS))
+        }
     }
-    if !others.is_empty() {
-        let not = if matched == 0 { ": " } else { "; not " };
-        text += &format!("{not}{}", listed(&others, GROUPS));
-    }
-    text
 }
 
 /// Whether a group of nodes is told for the labels of another pool.
@@ -190,7 +194,8 @@ pub(super) fn filled(command: &str, facts: &ComputeFacts, told: &ComputeExplanat
         command = command.replace("KEY=VALUE", &labels.collect::<Vec<_>>().join(" "));
     }
     let groups = told.pool.iter().flat_map(|pool| &pool.others);
-    let unready = groups.filter(|group| group.reason.starts_with("not ready")).find_map(|group| group.names.first());
+    let unready =
+        groups.filter(|group| group.reason.starts_with("not ready")).find_map(|group| group.names.first());
     match unready {
         Some(node) if command.contains("describe node") => command.replace("NODE", node),
         _ => command,
