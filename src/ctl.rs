@@ -3,14 +3,20 @@
 //! Two programs over one core: [`dataos`] and [`kubectl`] are what can be typed, each with the short flags of its model;
 //! a file a verb does what they ask. Data and talk leave through [`terminal`], errors as a [`failure`].
 
+pub mod answer;
 pub mod connection;
 pub mod dataos;
+pub mod describe;
 pub mod explain;
 pub mod failure;
 pub mod files;
+mod gather;
 pub mod get;
 pub mod kubectl;
+pub mod named;
 pub mod session;
 pub mod terminal;
+pub mod tree;
 pub mod wait;
 pub mod which;
+pub mod why;

@@ -4,13 +4,14 @@ use std::collections::BTreeMap;
 
 use futures::future::join_all;
 use k8s_openapi::api::core::v1::Pod;
+use k8s_openapi::api::events::v1::Event;
 use kube::Client;
 use kube::api::{Api, DynamicObject, ListParams, PostParams};
 use kube::core::{ObjectList, ObjectMeta, PartialObjectMeta};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use crate::api::names::LABEL_COMPUTE;
+use crate::api::names::{EVENT_NAMESPACE, LABEL_COMPUTE, compute_of_binding};
 use crate::cluster::call::{CallError, call, named};
 use crate::cluster::resources;
 use crate::decide::manifest::Kind;
@@ -80,6 +81,20 @@ pub async fn child(client: &Client, kind: Kind, compute: &str) -> Result<Option<
     Ok(found.map(|object| project::child(kind, object)))
 }
 
+/// All Placements or bindings, by Compute.
+pub async fn children(client: &Client, kind: Kind) -> Result<BTreeMap<String, Child>, CallError> {
+    let all = list(&resources::children(client, kind), ListParams::default()).await?;
+    let named = all.into_iter().filter_map(|object| {
+        let name = object.metadata.name.as_deref()?;
+        let compute = match kind {
+            Kind::Placement => name,
+            Kind::Binding => compute_of_binding(name)?,
+        };
+        Some((compute.to_owned(), project::child(kind, object)))
+    });
+    Ok(named.collect())
+}
+
 /// All nodes, by name.
 pub async fn nodes(client: &Client) -> Result<BTreeMap<String, Node>, CallError> {
     let all = list(&resources::nodes(client), ListParams::default()).await?;
@@ -101,45 +116,74 @@ pub async fn pod_names(client: &Client, namespace: &str) -> Result<Vec<String>, 
     Ok(all.into_iter().filter_map(|pod| pod.metadata.name).collect())
 }
 
-/// The unfinished pods that carry the label of a Compute: namespace, name, and the revision in their mark if that Compute
-/// placed them.
-pub async fn users(client: &Client, compute: &str) -> Result<Vec<(String, String, Option<u64>)>, CallError> {
-    let unfinished = ListParams::default()
-        .labels(&format!("{LABEL_COMPUTE}={compute}"))
-        .fields("status.phase!=Succeeded,status.phase!=Failed");
+/// A pod that carries a label: namespace, name, and the revision in its mark if the Compute that it names placed it.
+pub type UserPod = (String, String, Option<u64>);
+
+/// The unfinished pods that carry the label of a Compute, or of any, by Compute.
+pub async fn users(
+    client: &Client,
+    compute: Option<&str>,
+) -> Result<BTreeMap<String, Vec<UserPod>>, CallError> {
+    let unfinished = labelled(compute).fields("status.phase!=Succeeded,status.phase!=Failed");
     let all = list_metadata(&Api::<Pod>::all(client.clone()), unfinished).await?;
-    let user = |pod: PartialObjectMeta<Pod>| {
+    let mut users: BTreeMap<String, Vec<UserPod>> = BTreeMap::new();
+    for pod in all {
         let revision = project::pod(&pod).and_then(|pod| pod.revision);
+        let Some(compute) = project::workload(&pod.metadata) else { continue };
         let metadata = pod.metadata;
-        (metadata.namespace.unwrap_or_default(), metadata.name.unwrap_or_default(), revision)
-    };
-    Ok(all.into_iter().map(user).collect())
+        let user = (metadata.namespace.unwrap_or_default(), metadata.name.unwrap_or_default(), revision);
+        users.entry(compute).or_default().push(user);
+    }
+    Ok(users)
 }
 
-/// The workloads that carry the label themselves, as `<Kind>/<namespace>/<name>`, by resource: a right may be missing on
-/// some of them. Jobs until they are finished, by the rule that the controller counts by.
+/// The workloads that carry the label of a Compute, or of any, themselves: by resource, for a right may be missing on some
+/// of them, and by Compute, as `<Kind>/<namespace>/<name>`. Jobs until they are finished, by the rule that the controller
+/// counts by.
 pub async fn workloads(
     client: &Client,
-    compute: &str,
-) -> Vec<(&'static str, Result<Vec<String>, CallError>)> {
+    compute: Option<&str>,
+) -> Vec<(&'static str, Result<BTreeMap<String, Vec<String>>, CallError>)> {
     let kinds = WorkloadKind::ALL;
     join_all(kinds.map(|kind| async move { (kind.plural(), workloads_of(client, kind, compute).await) }))
         .await
 }
 
-async fn workloads_of(client: &Client, kind: WorkloadKind, compute: &str) -> Result<Vec<String>, CallError> {
-    let labelled = ListParams::default().labels(&format!("{LABEL_COMPUTE}={compute}"));
-    let full = |metadata: ObjectMeta| {
-        let (namespace, name) = (metadata.namespace.unwrap_or_default(), metadata.name.unwrap_or_default());
-        format!("{}/{namespace}/{name}", kind.kind())
-    };
-    if kind == WorkloadKind::Job {
+async fn workloads_of(
+    client: &Client,
+    kind: WorkloadKind,
+    compute: Option<&str>,
+) -> Result<BTreeMap<String, Vec<String>>, CallError> {
+    let labelled = labelled(compute);
+    let found: Vec<ObjectMeta> = if kind == WorkloadKind::Job {
         let all = list(&resources::jobs(client), labelled).await?;
         let users = all.into_iter().filter(|job| project::job(job).is_some());
-        return Ok(users.map(|job| full(job.metadata)).collect());
+        users.map(|job| job.metadata).collect()
+    } else {
+        let all = list_metadata(&resources::workloads(client, kind), labelled).await?;
+        all.into_iter().map(|object| object.metadata).collect()
+    };
+    let mut workloads: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for metadata in found {
+        let Some(compute) = project::workload(&metadata) else { continue };
+        let (namespace, name) = (metadata.namespace.unwrap_or_default(), metadata.name.unwrap_or_default());
+        workloads.entry(compute).or_default().push(format!("{}/{namespace}/{name}", kind.kind()));
     }
-    let all = list_metadata(&resources::workloads(client, kind), labelled).await?;
-    Ok(all.into_iter().map(|object| full(object.metadata)).collect())
+    Ok(workloads)
+}
+
+/// What carries the label of a Compute, or of any.
+fn labelled(compute: Option<&str>) -> ListParams {
+    match compute {
+        Some(compute) => ListParams::default().labels(&format!("{LABEL_COMPUTE}={compute}")),
+        None => ListParams::default().labels(LABEL_COMPUTE),
+    }
+}
+
+/// Events about an object with this uid that the API server still has.
+pub async fn events(client: &Client, uid: &str) -> Result<Vec<Event>, CallError> {
+    let api: Api<Event> = Api::namespaced(client.clone(), EVENT_NAMESPACE);
+    list(&api, ListParams::default().fields(&format!("regarding.uid={uid}"))).await
 }
 
 /// Sends a pod through admission as a dry run: what it would be, or why it would be refused.

@@ -2,6 +2,7 @@
 
 mod asked;
 mod get;
+mod tell;
 mod wait;
 mod which;
 
@@ -32,6 +33,14 @@ enum Verb {
     Get(get::Get),
     /// Wait for Computes, and say why at once where it is in vain
     Wait(wait::Wait),
+    /// Show all about a Compute: stage, conditions, what is in force, nodes, users, what happened
+    Describe(tell::Describe),
+    /// Say why a Compute is as it is, in one paragraph, and what to type next
+    Why(tell::Why),
+    /// Show what hangs on a Compute, or on each of them: built objects, nodes, users
+    Tree(tell::Tree),
+    /// Explain a pod (which nodes fit, and why others do not) or a Compute (what is wrong, what an edit would do)
+    Explain(tell::Explain),
     /// The same verbs, as the reference has them: resource get, resource apply, ...
     #[command(subcommand)]
     Resource(Resource),
@@ -49,6 +58,10 @@ impl Dataos {
     pub fn speaks_json(&self) -> bool {
         match &self.verb {
             Verb::Wait(wait) => wait.speaks_json(),
+            Verb::Describe(describe) => describe.speaks_json(),
+            Verb::Why(why) => why.speaks_json(),
+            Verb::Tree(tree) => tree.speaks_json(),
+            Verb::Explain(explain) => explain.speaks_json(),
             Verb::Get(_) | Verb::Resource(_) => false,
         }
     }
@@ -60,6 +73,14 @@ impl Dataos {
                 Box::pin(crate::ctl::get::get(get.request()?, session)).await
             }
             Verb::Wait(wait) => Box::pin(crate::ctl::wait::wait(wait.request()?, session)).await,
+            Verb::Describe(describe) => {
+                Box::pin(crate::ctl::describe::describe(describe.request()?, session)).await
+            }
+            Verb::Why(why) => Box::pin(crate::ctl::why::why(why.request()?, session)).await,
+            Verb::Tree(tree) => Box::pin(crate::ctl::tree::tree(tree.request()?, session)).await,
+            Verb::Explain(explain) => {
+                Box::pin(crate::ctl::explain::explain(explain.request(), session)).await
+            }
         }
     }
 }

@@ -1,6 +1,7 @@
 //! What can be typed after `kubectl poros`: the flags mean what they mean to kubectl.
 
 mod get;
+mod tell;
 mod wait;
 mod which;
 
@@ -31,6 +32,12 @@ enum Verb {
     Get(get::Get),
     /// Wait for Computes, and say why at once where it is in vain
     Wait(wait::Wait),
+    /// Say why a Compute is as it is, in one paragraph, and what to type next
+    Why(tell::Why),
+    /// Show what hangs on a Compute, or on each of them: built objects, nodes, users
+    Tree(tell::Tree),
+    /// Explain a pod (which nodes fit, and why others do not) or a Compute (what is wrong, what an edit would do)
+    Explain(tell::Explain),
 }
 
 impl Kubectl {
@@ -38,6 +45,9 @@ impl Kubectl {
     pub fn speaks_json(&self) -> bool {
         match &self.verb {
             Verb::Wait(wait) => wait.speaks_json(),
+            Verb::Why(why) => why.speaks_json(),
+            Verb::Tree(tree) => tree.speaks_json(),
+            Verb::Explain(explain) => explain.speaks_json(),
             Verb::Get(_) => false,
         }
     }
@@ -47,6 +57,11 @@ impl Kubectl {
         match self.verb {
             Verb::Get(get) => Box::pin(crate::ctl::get::get(get.request()?, session)).await,
             Verb::Wait(wait) => Box::pin(crate::ctl::wait::wait(wait.request()?, session)).await,
+            Verb::Why(why) => Box::pin(crate::ctl::why::why(why.request()?, session)).await,
+            Verb::Tree(tree) => Box::pin(crate::ctl::tree::tree(tree.request()?, session)).await,
+            Verb::Explain(explain) => {
+                Box::pin(crate::ctl::explain::explain(explain.request(), session)).await
+            }
         }
     }
 }

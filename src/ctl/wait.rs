@@ -96,9 +96,12 @@ fn with(failure: Failure, to_do: Vec<String>) -> Failure {
 /// Whether it may be otherwise in a moment.
 fn passes(error: &CallError) -> bool {
     match error {
-        CallError::Timeout(_) | CallError::Unreachable(_) => true,
+        CallError::Timeout(_) | CallError::Unreachable(_) | CallError::Unreadable(_) => true,
         CallError::Refused { code, .. } => *code >= 500 || *code == 429,
-        CallError::Forbidden(_)
+        CallError::Unauthorized(_)
+        | CallError::Login(_)
+        | CallError::Forbidden(_)
+        | CallError::Unserved(_)
         | CallError::Conflict(_)
         | CallError::NotFound(_)
         | CallError::Otherwise(_) => false,
@@ -119,7 +122,7 @@ async fn not_there(client: &Client, name: &str) -> Result<String, Failure> {
             let there: Vec<String> = there.into_iter().map(|stored| stored.compute.name).collect();
             Ok(absent("Compute", name, &there))
         }
-        Err(error @ CallError::NotFound(_)) => Err(no_computes(&error)),
+        Err(error @ CallError::Unserved(_)) => Err(no_computes(&error)),
         // Who may not list them is told no more than that.
         Err(_) => Ok(format!("no Compute named {name} exists")),
     }
@@ -128,7 +131,6 @@ async fn not_there(client: &Client, name: &str) -> Result<String, Failure> {
 /// Their CRD is not installed.
 fn no_computes(error: &CallError) -> Failure {
     Failure::of_call("this cluster knows no Computes", error)
-        .remedy("install their CRD: poros crd | kubectl apply --server-side -f -")
 }
 
 /// Looks once.
@@ -232,7 +234,7 @@ async fn hear(
                     // An API server that has just started says so to everybody; a watch that never had a list may not.
                     Some(401 | 403) if !state.listed => return Err(Failure::new(Exit::Denied, text)),
                     Some(404) if !state.listed => {
-                        return Err(no_computes(&CallError::NotFound(why)));
+                        return Err(no_computes(&CallError::Unserved(why)));
                     }
                     // A watch that breaks once is begun anew at once.
                     _ if state.failures == 2 => {

@@ -4,7 +4,8 @@
 mod access;
 mod get;
 pub mod transcript;
+mod words;
 
 pub fn trials() -> Vec<libtest_mimic::Trial> {
-    [access::trials(), get::trials()].into_iter().flatten().collect()
+    [access::trials(), get::trials(), words::trials()].into_iter().flatten().collect()
 }

@@ -2,6 +2,7 @@
 #![allow(missing_docs, unreachable_pub, clippy::unwrap_used, clippy::panic)] // tests
 
 mod churn;
+mod describe;
 mod election;
 mod events;
 mod explain;
@@ -16,4 +17,6 @@ mod policies;
 mod replicas;
 mod sim;
 mod start;
+mod tree;
 mod truth;
+mod why;

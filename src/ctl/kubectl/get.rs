@@ -23,7 +23,7 @@ pub(super) struct Get {
 }
 
 /// What kubectl takes for Computes.
-const KINDS: [&str; 5] =
+pub(super) const KINDS: [&str; 5] =
     ["computes", "compute", "cmp", "computes.poros.dataos.io", "compute.poros.dataos.io"];
 
 impl Get {
