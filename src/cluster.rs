@@ -7,6 +7,7 @@ pub mod certificates;
 pub mod client;
 pub mod discovery;
 pub mod events;
+pub mod follow;
 pub mod install;
 pub mod lease;
 pub mod probe;

@@ -3,7 +3,9 @@
 //!
 //! Pure: what is known comes in, with what could not be seen and why; nothing is asked here.
 
+pub mod age;
 pub mod change;
+pub mod choice;
 pub mod compute;
 pub mod computes;
 pub mod course;
@@ -12,12 +14,16 @@ pub mod describe;
 pub mod duration;
 pub mod events;
 pub mod faults;
+pub mod follow;
 pub mod in_force;
+pub mod jsonpath;
 pub mod jsonschema;
+pub mod listing;
 pub mod manifest;
 pub mod moments;
 pub mod names;
 pub mod nodes;
+pub mod output;
 pub mod page;
 pub mod pod;
 pub mod sample;

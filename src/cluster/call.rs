@@ -53,7 +53,7 @@ pub enum CallError {
 
 impl CallError {
     /// Sorts an error of the client.
-    fn of(error: kube::Error) -> Self {
+    pub(super) fn of(error: kube::Error) -> Self {
         let status = match error {
             kube::Error::Api(status) => status,
             kube::Error::Service(error) => return Self::of_client(error),
@@ -83,6 +83,20 @@ impl CallError {
         match error.downcast() {
             Ok(error) => Self::Login(error),
             Err(error) => Self::Unreadable(Box::new(kube::Error::Service(error))),
+        }
+    }
+
+    /// Whether it will be the same in a moment, unless somebody does something.
+    pub fn lasts(&self) -> bool {
+        match self {
+            Self::Unauthorized(_) | Self::Login(_) | Self::Forbidden(_) | Self::Unserved(_) => true,
+            Self::Refused { code, .. } => *code < 500 && *code != 429,
+            Self::Conflict(_)
+            | Self::NotFound(_)
+            | Self::Otherwise(_)
+            | Self::Timeout(_)
+            | Self::Unreachable(_)
+            | Self::Unreadable(_) => false,
         }
     }
 

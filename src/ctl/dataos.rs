@@ -30,7 +30,7 @@ pub struct Dataos {
 #[derive(Debug, Subcommand)]
 enum Verb {
     /// Show Computes: your own, or everybody's with -a
-    Get(get::Get),
+    Get(Box<get::Get>),
     /// Wait for Computes, and say why at once where it is in vain
     Wait(wait::Wait),
     /// Show all about a Compute: stage, conditions, what is in force, nodes, users, what happened
@@ -50,7 +50,7 @@ enum Verb {
 #[derive(Debug, Subcommand)]
 enum Resource {
     /// Show Computes: your own, or everybody's with -a
-    Get(get::Get),
+    Get(Box<get::Get>),
 }
 
 impl Dataos {
@@ -62,7 +62,7 @@ impl Dataos {
             Verb::Why(why) => why.speaks_json(),
             Verb::Tree(tree) => tree.speaks_json(),
             Verb::Explain(explain) => explain.speaks_json(),
-            Verb::Get(_) | Verb::Resource(_) => false,
+            Verb::Get(get) | Verb::Resource(Resource::Get(get)) => get.speaks_json(),
         }
     }
 

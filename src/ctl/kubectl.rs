@@ -29,7 +29,7 @@ pub struct Kubectl {
 #[derive(Debug, Subcommand)]
 enum Verb {
     /// Show Computes
-    Get(get::Get),
+    Get(Box<get::Get>),
     /// Wait for Computes, and say why at once where it is in vain
     Wait(wait::Wait),
     /// Say why a Compute is as it is, in one paragraph, and what to type next
@@ -48,7 +48,7 @@ impl Kubectl {
             Verb::Why(why) => why.speaks_json(),
             Verb::Tree(tree) => tree.speaks_json(),
             Verb::Explain(explain) => explain.speaks_json(),
-            Verb::Get(_) => false,
+            Verb::Get(get) => get.speaks_json(),
         }
     }
 

@@ -1,6 +1,5 @@
 //! `tree`: what hangs on a Compute, or on each of them.
 
-use crate::cluster::call::CallError;
 use crate::ctl::answer::{self, Output};
 use crate::ctl::failure::{Exit, Failure};
 use crate::ctl::session::Session;
@@ -24,9 +23,9 @@ pub async fn tree(request: Request, session: &mut Session) -> Result<Exit, Failu
     let facts = answer::found("tree", session, async |session: &Session| {
         let client = session.client().await?;
         let Some(name) = &request.name else {
-            return Box::pin(gather::all(&client, request.all)).await.map_err(|error| match error {
-                error => Failure::of_call("Computes could not be listed", &error),
-            });
+            return Box::pin(gather::all(&client, request.all))
+                .await
+                .map_err(|error| Failure::of_call("Computes could not be listed", &error));
         };
         let (compute, _) = named::compute(&client, name).await?;
         Ok(Facts::from(Box::pin(gather::compute(&client, compute, request.all)).await))

@@ -49,7 +49,7 @@ pub async fn until(
     // Whoever wrote something a moment ago waits through an API server that is away; who begins with it is told.
     let written = targets.iter().all(|target| target.uid.is_some());
     match looked {
-        Err(error) if !(written && passes(&error) && !limit.is_zero()) => {
+        Err(error) if !written || error.lasts() || limit.is_zero() => {
             return Err(Failure::of_call("the Computes to wait for could not be read", &error));
         }
         _ => {}
@@ -91,21 +91,6 @@ pub async fn until(
 
 fn with(failure: Failure, to_do: Vec<String>) -> Failure {
     to_do.into_iter().fold(failure, Failure::remedy)
-}
-
-/// Whether it may be otherwise in a moment.
-fn passes(error: &CallError) -> bool {
-    match error {
-        CallError::Timeout(_) | CallError::Unreachable(_) | CallError::Unreadable(_) => true,
-        CallError::Refused { code, .. } => *code >= 500 || *code == 429,
-        CallError::Unauthorized(_)
-        | CallError::Login(_)
-        | CallError::Forbidden(_)
-        | CallError::Unserved(_)
-        | CallError::Conflict(_)
-        | CallError::NotFound(_)
-        | CallError::Otherwise(_) => false,
-    }
 }
 
 /// Ctrl-C. For ever where it cannot be heard.

@@ -8,6 +8,7 @@ mod events;
 mod explain;
 mod faults;
 mod kept;
+mod layouts;
 mod manifests;
 mod memory;
 mod metrics;
