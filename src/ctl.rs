@@ -3,6 +3,7 @@
 //! Two programs over one core: [`dataos`] and [`kubectl`] are what can be typed, each with the short flags of its model;
 //! a file a verb does what they ask. Data and talk leave through [`terminal`], errors as a [`failure`].
 
+pub mod apply;
 pub mod connection;
 pub mod dataos;
 pub mod explain;

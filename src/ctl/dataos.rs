@@ -1,10 +1,12 @@
 //! What can be typed after `dataos-ctl`: the reference's verbs and short flags; what is new has long names alone.
 
+mod apply;
 mod asked;
 mod get;
 
 use clap::{Parser, Subcommand};
 
+use crate::ctl::apply::Verb as WriteVerb;
 use crate::ctl::connection::Connection;
 use crate::ctl::failure::{Exit, Failure};
 use crate::ctl::session::Session;
@@ -28,6 +30,12 @@ pub struct Dataos {
 enum Verb {
     /// Show Computes: your own, or everybody's with -a
     Get(get::Get),
+    /// Make Computes, or change them, to what manifests say
+    Apply(Box<apply::Apply>),
+    /// Make Computes that are not there yet
+    Create(Box<apply::Apply>),
+    /// Change Computes that are there
+    Update(Box<apply::Apply>),
     /// The same verbs, as the reference has them: resource get, resource apply, ...
     #[command(subcommand)]
     Resource(Resource),
@@ -38,12 +46,26 @@ enum Verb {
 enum Resource {
     /// Show Computes: your own, or everybody's with -a
     Get(get::Get),
+    /// Make Computes, or change them, to what manifests say
+    Apply(Box<apply::Apply>),
+    /// Make Computes that are not there yet
+    Create(Box<apply::Apply>),
+    /// Change Computes that are there
+    Update(Box<apply::Apply>),
 }
 
 impl Dataos {
     /// Whether what is asked for is JSON, so that errors are as well.
     pub fn speaks_json(&self) -> bool {
-        false
+        match &self.verb {
+            Verb::Apply(apply)
+            | Verb::Create(apply)
+            | Verb::Update(apply)
+            | Verb::Resource(Resource::Apply(apply) | Resource::Create(apply) | Resource::Update(apply)) => {
+                apply.speaks_json()
+            }
+            Verb::Get(_) | Verb::Resource(Resource::Get(_)) => false,
+        }
     }
 
     /// Does what was typed.
@@ -52,6 +74,20 @@ impl Dataos {
             Verb::Get(get) | Verb::Resource(Resource::Get(get)) => {
                 Box::pin(crate::ctl::get::get(get.request()?, session)).await
             }
+            Verb::Apply(apply) | Verb::Resource(Resource::Apply(apply)) => {
+                write(*apply, WriteVerb::Apply, session).await
+            }
+            Verb::Create(apply) | Verb::Resource(Resource::Create(apply)) => {
+                write(*apply, WriteVerb::Create, session).await
+            }
+            Verb::Update(apply) | Verb::Resource(Resource::Update(apply)) => {
+                write(*apply, WriteVerb::Update, session).await
+            }
         }
     }
+}
+
+async fn write(apply: apply::Apply, verb: WriteVerb, session: &mut Session) -> Result<Exit, Failure> {
+    let request = apply.request(verb, session)?;
+    Box::pin(crate::ctl::apply::apply(request, session)).await
 }
