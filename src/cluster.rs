@@ -5,6 +5,7 @@ pub mod apply;
 pub mod call;
 pub mod certificates;
 pub mod client;
+pub mod computes;
 pub mod discovery;
 pub mod events;
 pub mod follow;

@@ -4,6 +4,7 @@
 //! a file a verb does what they ask. Data and talk leave through [`terminal`], errors as a [`failure`].
 
 pub mod answer;
+pub mod apply;
 pub mod connection;
 pub mod dataos;
 pub mod describe;

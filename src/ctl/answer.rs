@@ -40,6 +40,12 @@ pub fn now(session: &Session) -> Option<Timestamp> {
     session.terminal.look.interactive.then(Timestamp::now)
 }
 
+/// How a page is laid out for who looks.
+pub fn style(session: &Session) -> Style {
+    let look = session.terminal.look;
+    Style::new(look.coloured, look.emoji, look.width)
+}
+
 /// Tells it: the text that is made for the terminal, or the data.
 pub fn tell(
     session: &mut Session,
@@ -47,9 +53,8 @@ pub fn tell(
     told: &impl Serialize,
     text: impl FnOnce(Style) -> String,
 ) -> Result<Exit, Failure> {
-    let look = session.terminal.look;
     let text = match output {
-        Output::Text => text(Style::new(look.coloured, look.emoji, look.width)),
+        Output::Text => text(style(session)),
         Output::Json => {
             let text = serde_json::to_string_pretty(told);
             text.map_err(|error| Failure::of(Exit::Failed, &error))? + "\n"

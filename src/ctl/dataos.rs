@@ -1,5 +1,6 @@
 //! What can be typed after `dataos-ctl`: the reference's verbs and short flags; what is new has long names alone.
 
+mod apply;
 mod asked;
 mod get;
 mod tell;
@@ -8,6 +9,7 @@ mod which;
 
 use clap::{Parser, Subcommand};
 
+use crate::ctl::apply::Verb as WriteVerb;
 use crate::ctl::connection::Connection;
 use crate::ctl::failure::{Exit, Failure};
 use crate::ctl::session::Session;
@@ -41,6 +43,12 @@ enum Verb {
     Tree(tell::Tree),
     /// Explain a pod (which nodes fit, and why others do not) or a Compute (what is wrong, what an edit would do)
     Explain(tell::Explain),
+    /// Make Computes, or change them, to what manifests say
+    Apply(Box<apply::Apply>),
+    /// Make Computes that are not there yet
+    Create(Box<apply::Apply>),
+    /// Change Computes that are there
+    Update(Box<apply::Apply>),
     /// The same verbs, as the reference has them: resource get, resource apply, ...
     #[command(subcommand)]
     Resource(Resource),
@@ -51,6 +59,12 @@ enum Verb {
 enum Resource {
     /// Show Computes: your own, or everybody's with -a
     Get(Box<get::Get>),
+    /// Make Computes, or change them, to what manifests say
+    Apply(Box<apply::Apply>),
+    /// Make Computes that are not there yet
+    Create(Box<apply::Apply>),
+    /// Change Computes that are there
+    Update(Box<apply::Apply>),
 }
 
 impl Dataos {
@@ -63,6 +77,12 @@ impl Dataos {
             Verb::Tree(tree) => tree.speaks_json(),
             Verb::Explain(explain) => explain.speaks_json(),
             Verb::Get(get) | Verb::Resource(Resource::Get(get)) => get.speaks_json(),
+            Verb::Apply(apply)
+            | Verb::Create(apply)
+            | Verb::Update(apply)
+            | Verb::Resource(Resource::Apply(apply) | Resource::Create(apply) | Resource::Update(apply)) => {
+                apply.speaks_json()
+            }
         }
     }
 
@@ -81,6 +101,20 @@ impl Dataos {
             Verb::Explain(explain) => {
                 Box::pin(crate::ctl::explain::explain(explain.request(), session)).await
             }
+            Verb::Apply(apply) | Verb::Resource(Resource::Apply(apply)) => {
+                write(*apply, WriteVerb::Apply, session).await
+            }
+            Verb::Create(apply) | Verb::Resource(Resource::Create(apply)) => {
+                write(*apply, WriteVerb::Create, session).await
+            }
+            Verb::Update(apply) | Verb::Resource(Resource::Update(apply)) => {
+                write(*apply, WriteVerb::Update, session).await
+            }
         }
     }
+}
+
+async fn write(apply: apply::Apply, verb: WriteVerb, session: &mut Session) -> Result<Exit, Failure> {
+    let request = apply.request(verb, session)?;
+    Box::pin(crate::ctl::apply::apply(request, session)).await
 }

@@ -2,7 +2,8 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::api::dataos::{BODY, FIELDS, TYPE, VERSIONS};
+use crate::api::dataos::{BODY, FIELDS};
+use crate::api::identifier::{TYPE, VERSIONS};
 use crate::api::names::API_VERSION;
 use crate::decide::schema::compute_schema;
 

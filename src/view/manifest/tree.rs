@@ -13,6 +13,9 @@ const VALUES: usize = 250_000;
 /// How deep lists and maps may be in each other: few enough for the stack of any thread, also in a debug build.
 const DEEP: usize = 32;
 
+/// How far before a scalar its tag is looked for, in characters.
+const NEAR: usize = 128;
+
 /// A place in the file; both from 1, or both 0 where it is not known.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Place {
@@ -121,7 +124,12 @@ fn options() -> serde_saphyr::Options {
 fn node(piece: &Piece<'_>, tree: Spanned<Tree>) -> Node {
     let place = place(piece, tree.referenced);
     let shape = match tree.value {
-        Tree::Leaf(value) => Shape::Leaf(value, style(piece.text, tree.defined)),
+        Tree::Leaf(value) => {
+            // It matters to texts alone in which something could be put.
+            let matters = value.as_str().is_some_and(|text| text.contains('$'));
+            let style = if matters { style(piece.text, tree.defined) } else { Style::Quoted };
+            Shape::Leaf(value, style)
+        }
         Tree::List(items) => Shape::List(items.into_iter().map(|item| node(piece, item)).collect()),
         Tree::Map(fields) => Shape::Map(
             fields
@@ -149,7 +157,8 @@ fn style(source: &str, at: Location) -> Style {
     let Some((before, mut rest)) = offset.and_then(|offset| source.split_at_checked(offset)) else {
         return Style::Quoted;
     };
-    // An anchor or a tag may stand before it; a tag says of which type it is.
+    // An anchor or a tag may stand before it, not far; a tag says of which type it is.
+    let before = before.char_indices().rev().take(NEAR).last().map_or(before, |(at, _)| &before[at..]);
     let properties = || before.split_whitespace().rev().take_while(|word| word.starts_with(['&', '!']));
     let mut tagged = properties().any(|word| word.starts_with('!'));
     while rest.starts_with(['&', '!']) {
@@ -163,7 +172,8 @@ fn style(source: &str, at: Location) -> Style {
 fn wrong(piece: &Piece<'_>, error: &Error) -> Wrong {
     let error = error.without_snippet();
     let at = error.location().filter(|at| *at != Location::UNKNOWN);
-    let (line, column) = at.map_or((1, 1), |at| (at.line(), at.column()));
+    let (mut line, mut column) = at.map_or((1, 1), |at| (at.line(), at.column()));
+    let tab = tab_near(piece.text, line);
     let text = match error {
         Error::DuplicateMappingKey { key, .. } => match key {
             Some(key) => format!("the key {} is there already; each key of a map is written once", told(key)),
@@ -182,7 +192,8 @@ fn wrong(piece: &Piece<'_>, error: &Error) -> Wrong {
         }
         Error::RecursiveReferencesRequireWeakTypes { .. } => "an alias stands within its own anchor".into(),
         Error::Eof { .. } => "it ends too early".into(),
-        _ if indented_by_tab(piece.text, line) => {
+        _ if tab.is_some() => {
+            (line, column) = tab.unwrap_or((line, column));
             "a tab indents this line; YAML takes spaces alone there".into()
         }
         _ => {
@@ -197,9 +208,13 @@ fn wrong(piece: &Piece<'_>, error: &Error) -> Wrong {
     Wrong { line: piece.line - 1 + line.max(1), column: column.max(1), text }
 }
 
-fn indented_by_tab(source: &str, line: u64) -> bool {
+/// The tab that indents this line, or the next one: a scalar seems to end where a tab begins the line after it.
+fn tab_near(source: &str, line: u64) -> Option<(u64, u64)> {
     let before = usize::try_from(line).unwrap_or(usize::MAX).saturating_sub(1);
-    lines(source).nth(before).is_some_and(|line| line.trim_start_matches(' ').starts_with('\t'))
+    let near = lines(source).skip(before).take(2).zip(line..);
+    near.map(|(text, line)| (text, text.trim_start_matches(' '), line))
+        .find(|(_, inner, _)| inner.starts_with('\t'))
+        .map(|(text, inner, line)| (line, (text.len() - inner.len()) as u64 + 1))
 }
 
 /// What the parser gives; [`Node`] is the same with places in the file.

@@ -17,7 +17,7 @@ fn good(name: &str) -> String {
 #[test]
 fn what_is_broken_is_told_with_its_place_in_the_file_and_the_others_go_on() {
     for (broken, line, column, words) in [
-        ("a: [1, 2", 7, 9, ""),
+        ("a: [1, 2", 6, 4, "unclosed bracket '['"),
         ("a: b\n\tc: d", 7, 1, "a tab indents this line; YAML takes spaces alone there"),
         ("a:\n  b: 1\n\tc: 1", 8, 1, "a tab indents this line; YAML takes spaces alone there"),
         ("a: 1\na: 2", 7, 1, "the key a is there already; each key of a map is written once"),
@@ -25,7 +25,7 @@ fn what_is_broken_is_told_with_its_place_in_the_file_and_the_others_go_on() {
         ("x: &a [*a]", 6, 8, ""),
         ("a: b: c", 6, 5, ""),
         ("a: *none", 6, 4, ""),
-        ("a: \"open", 6, 4, ""),
+        ("a: \"open", 7, 1, ""),
         ("a: @x", 6, 4, ""),
         ("a: !!binary x", 6, 4, ""),
     ] {
@@ -118,7 +118,6 @@ fn bombs_are_bounded() {
         ("scalar", scalar),
     ] {
         let text = format!("{}---\n{text}", good("first"));
-        eprintln!("{what}");
         let start = Instant::now();
         let found = told(&text);
         assert!(start.elapsed() < Duration::from_secs(20), "{what} took {:?}", start.elapsed());

@@ -1,0 +1,313 @@
+//! What became of each manifest: its line, its block where it went wrong, the summary and the exit code.
+
+use std::fmt::Write as _;
+
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use crate::ctl::answer;
+use crate::ctl::apply::items::Item;
+use crate::ctl::apply::{Mode, Output, Request, SIGN, SIGN_ONE, Verb};
+use crate::ctl::failure::{Exit, Failure, Located};
+use crate::ctl::session::Session;
+use crate::view::names::count;
+use crate::view::page::Page;
+
+/// How many things that are wrong with one manifest are told.
+const TOLD: usize = 10;
+
+/// Which exit code stands for several: the first of these.
+const WORST: [Exit; 7] = [
+    Exit::Denied,
+    Exit::Failed,
+    Exit::Conflict,
+    Exit::Invalid,
+    Exit::NotFound,
+    Exit::Terminal,
+    Exit::TimedOut,
+];
+
+/// What became of a manifest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Outcome {
+    Created,
+    Updated,
+    Unchanged,
+    Valid,
+    Error,
+    Untried,
+}
+
+impl Outcome {
+    const ALL: [Self; 6] =
+        [Self::Created, Self::Updated, Self::Unchanged, Self::Valid, Self::Error, Self::Untried];
+
+    fn word(self) -> &'static str {
+        match self {
+            Self::Created => "created",
+            Self::Updated => "updated",
+            Self::Unchanged => "unchanged",
+            Self::Valid => "valid",
+            Self::Error => "error",
+            Self::Untried => "not tried",
+        }
+    }
+}
+
+/// What became of one, and all that is to be said about it.
+pub(super) struct Done {
+    file: String,
+    line: u64,
+    title: String,
+    name: Option<String>,
+    outcome: Outcome,
+    failure: Option<Failure>,
+    /// Worth a line of its own.
+    pub(super) remarks: Vec<String>,
+    /// Data to print.
+    pub(super) data: Option<Value>,
+    /// What it would change.
+    pub(super) page: Option<Page>,
+    /// Whether nothing else need be tried, and why.
+    pub(super) stops: Option<String>,
+}
+
+impl Done {
+    pub(super) fn of(item: &Item, outcome: Outcome) -> Self {
+        Self {
+            file: item.file.clone(),
+            line: item.line,
+            title: item.title.clone(),
+            name: item.ready.as_ref().ok().map(|ready| ready.judged.name().to_owned()),
+            outcome,
+            failure: None,
+            remarks: Vec::new(),
+            data: None,
+            page: None,
+            stops: None,
+        }
+    }
+
+    pub(super) fn failed(item: &Item, failure: Failure) -> Self {
+        Self { failure: Some(failure), ..Self::of(item, Outcome::Error) }
+    }
+
+    pub(super) fn untried(item: &Item) -> Self {
+        Self::of(item, Outcome::Untried)
+    }
+}
+
+/// All of it.
+pub(super) struct Report {
+    verb: Verb,
+    mode: Mode,
+    output: Option<Output>,
+    done: Vec<Done>,
+    /// Why the rest was not tried.
+    pub(super) stopped: Option<String>,
+    waited: Vec<Failure>,
+}
+
+impl Report {
+    pub(super) fn new(request: &Request) -> Self {
+        let Request { verb, mode, output, .. } = *request;
+        Self { verb, mode, output, done: Vec::new(), stopped: None, waited: Vec::new() }
+    }
+
+    /// Says what is done; to programs the data says it.
+    pub(super) fn talk(&self, session: &mut Session, sign: &str, text: &str) {
+        if self.output != Some(Output::Json) {
+            session.terminal.info(sign, text);
+        }
+    }
+
+    fn warn(&self, session: &mut Session, sign: &str, text: &str) {
+        if self.output != Some(Output::Json) {
+            session.terminal.warn(sign, text);
+        }
+    }
+
+    /// Tells what became of one.
+    pub(super) fn note(
+        &mut self,
+        session: &mut Session,
+        request: &Request,
+        done: Done,
+    ) -> Result<(), Failure> {
+        let outcome = match (self.mode, done.outcome) {
+            (Mode::Diff, Outcome::Created) => "new",
+            (Mode::Diff, Outcome::Updated) => "changes",
+            (_, outcome) => outcome.word(),
+        };
+        let suffix = match done.outcome {
+            Outcome::Error | Outcome::Untried => "",
+            _ => self.mode.suffix(),
+        };
+        let line = format!("{} {}...{outcome}{suffix}", request.verb.doing(), done.title);
+        self.talk(session, SIGN_ONE, &line);
+        for remark in &done.remarks {
+            self.talk(session, SIGN_ONE, &format!("{}: {remark}", done.title));
+        }
+        if let Some(page) = &done.page
+            && self.output.is_none()
+        {
+            let text = page.lay_out(answer::style(session));
+            session.terminal.data(&text)?;
+        }
+        if let Some(value) = &done.data
+            && self.output.is_none()
+        {
+            let text = serde_saphyr::to_string(value)
+                .map_err(|error| Failure::new(Exit::Failed, format!("{}: {error}", done.title)))?;
+            session.terminal.data(&format!("---\n{text}"))?;
+        }
+        if self.stopped.is_none() {
+            self.stopped.clone_from(&done.stops);
+        }
+        self.done.push(done);
+        Ok(())
+    }
+
+    /// The closing line of the verb.
+    pub(super) fn end(&self, session: &mut Session, tried: bool) {
+        let word = self.verb.word();
+        if tried && self.failures().next().is_none() && self.stopped.is_none() {
+            self.talk(session, SIGN, &format!("{word}...complete"));
+        } else {
+            self.warn(session, SIGN, &format!("{word}...error"));
+        }
+    }
+
+    /// The Computes that stand now, each once.
+    pub(super) fn standing(&self) -> Vec<String> {
+        let mut names: Vec<String> = Vec::new();
+        for done in &self.done {
+            let stands = matches!(done.outcome, Outcome::Created | Outcome::Updated | Outcome::Unchanged);
+            if let Some(name) = done.name.as_ref().filter(|name| stands && !names.contains(name)) {
+                names.push(name.clone());
+            }
+        }
+        names
+    }
+
+    /// Notes what came of waiting.
+    pub(super) fn waited(&mut self, session: &mut Session, waited: Vec<(String, Option<Failure>)>) {
+        for (name, failure) in waited {
+            match failure {
+                None => self.talk(session, SIGN_ONE, &format!("{name} is active")),
+                Some(failure) => self.waited.push(failure),
+            }
+        }
+    }
+
+    fn failures(&self) -> impl Iterator<Item = &Failure> {
+        self.done.iter().filter_map(|done| done.failure.as_ref()).chain(&self.waited)
+    }
+
+    /// The blocks, the summary, the data and the exit code.
+    pub(super) fn conclude(self, session: &mut Session) -> Result<Exit, Failure> {
+        let summary = self.summary();
+        let wrong = self.failures().map(|failure| failure.exit);
+        let stopped = self.stopped.as_ref().map(|_| Exit::Failed);
+        let found: Vec<Exit> = wrong.chain(stopped).collect();
+        let worst = WORST.into_iter().find(|exit| found.contains(exit));
+        let changes = self.mode == Mode::Diff
+            && self.done.iter().any(|done| matches!(done.outcome, Outcome::Created | Outcome::Updated));
+        let exit = worst.unwrap_or(if changes { Exit::Changes } else { Exit::Ok });
+        match self.output {
+            Some(Output::Json) => {
+                session.terminal.data(&format!("{:#}\n", self.json()))?;
+                if let Some(exit) = worst {
+                    let errors = self.failures().flat_map(located).collect();
+                    return Err(Failure { errors, ..Failure::new(exit, summary) });
+                }
+            }
+            Some(Output::Name) => {
+                let names: String = self
+                    .standing()
+                    .iter()
+                    .fold(String::new(), |text, name| text + "compute.poros.dataos.io/" + name + "\n");
+                session.terminal.data(&names)?;
+            }
+            None => {}
+        }
+        if self.output != Some(Output::Json) {
+            for failure in self.failures() {
+                session.terminal.error(&block(failure));
+            }
+            if worst.is_some() {
+                session.terminal.warn("", &summary);
+            } else {
+                session.terminal.info("", &summary);
+            }
+        }
+        Ok(exit)
+    }
+
+    fn summary(&self) -> String {
+        let number = |outcome| self.done.iter().filter(|done| done.outcome == outcome).count();
+        let mut parts: Vec<String> = Vec::new();
+        for outcome in Outcome::ALL {
+            match (outcome, number(outcome)) {
+                (_, 0) => {}
+                (Outcome::Error, errors) => parts.push(count(errors, "error")),
+                (Outcome::Untried, untried) => {
+                    let why = self.stopped.as_deref().unwrap_or("stopped");
+                    parts.push(format!("{untried} not tried: {why}"));
+                }
+                (outcome, number) => parts.push(format!("{number} {}", outcome.word())),
+            }
+        }
+        if !self.waited.is_empty() {
+            parts.push(format!("{} not active", self.waited.len()));
+        }
+        let mut text = if parts.is_empty() { "nothing to do".to_owned() } else { parts.join(", ") };
+        text.push_str(self.mode.suffix());
+        text
+    }
+
+    fn json(&self) -> Value {
+        self.done
+            .iter()
+            .map(|done| {
+                let mut value = json!({
+                    "file": done.file, "line": done.line, "resource": done.title, "outcome": done.outcome,
+                });
+                if let Some(failure) = &done.failure {
+                    value["error"] = failure.text.clone().into();
+                }
+                if let Some(data) = &done.data {
+                    value["manifest"] = data.clone();
+                }
+                value
+            })
+            .collect()
+    }
+}
+
+/// The places of a failure; one without place is told by its text.
+fn located(failure: &Failure) -> Vec<Located> {
+    if failure.errors.is_empty() {
+        return vec![Located { detail: failure.text.clone(), ..Located::default() }];
+    }
+    failure.errors.clone()
+}
+
+/// A failure with every place, as people read it.
+fn block(failure: &Failure) -> String {
+    let mut text = failure.told();
+    // A document that cannot be read says its place itself.
+    let places = failure
+        .errors
+        .iter()
+        .filter(|error| !error.pointer.is_empty() || error.got.is_some() || error.detail != failure.text);
+    let places: Vec<&Located> = places.collect();
+    for Located { file, line, column, detail, .. } in places.iter().take(TOLD) {
+        let _ = write!(text, "\n  {file}:{line}:{column}: {detail}");
+    }
+    if places.len() > TOLD {
+        let _ = write!(text, "\n  and {} more", places.len() - TOLD);
+    }
+    text
+}
