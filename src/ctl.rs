@@ -5,6 +5,7 @@
 
 pub mod connection;
 pub mod dataos;
+pub mod delete;
 pub mod explain;
 pub mod failure;
 pub mod files;

@@ -7,6 +7,7 @@ pub mod change;
 pub mod compute;
 pub mod computes;
 pub mod course;
+pub mod deletion;
 pub mod duration;
 pub mod faults;
 pub mod in_force;

@@ -1,6 +1,7 @@
 //! What can be typed after `dataos-ctl`: the reference's verbs and short flags; what is new has long names alone.
 
 mod asked;
+mod delete;
 mod get;
 mod wait;
 mod which;
@@ -30,6 +31,8 @@ pub struct Dataos {
 enum Verb {
     /// Show Computes: your own, or everybody's with -a
     Get(get::Get),
+    /// Delete Computes, and wait until they are gone
+    Delete(delete::Delete),
     /// Wait for Computes, and say why at once where it is in vain
     Wait(wait::Wait),
     /// The same verbs, as the reference has them: resource get, resource apply, ...
@@ -42,6 +45,8 @@ enum Verb {
 enum Resource {
     /// Show Computes: your own, or everybody's with -a
     Get(get::Get),
+    /// Delete Computes, and wait until they are gone
+    Delete(delete::Delete),
 }
 
 impl Dataos {
@@ -49,7 +54,7 @@ impl Dataos {
     pub fn speaks_json(&self) -> bool {
         match &self.verb {
             Verb::Wait(wait) => wait.speaks_json(),
-            Verb::Get(_) | Verb::Resource(_) => false,
+            Verb::Get(_) | Verb::Delete(_) | Verb::Resource(_) => false,
         }
     }
 
@@ -58,6 +63,9 @@ impl Dataos {
         match self.verb {
             Verb::Get(get) | Verb::Resource(Resource::Get(get)) => {
                 Box::pin(crate::ctl::get::get(get.request()?, session)).await
+            }
+            Verb::Delete(delete) | Verb::Resource(Resource::Delete(delete)) => {
+                Box::pin(crate::ctl::delete::delete(delete.request(session)?, session)).await
             }
             Verb::Wait(wait) => Box::pin(crate::ctl::wait::wait(wait.request()?, session)).await,
         }
