@@ -7,6 +7,7 @@ pub mod answer;
 pub mod apply;
 pub mod connection;
 pub mod dataos;
+pub mod delete;
 pub mod describe;
 pub mod explain;
 pub mod failure;

@@ -9,6 +9,7 @@ pub mod choice;
 pub mod compute;
 pub mod computes;
 pub mod course;
+pub mod deletion;
 pub mod denied;
 pub mod describe;
 pub mod duration;

@@ -2,6 +2,7 @@
 
 mod apply;
 mod asked;
+mod delete;
 mod get;
 mod tell;
 mod wait;
@@ -33,6 +34,8 @@ pub struct Dataos {
 enum Verb {
     /// Show Computes: your own, or everybody's with -a
     Get(Box<get::Get>),
+    /// Delete Computes, and wait until they are gone
+    Delete(delete::Delete),
     /// Wait for Computes, and say why at once where it is in vain
     Wait(wait::Wait),
     /// Show all about a Compute: stage, conditions, what is in force, nodes, users, what happened
@@ -65,6 +68,8 @@ enum Resource {
     Create(Box<apply::Apply>),
     /// Change Computes that are there
     Update(Box<apply::Apply>),
+    /// Delete Computes, and wait until they are gone
+    Delete(delete::Delete),
 }
 
 impl Dataos {
@@ -83,6 +88,7 @@ impl Dataos {
             | Verb::Resource(Resource::Apply(apply) | Resource::Create(apply) | Resource::Update(apply)) => {
                 apply.speaks_json()
             }
+            Verb::Delete(_) | Verb::Resource(Resource::Delete(_)) => false,
         }
     }
 
@@ -91,6 +97,9 @@ impl Dataos {
         match self.verb {
             Verb::Get(get) | Verb::Resource(Resource::Get(get)) => {
                 Box::pin(crate::ctl::get::get(get.request()?, session)).await
+            }
+            Verb::Delete(delete) | Verb::Resource(Resource::Delete(delete)) => {
+                Box::pin(crate::ctl::delete::delete(delete.request(session)?, session)).await
             }
             Verb::Wait(wait) => Box::pin(crate::ctl::wait::wait(wait.request()?, session)).await,
             Verb::Describe(describe) => {

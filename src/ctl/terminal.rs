@@ -1,6 +1,6 @@
 //! Where the answers go: data to standard output, talk to standard error.
 
-use std::io::{self, IsTerminal as _, Write};
+use std::io::{self, BufRead as _, IsTerminal as _, Read as _, Write};
 use std::os::fd::AsFd as _;
 use std::time::Instant;
 
@@ -11,6 +11,9 @@ use tokio::net::unix::pipe::Sender;
 
 use crate::view::table::shown_lines;
 use crate::view::talk::{self, Level, Voice};
+
+/// The longest answer to a question, in bytes.
+const ANSWER: u64 = 1024;
 
 /// How it talks.
 #[derive(Clone, Debug, Default, Args)]
@@ -51,6 +54,8 @@ pub struct Look {
     pub interactive: bool,
     /// Whether a line of talk can be written over.
     pub live: bool,
+    /// Whether somebody can be asked.
+    pub asks: bool,
     /// Whether emoji can be shown.
     pub emoji: bool,
     /// Columns of the terminal that shows the data; none where there is no terminal: nothing is cut there.
@@ -76,6 +81,7 @@ impl Look {
             coloured: coloured(data),
             coloured_talk: coloured(talk),
             interactive: data,
+            asks: talk && io::stdin().is_terminal(),
             live: talk && !dumb && !manners.plain,
             emoji: !manners.plain && (locale.contains("utf-8") || locale.contains("utf8")),
             width: width.filter(|width| *width > 0),
@@ -218,6 +224,16 @@ impl Terminal {
         if !self.quiet || self.voice == Voice::Kubectl {
             self.aside(text);
         }
+    }
+
+    /// Asks whoever looks; gives back the line that was typed, without blanks around it. Only where [`Look::asks`].
+    pub fn ask(&mut self, question: &str) -> String {
+        self.end_progress();
+        self.write_talk(question);
+        let mut answer = String::new();
+        // What cannot be read is no answer.
+        let _ = io::stdin().lock().take(ANSWER).read_line(&mut answer);
+        answer.trim().to_owned()
     }
 
     /// Writes text to where talk goes, as it is.

@@ -1,36 +1,37 @@
 //! `wait`: until Computes are as asked, or cannot be any more. Other verbs wait by [`until`].
 
+mod telling;
+mod watching;
+
 use std::time::Duration;
 
 use kube::Client;
 use serde_json::{Value, json};
-use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
-use tokio::time::{Instant, timeout_at};
+use tokio::time::Instant;
 
-use crate::api::identifier::Identifier;
 use crate::api::names::GROUP;
 use crate::cluster::call::CallError;
 use crate::cluster::read;
-use crate::cluster::watch::News;
-use crate::cluster::watch::follow::{Followed, follow};
 use crate::ctl::failure::{Exit, Failure};
 use crate::ctl::session::Session;
 use crate::ctl::terminal::Terminal;
+pub use crate::ctl::wait::telling::Manner;
+use crate::ctl::wait::telling::Telling;
+use crate::ctl::wait::watching::{FEW, no_computes, watch};
 use crate::ctl::which::Which;
 use crate::decide::goal::{Aim, Cause, Goal};
 pub use crate::view::course::Target;
-use crate::view::course::{Course, End, Turn};
+use crate::view::course::{Course, End};
 use crate::view::duration;
 use crate::view::names::absent;
 use crate::view::talk::Voice;
 
 /// What stands before lines of a wait.
 const SIGN: &str = "⏳ ";
+const WAITING: Manner = Manner { sign: SIGN, doing: "" };
+
 /// Longer than anybody waits: for those that set no limit.
 pub const NO_LIMIT: Duration = Duration::from_secs(7 * 24 * 3600);
-/// So many Computes are followed by a watch each; of more, one watch of all of them tells.
-const FEW: usize = 8;
-
 /// Waits until all of these Computes are as the goal says, for so long at most; 0 looks once. Tells how they stand on the
 /// way. Gives back the Computes as they were seen last, those that are left.
 ///
@@ -43,11 +44,24 @@ pub async fn until(
     limit: Duration,
     terminal: &mut Terminal,
 ) -> Result<Vec<Value>, Failure> {
-    let deadline = Instant::now() + limit;
     let mut course = Course::new(goal.clone(), targets);
-    let looked = look(client, &mut course, terminal).await;
+    Box::pin(run(client, &mut course, limit, WAITING, terminal)).await?;
+    Ok(course.seen())
+}
+
+/// As [`until`], of a wait that its caller wants to look at afterwards.
+pub(super) async fn run(
+    client: &Client,
+    course: &mut Course,
+    limit: Duration,
+    manner: Manner,
+    terminal: &mut Terminal,
+) -> Result<(), Failure> {
+    let deadline = Instant::now() + limit;
+    let mut telling = Telling { manner, terminal, unsettled: None };
+    let looked = look(client, course, &mut telling).await;
     // Whoever wrote something a moment ago waits through an API server that is away; who begins with it is told.
-    let written = targets.iter().all(|target| target.uid.is_some());
+    let written = course.knows_all();
     match looked {
         Err(error) if !written || error.lasts() || limit.is_zero() => {
             return Err(Failure::of_call("the Computes to wait for could not be read", &error));
@@ -56,7 +70,7 @@ pub async fn until(
     }
     if course.end().is_none() && !limit.is_zero() {
         let reached = tokio::select! {
-            reached = watch(client, &mut course, deadline, terminal) => reached,
+            reached = watch(client, course, deadline, &mut telling) => reached,
             () = interrupted() => {
                 let (text, _) = course.left();
                 return Err(Failure::new(Exit::Interrupted, format!("interrupted: {text}")));
@@ -65,7 +79,7 @@ pub async fn until(
         reached?;
     }
     match course.end() {
-        Some(End::Met) => Ok(course.seen()),
+        Some(End::Met) => Ok(()),
         Some(End::Never { name, cause, standing }) => {
             let mut text = course.hopeless(&name, cause, &standing);
             let exit = match cause {
@@ -113,122 +127,24 @@ async fn not_there(client: &Client, name: &str) -> Result<String, Failure> {
     }
 }
 
-/// Their CRD is not installed.
-fn no_computes(error: &CallError) -> Failure {
-    Failure::of_call("this cluster knows no Computes", error)
-}
-
 /// Looks once.
-async fn look(client: &Client, course: &mut Course, terminal: &mut Terminal) -> Result<(), CallError> {
+async fn look(client: &Client, course: &mut Course, telling: &mut Telling<'_>) -> Result<(), CallError> {
     let names: Vec<String> = course.names().map(str::to_owned).collect();
     if names.len() > FEW {
         for stored in read::computes_stored(client, None).await? {
             let name = stored.compute.name.clone();
             let turn = course.see(&name, Some((stored.compute, stored.object)));
-            tell(&name, turn, course, terminal);
+            telling.turn(&name, turn, course);
         }
     } else {
         let all = names.iter().map(|name| async move { (name, read::compute(client, name).await) });
         for (name, found) in futures::future::join_all(all).await {
             let turn = course.see(name, found?.map(|stored| (stored.compute, stored.object)));
-            tell(name, turn, course, terminal);
+            telling.turn(name, turn, course);
         }
     }
     for (name, turn) in course.see_no_more(&names) {
-        tell(&name, turn, course, terminal);
-    }
-    Ok(())
-}
-
-/// Tells what came of a look.
-fn tell(name: &str, turn: Turn, course: &Course, terminal: &mut Terminal) {
-    match turn {
-        Turn::Same => {}
-        Turn::Met => {
-            let identifier = Identifier::compute(name).told();
-            terminal.info(SIGN, &format!("{identifier}...{}", course.goal().told()));
-        }
-        // What ends the wait is told as its end.
-        Turn::Other(_) if course.end().is_some() => {}
-        Turn::Other(_) if terminal.look.live => terminal.progress(&course.progress()),
-        Turn::Other(line) => terminal.progress(&line),
-    }
-}
-
-/// Follows them until it is over or the time is up.
-async fn watch(
-    client: &Client,
-    course: &mut Course,
-    deadline: Instant,
-    terminal: &mut Terminal,
-) -> Result<(), Failure> {
-    let names: Vec<String> = course.names().map(str::to_owned).collect();
-    let followed: Vec<Option<String>> =
-        if names.len() > FEW { vec![None] } else { names.into_iter().map(Some).collect() };
-    let (sender, receiver) = unbounded_channel();
-    let watches = followed.iter().enumerate().map(|(index, name)| {
-        let sender = sender.clone();
-        // Nobody listens once it is over.
-        follow(client, name.as_deref(), move |news| drop(sender.send((index, news))))
-    });
-    tokio::select! {
-        _ = futures::future::join_all(watches) => Ok(()),
-        heard = hear(receiver, &followed, course, deadline, terminal) => heard,
-    }
-}
-
-/// What is heard of a watch since it had its list.
-#[derive(Clone, Copy, Default)]
-struct Heard {
-    listed: bool,
-    failures: u32,
-}
-
-async fn hear(
-    mut receiver: UnboundedReceiver<(usize, News<Followed>)>,
-    followed: &[Option<String>],
-    course: &mut Course,
-    deadline: Instant,
-    terminal: &mut Terminal,
-) -> Result<(), Failure> {
-    let mut heard = vec![Heard::default(); followed.len()];
-    while course.end().is_none() {
-        let Ok(Some((index, news))) = timeout_at(deadline, receiver.recv()).await else { return Ok(()) };
-        let Some(state) = heard.get_mut(index) else { continue };
-        match news {
-            News::Listing => {}
-            News::Change((name, now)) => {
-                state.failures = 0;
-                let turn = course.see(&name, now.map(|stored| (stored.compute, stored.object)));
-                tell(&name, turn, course, terminal);
-            }
-            News::Synced => {
-                *state = Heard { listed: true, failures: 0 };
-                let names = match &followed[index] {
-                    Some(name) => vec![name.clone()],
-                    None => course.names().map(str::to_owned).collect(),
-                };
-                for (name, turn) in course.see_no_more(&names) {
-                    tell(&name, turn, course, terminal);
-                }
-            }
-            News::Failing { why, code } => {
-                state.failures += 1;
-                let text = format!("Computes could not be watched: {why}");
-                match code {
-                    // An API server that has just started says so to everybody; a watch that never had a list may not.
-                    Some(401 | 403) if !state.listed => return Err(Failure::new(Exit::Denied, text)),
-                    Some(404) if !state.listed => {
-                        return Err(no_computes(&CallError::Unserved(why)));
-                    }
-                    // A watch that breaks once is begun anew at once.
-                    _ if state.failures == 2 => {
-                        terminal.warn(SIGN, &format!("{text}; still waiting"));
-                    }
-                    _ => {}
-                }
-            }
-        }
+        telling.turn(&name, turn, course);
     }
     Ok(())
 }

@@ -123,7 +123,7 @@ impl Goal {
             (Aim::Is(Fact::Status(AggregateStatus::Deleted)), None) => sight.uid.is_some(),
             (Aim::Is(_), None) => false,
             (Aim::IsNot(_), None) => sight.uid.is_some(),
-            (Aim::Is(fact), Some(now)) => fact.is_told(sight, now) && fact.holds(now),
+            (Aim::Is(fact), Some(now)) => fact.can_be(now) && fact.is_told(sight, now) && fact.holds(now),
             (Aim::IsNot(fact), Some(now)) => fact.is_told(sight, now) && !fact.holds(now),
         };
         if met {
@@ -202,6 +202,11 @@ impl Fact {
                 None => !found.is_null(),
             }),
         }
+    }
+
+    /// Whether it can be so: what is on its way out is not active, whatever its last status says.
+    fn can_be(&self, (compute, _): (&Compute, &Value)) -> bool {
+        !compute.deleting || self.outlives_the_spec()
     }
 
     /// Whether what is seen speaks of what is asked for now. What people wrote themselves always does.
@@ -290,12 +295,9 @@ impl Standing {
             compute.finalizers.iter().filter(|held| *held != FINALIZER).map(String::as_str).collect();
         let poros = compute.finalizers.iter().any(|held| held == FINALIZER);
         if poros && compute.status.observed_generation != compute.generation && !compute.paused {
-            return Self {
-                text: format!(
-                    "it is being deleted; its finalizer {FINALIZER} waits for Poros, which has not looked at it yet"
-                ),
-                to_do: vec![WHETHER_POROS_RUNS.into()],
-            };
+            return Self::of(&format!(
+                "it is being deleted, and its finalizer {FINALIZER} waits for Poros; {WHETHER_POROS_RUNS}"
+            ));
         }
         if poros {
             let reason = compute.status.condition("Ready").map(|ready| ready.reason.as_str());
@@ -367,5 +369,233 @@ impl Category {
             Self::NoNodesMatch | Self::NoReadyNodes => Mend::Itself("a node may join"),
             Self::Internal => Mend::Itself("it is tried again"),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::api::status::{BuilderState, ComputeStatus, Users};
+    use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+    use serde_json::json;
+
+    /// A Compute of generation 3, whose status speaks of it.
+    fn compute(aggregate: AggregateStatus, stage: Stage, reason: &str) -> Compute {
+        let ready = Condition {
+            type_: "Ready".into(),
+            status: "Unknown".into(),
+            reason: reason.into(),
+            message: "as it is".into(),
+            observed_generation: Some(3),
+            last_transition_time: Time(k8s_openapi::jiff::Timestamp::UNIX_EPOCH),
+        };
+        Compute {
+            name: "query".into(),
+            uid: "one".into(),
+            resource_version: "7".into(),
+            generation: 3,
+            deleting: false,
+            finalizers: vec![FINALIZER.into()],
+            paused: false,
+            delete_in_use: false,
+            spec: Err("not read here".into()),
+            status: ComputeStatus {
+                aggregate_status: aggregate,
+                builder_state: BuilderState {
+                    stage,
+                    summary: "1/2".into(),
+                    info: "as it is".into(),
+                    ..BuilderState::default()
+                },
+                conditions: vec![ready],
+                observed_generation: 3,
+                ..ComputeStatus::default()
+            },
+        }
+    }
+
+    fn judge(goal: &str, compute: &Compute) -> Verdict {
+        let stored = json!({"status": {"n": 1}, "metadata": {"labels": {"a": "b"}}});
+        let now = Some((compute, &stored));
+        goal.parse::<Goal>().unwrap().judge(Sight { now, uid: Some("one"), generation: 0 })
+    }
+
+    fn unseen(goal: &str, uid: Option<&str>) -> Verdict {
+        goal.parse::<Goal>().unwrap().judge(Sight { now: None, uid, generation: 0 })
+    }
+
+    fn cause(verdict: &Verdict) -> Option<Cause> {
+        match verdict {
+            Verdict::Never(cause, _) => Some(*cause),
+            Verdict::Met | Verdict::NotYet(_) => None,
+        }
+    }
+
+    fn text(verdict: Verdict) -> String {
+        match verdict {
+            Verdict::Met => "met".into(),
+            Verdict::NotYet(standing) => standing.text,
+            Verdict::Never(cause, standing) => format!("{cause:?}: {}", standing.text),
+        }
+    }
+
+    /// A row for each category: whether a wait ends where it is an error in the build; after the build it never does.
+    #[test]
+    fn a_wait_ends_where_only_somebody_mends_the_fault() {
+        use Category as C;
+        let rows = [
+            (C::Undecodable, true),
+            (C::InvalidSpec, true),
+            (C::UnknownDataplane, true),
+            (C::NameTaken, true),
+            (C::Forbidden, true),
+            (C::ApplyFailed, false),
+            (C::PolicyMissing, true),
+            (C::ProofMismatch, true),
+            (C::ProofBlocked, false),
+            (C::Contended, false),
+            (C::NoNodesMatch, false),
+            (C::NoReadyNodes, false),
+            (C::Internal, false),
+        ];
+        assert_eq!(rows.map(|(category, _)| category), C::ALL);
+        for (category, ends) in rows {
+            for goal in ["status=active", "stage=built", "condition=Ready"] {
+                let in_build = judge(goal, &compute(AggregateStatus::Error, Stage::Error, category.word()));
+                assert_eq!(
+                    cause(&in_build),
+                    ends.then_some(Cause::Fault),
+                    "{category:?} {goal} {in_build:?}"
+                );
+                let (Verdict::Never(_, standing) | Verdict::NotYet(standing)) = in_build else { panic!() };
+                assert_eq!(
+                    standing.text,
+                    format!("status error, stage error, 1/2 resources, {}: as it is", category.word())
+                );
+                assert!(!standing.to_do.is_empty(), "{category:?}");
+                assert!(standing.to_do.iter().all(|line| !line.contains("NAME")), "{standing:?}");
+                let after = judge(goal, &compute(AggregateStatus::Error, Stage::Building, category.word()));
+                assert_eq!(cause(&after), None, "{category:?} {goal} {after:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn each_status_and_stage_is_met_by_itself_alone() {
+        let states = [
+            (AggregateStatus::Pending, Stage::Building),
+            (AggregateStatus::Active, Stage::Built),
+            (AggregateStatus::Error, Stage::Error),
+            (AggregateStatus::Error, Stage::Building),
+        ];
+        for (status, stage) in states {
+            let now = compute(status, stage, "NoNodesMatch");
+            for wanted in AggregateStatus::ALL {
+                let verdict = judge(&format!("status={}", wanted.word()), &now);
+                assert_eq!(verdict == Verdict::Met, wanted == status, "{wanted:?} {verdict:?}");
+            }
+            for wanted in Stage::ALL {
+                let verdict = judge(&format!("stage={}", wanted.word()), &now);
+                assert_eq!(verdict == Verdict::Met, wanted == stage, "{wanted:?} {verdict:?}");
+            }
+            assert_eq!(judge("created", &now), Verdict::Met);
+            assert!(text(judge("deleted", &now)).starts_with("nobody has asked it to go"));
+        }
+    }
+
+    #[test]
+    fn what_speaks_of_an_older_generation_does_not_count() {
+        let mut active = compute(AggregateStatus::Active, Stage::Built, "Active");
+        active.generation = 4;
+        assert_eq!(
+            text(judge("status=active", &active)),
+            "Poros has not looked at generation 4 yet, only at 3"
+        );
+        active.status.observed_generation = -1;
+        assert_eq!(text(judge("stage=built", &active)), "Poros has not looked at it yet");
+        // What was just written is newer than what is seen: a lagging API server must not pass it for done.
+        let active = compute(AggregateStatus::Active, Stage::Built, "Active");
+        let stored = json!({});
+        let sight = Sight { now: Some((&active, &stored)), uid: Some("one"), generation: 5 };
+        assert_eq!(text(Goal::active().judge(sight)), "Poros has not looked at generation 5 yet, only at 3");
+        // Nor does an old error end it.
+        let mut failed = compute(AggregateStatus::Error, Stage::Error, "InvalidSpec");
+        failed.generation = 4;
+        assert!(matches!(judge("status=active", &failed), Verdict::NotYet(_)));
+        // What people wrote themselves is as it is.
+        assert_eq!(judge("jsonpath={.metadata.labels.a}=b", &failed), Verdict::Met);
+        assert!(matches!(judge("jsonpath={.status.n}=1", &failed), Verdict::NotYet(_)));
+    }
+
+    #[test]
+    fn what_is_not_there_or_going_is_told_apart() {
+        assert_eq!(cause(&unseen("status=active", None)), Some(Cause::Absent));
+        assert_eq!(cause(&unseen("status=active", Some("one"))), Some(Cause::Gone));
+        assert!(matches!(unseen("created", None), Verdict::NotYet(_)));
+        assert_eq!(unseen("deleted", None), Verdict::Met);
+        assert_eq!(unseen("status=deleted", Some("one")), Verdict::Met);
+        let mut going = compute(AggregateStatus::Active, Stage::Built, "Active");
+        going.deleting = true;
+        assert_eq!(cause(&judge("status=active", &going)), Some(Cause::Gone));
+        assert!(text(judge("deleted", &going)).contains("as it is"));
+        let stored = json!({});
+        let other = Sight { now: Some((&going, &stored)), uid: Some("another"), generation: 0 };
+        assert_eq!(Goal::deleted().judge(other), Verdict::Met, "the one that was meant is gone");
+    }
+
+    #[test]
+    fn who_holds_a_deletion_is_told() {
+        let mut going = compute(AggregateStatus::Deleting, Stage::Building, "InUse");
+        going.deleting = true;
+        going.status.users = Some(Users { pods: 1, ..Users::default() });
+        going.status.builder_state.info = "it is still in use (Pod/default/a)".into();
+        assert_eq!(text(judge("deleted", &going)), "it is being deleted: it is still in use (Pod/default/a)");
+        going.generation = 4;
+        assert_eq!(
+            text(judge("deleted", &going)),
+            "it is being deleted, and its finalizer poros.dataos.io/cleanup waits for Poros; see whether Poros runs: kubectl get pods,leases -n poros-system"
+        );
+        going.finalizers = vec!["example.com/hold".into()];
+        assert_eq!(
+            text(judge("deleted", &going)),
+            "all that was built for it is gone; the finalizer example.com/hold holds it"
+        );
+    }
+
+    #[test]
+    fn a_paused_compute_is_not_waited_for() {
+        let mut paused = compute(AggregateStatus::Pending, Stage::Building, "Paused");
+        paused.paused = true;
+        let Verdict::Never(Cause::Fault, standing) = judge("status=active", &paused) else { panic!() };
+        assert_eq!(
+            standing.to_do,
+            ["let Poros go on: kubectl annotate compute query poros.dataos.io/paused-"]
+        );
+        let mut active = compute(AggregateStatus::Active, Stage::Built, "Active");
+        active.paused = true;
+        assert_eq!(judge("status=active", &active), Verdict::Met);
+    }
+
+    #[test]
+    fn a_goal_may_hold_only_while_something_does() {
+        let pending: Fact = "status=pending".parse().unwrap();
+        let goal = Goal { meanwhile: Some(pending.clone()), ..Goal::active() };
+        let stored = json!({});
+        let at = |compute: &Compute, goal: &Goal| {
+            goal.judge(Sight { now: Some((compute, &stored)), uid: Some("one"), generation: 0 })
+        };
+        let building = compute(AggregateStatus::Pending, Stage::Building, "Building");
+        let waiting = compute(AggregateStatus::Error, Stage::Building, "NoNodesMatch");
+        let active = compute(AggregateStatus::Active, Stage::Built, "Active");
+        assert!(matches!(at(&building, &goal), Verdict::NotYet(_)));
+        assert_eq!(cause(&at(&waiting, &goal)), Some(Cause::Over));
+        assert_eq!(at(&active, &goal), Verdict::Met);
+        let over = Goal { aim: Aim::IsNot(pending), meanwhile: None };
+        assert!(matches!(at(&building, &over), Verdict::NotYet(_)));
+        assert_eq!(at(&waiting, &over), Verdict::Met);
+        assert_eq!(over.told(), "no longer pending");
+        let mut unseen = building;
+        unseen.status.observed_generation = -1;
+        assert!(matches!(at(&unseen, &over), Verdict::NotYet(_)));
     }
 }

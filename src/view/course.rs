@@ -79,6 +79,17 @@ impl Course {
         self.ways.iter().map(|way| way.target.name.as_str())
     }
 
+    /// Whether it is known of each which incarnation is meant.
+    pub fn knows_all(&self) -> bool {
+        self.ways.iter().all(|way| way.target.uid.is_some())
+    }
+
+    /// The names of those that are not where they should be.
+    pub fn open(&self) -> impl Iterator<Item = &str> {
+        let open = self.ways.iter().filter(|way| way.verdict != Some(Verdict::Met));
+        open.map(|way| way.target.name.as_str())
+    }
+
     /// What is waited for.
     pub fn goal(&self) -> &Goal {
         &self.goal
@@ -196,5 +207,63 @@ impl Course {
     /// The Computes as they were seen last, in the order in which they were asked for.
     pub fn seen(self) -> Vec<Value> {
         self.ways.into_iter().filter_map(|way| way.last).map(|(_, stored)| stored).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::api::status::{AggregateStatus, ComputeStatus};
+    use serde_json::json;
+
+    fn seen(name: &str, status: AggregateStatus) -> Option<(Compute, Value)> {
+        let mut told =
+            ComputeStatus { aggregate_status: status, observed_generation: 1, ..ComputeStatus::default() };
+        told.builder_state.summary = "1/2".into();
+        told.builder_state.info = "built\u{1b}[2J".into();
+        let compute = Compute {
+            name: name.into(),
+            uid: format!("uid-{name}"),
+            resource_version: "1".into(),
+            generation: 1,
+            deleting: false,
+            finalizers: Vec::new(),
+            paused: false,
+            delete_in_use: false,
+            spec: Err(String::new()),
+            status: told,
+        };
+        Some((compute, json!({"metadata": {"name": name}})))
+    }
+
+    #[test]
+    fn several_are_waited_for_until_all_are_there() {
+        let mut course = Course::new(Goal::active(), &["a", "b"].map(Target::named));
+        let other = course.see("a", seen("a", AggregateStatus::Pending));
+        // What a status tells cannot command the terminal.
+        assert_eq!(other, Turn::Other("a: stage building, 1/2 resources, built\u{fffd}[2J".into()));
+        assert_eq!(course.see("a", seen("a", AggregateStatus::Pending)), Turn::Same);
+        assert_eq!(course.see("a", seen("a", AggregateStatus::Active)), Turn::Met);
+        assert_eq!((course.end(), course.progress()), (None, "1 of 2 active".into()));
+        course.see("b", seen("b", AggregateStatus::Pending));
+        let (left, _) = course.left();
+        assert_eq!(left, "1 of 2 active\n  b: stage building, 1/2 resources, built\u{fffd}[2J");
+        // One that was there may be so no longer: all are to be so at one time.
+        course.see("a", seen("a", AggregateStatus::Error));
+        course.see("b", seen("b", AggregateStatus::Active));
+        assert_eq!(course.end(), None);
+        course.see("a", seen("a", AggregateStatus::Active));
+        assert_eq!(course.end(), Some(End::Met));
+        assert_eq!(course.seen().len(), 2);
+    }
+
+    #[test]
+    fn what_a_list_leaves_out_is_not_there() {
+        let mut course = Course::new(Goal::active(), &["a", "b"].map(Target::named));
+        course.see("a", seen("a", AggregateStatus::Active));
+        let turns = course.see_no_more(&["a".into(), "b".into()]);
+        assert_eq!(turns.len(), 1, "{turns:?}");
+        let Some(End::Never { name, cause, .. }) = course.end() else { panic!() };
+        assert_eq!((name.as_str(), cause), ("b", Cause::Absent));
     }
 }

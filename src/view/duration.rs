@@ -6,15 +6,15 @@ use thiserror::Error;
 
 /// It is no time.
 #[derive(Debug, Error, PartialEq, Eq)]
-#[error("{0:?} is no time; it takes a number with a unit, such as 60s, 2m or 1m30s, or 0")]
+#[error("{0:?} is no time; it takes a number with a unit, such as 60s, 2m or 1m30s")]
 pub struct DurationError(String);
 
-/// Reads `60s`, `2m`, `1m30s`, `500ms`, or `0`.
+/// Reads `60s`, `2m`, `1m30s`, `500ms`; a number alone is seconds.
 pub fn read(given: &str) -> Result<Duration, DurationError> {
     let error = || DurationError(given.to_owned());
     let text = given.trim();
-    if text == "0" {
-        return Ok(Duration::ZERO);
+    if let Ok(seconds) = text.parse() {
+        return Ok(Duration::from_secs(seconds));
     }
     let read: jiff::SignedDuration = text.parse().map_err(|_| error())?;
     Duration::try_from(read).map_err(|_| error())
@@ -44,6 +44,7 @@ mod tests {
             ("0", 0, "0s"),
             ("0s", 0, "0s"),
             ("60s", 60, "60s"),
+            ("60", 60, "60s"),
             ("1m", 60, "60s"),
             ("1m30s", 90, "1m30s"),
             ("90s", 90, "1m30s"),
@@ -55,7 +56,7 @@ mod tests {
             assert_eq!((duration.as_secs(), told(duration).as_str()), (seconds, expect), "{given}");
         }
         assert_eq!(told(read("500ms").unwrap()), "500ms");
-        for given in ["", "60", "-1s", "x", "1 fortnight"] {
+        for given in ["", "-1s", "x", "1 fortnight"] {
             assert!(read(given).unwrap_err().to_string().contains("such as 60s"), "{given}");
         }
     }
