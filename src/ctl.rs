@@ -3,12 +3,16 @@
 //! Two programs over one core: [`dataos`] and [`kubectl`] are what can be typed, each with the short flags of its model;
 //! a file a verb does what they ask. Data and talk leave through [`terminal`], errors as a [`failure`].
 
+pub mod completion;
 pub mod connection;
 pub mod dataos;
+pub mod develop;
 pub mod explain;
 pub mod failure;
 pub mod files;
 pub mod get;
+pub mod jq;
 pub mod kubectl;
 pub mod session;
 pub mod terminal;
+pub mod version;

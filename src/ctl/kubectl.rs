@@ -8,6 +8,7 @@ use crate::ctl::connection::Connection;
 use crate::ctl::failure::{Exit, Failure};
 use crate::ctl::session::Session;
 use crate::ctl::terminal::Manners;
+use crate::ctl::version::{self, Version};
 
 /// Shows Computes, and tells why they are as they are.
 #[derive(Debug, Parser)]
@@ -27,18 +28,24 @@ pub struct Kubectl {
 enum Verb {
     /// Show Computes
     Get(get::Get),
+    /// Show versions: of this program, of the cluster, and of the Computes that it serves
+    Version(Version),
 }
 
 impl Kubectl {
     /// Whether what is asked for is JSON, so that errors are as well.
     pub fn speaks_json(&self) -> bool {
-        false
+        match &self.verb {
+            Verb::Version(version) => version.speaks_json(),
+            Verb::Get(_) => false,
+        }
     }
 
     /// Does what was typed.
     pub async fn run(self, session: &mut Session) -> Result<Exit, Failure> {
         match self.verb {
             Verb::Get(get) => Box::pin(crate::ctl::get::get(get.request()?, session)).await,
+            Verb::Version(version) => version::version(version, session).await,
         }
     }
 }

@@ -579,7 +579,9 @@ changed.yaml cannot be built: 2 errors
     // Rules that are no schema: as Poros itself says them.
     let told = told_change(&CHANGED.replace("key: dedicated, ", ""), None);
     assert!(
-        told.contains("changed.yaml:10:7: spec.nodePool.tolerations[0].key is absent; operator Equal needs a key"),
+        told.contains(
+            "changed.yaml:10:7: spec.nodePool.tolerations[0].key is absent; operator Equal needs a key"
+        ),
         "{told}"
     );
     let told =

@@ -170,7 +170,9 @@ fn wrong(piece: &Piece<'_>, error: &Error) -> Wrong {
             None => "this key is there already; each key of a map is written once".into(),
         },
         Error::Budget { .. } => {
-            format!("it is too large or too deep: a document has at most {VALUES} values, {DEEP} deep, aliases followed")
+            format!(
+                "it is too large or too deep: a document has at most {VALUES} values, {DEEP} deep, aliases followed"
+            )
         }
         Error::AliasReplayCounterOverflow { .. }
         | Error::AliasReplayLimitExceeded { .. }
