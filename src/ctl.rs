@@ -5,20 +5,24 @@
 
 pub mod answer;
 pub mod apply;
+pub mod completion;
 pub mod connection;
 pub mod dataos;
 pub mod delete;
 pub mod describe;
+pub mod develop;
 pub mod explain;
 pub mod failure;
 pub mod files;
 mod gather;
 pub mod get;
+pub mod jq;
 pub mod kubectl;
 pub mod named;
 pub mod session;
 pub mod terminal;
 pub mod tree;
+pub mod version;
 pub mod wait;
 pub mod which;
 pub mod why;

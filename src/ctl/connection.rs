@@ -77,7 +77,7 @@ impl Connection {
     }
 }
 
-fn time(text: &str) -> Result<Duration, String> {
+pub(super) fn time(text: &str) -> Result<Duration, String> {
     let expected = || "a time is expected, such as 30s, 2m or 1h30m, or 0 for no limit".to_owned();
     let time = match text.parse::<u32>() {
         Ok(seconds) => Duration::from_secs(seconds.into()),

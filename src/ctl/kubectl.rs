@@ -11,6 +11,7 @@ use crate::ctl::connection::Connection;
 use crate::ctl::failure::{Exit, Failure};
 use crate::ctl::session::Session;
 use crate::ctl::terminal::Manners;
+use crate::ctl::version::{self, Version};
 
 /// Shows Computes, and tells why they are as they are.
 #[derive(Debug, Parser)]
@@ -38,6 +39,8 @@ enum Verb {
     Tree(tell::Tree),
     /// Explain a pod (which nodes fit, and why others do not) or a Compute (what is wrong, what an edit would do)
     Explain(tell::Explain),
+    /// Show versions: of this program, of the cluster, and of the Computes that it serves
+    Version(Version),
 }
 
 impl Kubectl {
@@ -49,6 +52,7 @@ impl Kubectl {
             Verb::Tree(tree) => tree.speaks_json(),
             Verb::Explain(explain) => explain.speaks_json(),
             Verb::Get(get) => get.speaks_json(),
+            Verb::Version(version) => version.speaks_json(),
         }
     }
 
@@ -62,6 +66,7 @@ impl Kubectl {
             Verb::Explain(explain) => {
                 Box::pin(crate::ctl::explain::explain(explain.request(), session)).await
             }
+            Verb::Version(version) => version::version(version, session).await,
         }
     }
 }
