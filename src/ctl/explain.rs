@@ -67,16 +67,15 @@ async fn explain_pod(
     how: &How,
     session: &mut Session,
 ) -> Result<Exit, Failure> {
-    let told = answer::found("explain", session, async |session: &Session| match &how.file {
-        Some(path) => {
-            let (file, text) = file(path)?;
+    let told = answer::found("explain", session, async |session: &Session| {
+        let Some(path) = &how.file else {
             let client = session.client().await?;
-            Box::pin(pod_of_file(&client, namespace, &file, &text, how.all_nodes)).await
-        }
-        None => {
-            let client = session.client().await?;
-            Box::pin(stored_pod(&client, pod.unwrap_or_default(), namespace, how.all_nodes)).await
-        }
+            let name = pod.unwrap_or_default();
+            return Box::pin(stored_pod(&client, name, namespace, how.all_nodes)).await;
+        };
+        let (file, text) = file(path)?;
+        let client = session.client().await?;
+        Box::pin(pod_of_file(&client, namespace, &file, &text, how.all_nodes)).await
     })
     .await?;
     answer::tell(session, how.output, &told, |style| told.page().lay_out(style))
@@ -144,11 +143,11 @@ async fn pod_of_file(
     text: &str,
     all_nodes: bool,
 ) -> Result<pod::PodExplanation, Failure> {
-    let all = documents(file, text).map_err(invalid)?;
+    let all = documents(file, text).map_err(|error| invalid(&error))?;
     let document = one(file, all, "pod, or workload with a pod template", |document| {
         facts::pod_of(&document.value()).is_some()
     })
-    .map_err(invalid)?;
+    .map_err(|error| invalid(&error))?;
     let manifest = document.value();
     let unreadable = |detail: String| {
         let (line, column) = document.place(&[]);
@@ -200,17 +199,17 @@ async fn explain_compute(name: Option<&str>, how: &How, session: &mut Session) -
 /// The Compute of a file; the one of this name, if one is given.
 fn changed(path: &Path, name: Option<&str>) -> Result<(String, Document), Failure> {
     let (file, text) = file(path)?;
-    let all = documents(&file, &text).map_err(invalid)?;
+    let all = documents(&file, &text).map_err(|error| invalid(&error))?;
     let wanted = name.map_or_else(|| "Compute".to_owned(), |name| format!("Compute named {name}"));
     let is =
         |document: &Document| document.kind() == "Compute" && name.is_none_or(|name| document.name() == name);
-    let document = one(&file, all, &wanted, is).map_err(invalid)?;
+    let document = one(&file, all, &wanted, is).map_err(|error| invalid(&error))?;
     Ok((file, document))
 }
 
 /// A file that holds no manifest that can be explained.
-fn invalid(error: ManifestError) -> Failure {
-    Failure::of(Exit::Invalid, &error)
+fn invalid(error: &ManifestError) -> Failure {
+    Failure::of(Exit::Invalid, error)
 }
 
 /// The name of a file as people read it, and what is in it.

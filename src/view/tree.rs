@@ -3,6 +3,7 @@
 pub mod branch;
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 
 use crate::decide::manifest::Kind;
 use crate::decide::observed::{Child, Compute};
@@ -203,7 +204,7 @@ fn used(compute: &Compute, facts: &Facts, none: &Vec<UserPod>, in_force: &InForc
         .collect();
     let mut state = if words.is_empty() { "none".to_owned() } else { words.join(", ") };
     if told.outdated > 0 {
-        state += &format!(", {} outdated", told.outdated);
+        let _ = write!(state, ", {} outdated", told.outdated);
     }
     let mut children = of_workloads(&told, facts.all);
     children.extend(of_namespaces(pods, &told, in_force.revision(), facts.all));

@@ -3,9 +3,12 @@
 
 mod evidence;
 
+use std::fmt::Write as _;
+
 use jiff::Timestamp;
 use serde::Serialize;
 
+use crate::api::names::FINALIZER;
 use crate::api::status::{AggregateStatus, Stage};
 use crate::decide::desired::ready_reason;
 use crate::decide::fault::Category;
@@ -13,6 +16,7 @@ use crate::decide::observed::Compute;
 use crate::view::compute::{ComputeExplanation, ComputeFacts, FaultTold, deadline, explain};
 use crate::view::moments::at;
 use crate::view::page::Style;
+use crate::view::table::shown;
 use crate::view::why::evidence::{evidence, pool, proof, used};
 use crate::view::{Seen, Unseen};
 
@@ -87,7 +91,7 @@ impl Why {
         let mut text = style.paragraph(&self.why);
         if let Some(Next { what, command }) = self.next.first() {
             text += &style.paragraph(&format!("Next, {what}:"));
-            text += &format!("  {command}\n");
+            let _ = writeln!(text, "  {}", shown(command));
         }
         text
     }
@@ -108,7 +112,7 @@ pub fn why(facts: &ComputeFacts, now: Option<Timestamp>) -> Why {
             compute.name
         )),
         Phase::InBuild | Phase::AfterBuild => failed(&mut said, facts, &told, phase, category, now),
-        Phase::Deleting => deleting(&mut said, facts, &told),
+        Phase::Deleting => deleting(&mut said, facts, &told, category),
     }
     if status.observed_generation >= 0 && status.observed_generation < compute.generation && !compute.paused {
         said.push(format!(
@@ -224,19 +228,37 @@ fn failed(
     said.push(format!("It is healed by {}", row.healed_by));
 }
 
-fn deleting(said: &mut Vec<String>, facts: &ComputeFacts, told: &ComputeExplanation) {
-    let compute = &facts.compute;
-    let name = &compute.name;
-    if !told.deletion.blocked {
-        said.push(format!(
-            "Compute {name} is being deleted: {}; nothing failed",
-            compute.status.builder_state.info
-        ));
-        return;
+fn deleting(
+    said: &mut Vec<String>,
+    facts: &ComputeFacts,
+    told: &ComputeExplanation,
+    category: Option<Category>,
+) {
+    let Compute { name, status, .. } = &facts.compute;
+    let info = &status.builder_state.info;
+    if let Some(category) = category {
+        said.push(format!("Compute {name} is being deleted, and what was built for it cannot be removed"));
+        said.push(format!("The fault is {}: {info}", category.word()));
+        said.push(format!("It is healed by {}", category.row().healed_by));
+    } else if told.deletion.blocked {
+        said.push(format!("Compute {name} is being deleted, nothing failed, and its users hold it"));
+        said.push(used(facts, told));
+        said.push(
+            "They run on; new pods that name it are refused; it goes when the last of them is gone".into(),
+        );
+    } else {
+        said.push(format!("Compute {name} is being deleted: {info}; nothing failed"));
     }
-    said.push(format!("Compute {name} is being deleted, nothing failed, and its users hold it"));
-    said.push(used(facts, told));
-    said.push("They run on; new pods that name it are refused; it goes when the last of them is gone".into());
+    let others = held_by_others(&facts.compute);
+    if !others.is_empty() {
+        said.push(format!("Finalizers of others hold it, too: {}", others.join(", ")));
+    }
+}
+
+/// Finalizers that are not of Poros.
+fn held_by_others(compute: &Compute) -> Vec<&str> {
+    let others = compute.finalizers.iter().map(String::as_str);
+    others.filter(|finalizer| *finalizer != FINALIZER).collect()
 }
 
 /// Conditions out of the ordinary, but for those that the evidence has.
@@ -264,8 +286,9 @@ fn unseen(facts: &ComputeFacts) -> Option<String> {
     let missing = objects.into_iter().chain(facts.workloads.iter().map(of)).flatten();
     let missing: Vec<&str> = missing.map(|unseen| unseen.what.as_str()).collect();
     let (last, first) = missing.split_last()?;
-    let list = if first.is_empty() { (*last).to_owned() } else { format!("{} and {last}", first.join(", ")) };
-    Some(format!("You cannot see {list}, so of these it says what the status says"))
+    let missing =
+        if first.is_empty() { (*last).to_owned() } else { format!("{} and {last}", first.join(", ")) };
+    Some(format!("You cannot see {missing}, so of these it says what the status says"))
 }
 
 /// What to do; the first of it is what helps most.
@@ -283,19 +306,23 @@ fn next(
             "kubectl get leases -A --field-selector metadata.name=poros".into(),
         )],
         (Phase::None, _) => vec![step("see all that hangs on it", format!("kubectl poros tree {name}"))],
-        (Phase::Deleting, _) => {
+        (Phase::Deleting, None) if told.deletion.blocked => {
             let tree = step("see who holds it", format!("kubectl poros tree {name}"));
-            let command = told.deletion.command.clone();
-            let force = command.map(|command| step("or let it go at once; its pods run on", command));
-            match force {
-                Some(force) => vec![tree, force],
-                None => vec![step("watch it go", format!("kubectl get compute {name} -w"))],
-            }
+            let force = told.deletion.command.clone();
+            let force = force.map(|command| step("or let it go at once; its pods run on", command));
+            [tree].into_iter().chain(force).collect()
         }
+        (Phase::Deleting, None) if facts.compute.status.aggregate_status == AggregateStatus::Deleted => {
+            vec![step(
+                "see who set the finalizers that are left",
+                format!("kubectl get compute {name} -o yaml --show-managed-fields"),
+            )]
+        }
+        (Phase::Deleting, None) => vec![step("watch it go", format!("kubectl get compute {name} -w"))],
         (Phase::Building, None) => {
             vec![step("watch it get on", format!("kubectl get compute {name} -w"))]
         }
-        (Phase::InBuild | Phase::AfterBuild | Phase::Building, _) => {
+        (Phase::InBuild | Phase::AfterBuild | Phase::Building | Phase::Deleting, _) => {
             let acts = told.fault.iter().flat_map(FaultTold::acts);
             let mut next: Vec<Next> =
                 acts.map(|(what, command)| step(what, evidence::filled(command, facts, told))).collect();

@@ -83,6 +83,18 @@ fn events_that_are_away_or_unseen_are_said_to_be() {
 }
 
 #[test]
+fn a_compute_that_cannot_be_read_is_told_all_the_same() {
+    let mut manifest = manifest_of("query");
+    manifest["spec"]["purpose"] = json!(7);
+    let of = ComputeFacts { compute: compute_of(&manifest), ..compute_facts(&manifest) };
+    let told = describe(Facts { of, ..facts() });
+    let page = told.page(Style::default(), None).lay_out(Style::default());
+    assert!(page.starts_with("Compute query\n  Version    v1beta\n  Created    "), "{page}");
+    assert!(page.contains("  In force   revision 3, proven at ") && !page.contains("  Pool "), "{page}");
+    assert_eq!(serde_json::to_value(&told).unwrap().get("owner"), None);
+}
+
+#[test]
 fn the_rail_shows_where_the_builder_stands() {
     let all: Vec<String> = AggregateStatus::ALL
         .into_iter()

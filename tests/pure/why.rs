@@ -2,6 +2,7 @@
 
 use poros::decide::fault::{Blame, Category};
 use poros::view::compute::ComputeFacts;
+use poros::view::nodes::Nodes;
 use poros::view::page::{Style, WIDTH};
 use poros::view::why::{Phase, Why, why};
 use serde_json::{Value, json};
@@ -223,6 +224,28 @@ fn what_is_being_deleted_is_told_with_who_holds_it() {
         going.why
     );
     assert_eq!(going.next[0].command, "kubectl get compute query -w");
+    manifest["status"]["aggregateStatus"] = json!("deleted");
+    manifest["status"]["builderState"] =
+        json!({"stage": "built", "info": "all that was built for it is gone"});
+    manifest["metadata"]["finalizers"] = json!(["example.com/hold", "poros.dataos.io/cleanup"]);
+    let left = told(&manifest);
+    assert!(
+        left.why.contains("is gone; nothing failed. Finalizers of others hold it, too: example.com/hold."),
+        "{}",
+        left.why
+    );
+    assert_eq!(left.next[0].command, "kubectl get compute query -o yaml --show-managed-fields");
+    // A teardown that fails is no wait.
+    let mut stuck = failing(Category::Forbidden, true, "poros may not delete bindings");
+    stuck["status"]["aggregateStatus"] = json!("deleting");
+    let stuck = told(&stuck);
+    assert_eq!((stuck.phase, stuck.category), (Phase::Deleting, Some("Forbidden")));
+    assert!(
+        stuck.why.contains("cannot be removed. The fault is Forbidden: poros may not delete bindings. It is healed by granting"),
+        "{}",
+        stuck.why
+    );
+    assert_eq!(stuck.next[0].command, "kubectl describe clusterrole poros");
 }
 
 #[test]
@@ -264,11 +287,8 @@ fn a_pool_without_nodes_and_signs_that_steer_a_terminal() {
     assert!(!text.contains('\u{1b}') && text.contains("no node \u{fffd}[2J matches"), "{text}");
     assert!(text.lines().filter(|line| !line.starts_with("  ")).all(|line| line.chars().count() <= 60));
     assert!(Style::default().width == WIDTH && !nodes().is_empty());
-    let none = ComputeFacts {
-        nodes: Ok(Default::default()),
-        compute: compute_of(&manifest),
-        ..compute_facts(&manifest)
-    };
+    let none =
+        ComputeFacts { nodes: Ok(Nodes::new()), compute: compute_of(&manifest), ..compute_facts(&manifest) };
     let told = why(&none, None).why;
     assert!(told.contains("The cluster has no nodes, and its selector is pool=nowhere, zone=a."), "{told}");
 }

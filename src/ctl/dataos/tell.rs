@@ -170,7 +170,7 @@ struct Pod {
         required_unless_present = "filename",
         conflicts_with = "filename"
     )]
-    pod: Option<String>,
+    name: Option<String>,
     /// The namespace. Default: that of the kubeconfig's context
     #[arg(long)]
     namespace: Option<String>,
@@ -183,7 +183,7 @@ struct Pod {
 struct Compute {
     /// The Compute
     #[arg(value_name = "NAME", required_unless_present = "filename")]
-    compute: Option<String>,
+    name: Option<String>,
     #[command(flatten)]
     how: How,
 }
@@ -209,12 +209,10 @@ impl How {
 impl Explain {
     pub(super) fn request(self) -> explain::Request {
         match self.what {
-            What::Pod(Pod { pod, namespace, how }) => {
-                explain::Request::Pod { pod, namespace, how: how.how() }
+            What::Pod(Pod { name, namespace, how }) => {
+                explain::Request::Pod { pod: name, namespace, how: how.how() }
             }
-            What::Compute(Compute { compute, how }) => {
-                explain::Request::Compute { name: compute, how: how.how() }
-            }
+            What::Compute(Compute { name, how }) => explain::Request::Compute { name, how: how.how() },
         }
     }
 

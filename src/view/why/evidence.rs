@@ -135,13 +135,11 @@ pub(super) fn pool(facts: &ComputeFacts, told: &ComputeExplanation) -> String {
         .filter(|group| matched == 0 || !outside(&group.reason))
         .map(|group| format!("{} {} ({})", group.nodes, group.reason, more(&group.names, group.nodes)))
         .collect();
-    match others.len() {
-        0 => text,
-        _ => {
-            let rest = if pool.fitting == 0 { ":" } else { "; the others do not:" };
-            format!("{text}{rest} {}", listed(&others, GROUPS))
-        }
+    if others.is_empty() {
+        return text;
     }
+    let rest = if pool.fitting == 0 { ":" } else { "; the others do not:" };
+    format!("{text}{rest} {}", listed(&others, GROUPS))
 }
 
 /// Whether a group of nodes is told for the labels of another pool.
