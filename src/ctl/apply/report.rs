@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use serde::Serialize;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::ctl::apply::items::Item;
 use crate::ctl::apply::{Mode, Output, Request, SIGN, SIGN_ONE, Verb};
@@ -94,6 +94,17 @@ impl Done {
 
     pub(super) fn untried(item: &Item) -> Self {
         Self::of(item, Outcome::Untried)
+    }
+
+    /// What is wrong with it, each with its place; the place of the whole where there is none.
+    fn located(&self) -> Vec<Located> {
+        match &self.failure {
+            None => Vec::new(),
+            Some(failure) if failure.errors.is_empty() => {
+                vec![Located { file: self.file.clone(), line: self.line, column: 1, ..whole(failure) }]
+            }
+            Some(failure) => failure.errors.clone(),
+        }
     }
 }
 
@@ -216,9 +227,12 @@ impl Report {
         let exit = worst.unwrap_or(if changes { Exit::Changes } else { Exit::Ok });
         match self.output {
             Some(Output::Json) => {
-                session.terminal.data(&format!("{:#}\n", self.json()))?;
+                let text = serde_json::to_string_pretty(&self.rows())
+                    .map_err(|error| Failure::of(Exit::Failed, &error))?;
+                session.terminal.data(&format!("{text}\n"))?;
                 if let Some(exit) = worst {
-                    let errors = self.failures().flat_map(located).collect();
+                    let of_manifests = self.done.iter().flat_map(Done::located);
+                    let errors = of_manifests.chain(self.waited.iter().map(whole)).collect();
                     return Err(Failure { errors, ..Failure::new(exit, summary) });
                 }
             }
@@ -264,39 +278,39 @@ impl Report {
         text
     }
 
-    fn json(&self) -> Value {
-        self.done
-            .iter()
-            .map(|done| {
-                let mut value = json!({
-                    "file": done.file, "line": done.line, "resource": done.title, "outcome": done.outcome,
-                });
-                if let Some(failure) = &done.failure {
-                    value["error"] = failure.text.clone().into();
-                }
-                if let Some(data) = &done.data {
-                    value["manifest"] = data.clone();
-                }
-                value
-            })
-            .collect()
+    fn rows(&self) -> Vec<Row<'_>> {
+        let row = |done| {
+            let Done { file, line, title, outcome, failure, data, .. } = done;
+            let error = failure.as_ref().map(|failure: &Failure| failure.text.as_str());
+            Row { file, line: *line, resource: title, outcome: *outcome, error, manifest: data.as_ref() }
+        };
+        self.done.iter().map(row).collect()
     }
 }
 
-/// The places of a failure; one without place is told by its text.
-fn located(failure: &Failure) -> Vec<Located> {
-    if failure.errors.is_empty() {
-        return vec![Located { detail: failure.text.clone(), ..Located::default() }];
-    }
-    failure.errors.clone()
+/// What became of a manifest, as data.
+#[derive(Serialize)]
+struct Row<'a> {
+    file: &'a str,
+    line: u64,
+    resource: &'a str,
+    outcome: Outcome,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    manifest: Option<&'a Value>,
+}
+
+/// A failure that has no place.
+fn whole(failure: &Failure) -> Located {
+    Located { detail: failure.text.clone(), ..Located::default() }
 }
 
 /// A failure with every place, as people read it.
 fn block(failure: &Failure) -> String {
     let mut text = failure.told();
     // A document that cannot be read says its place itself.
-    let places = failure.errors.iter().filter(|error| !error.pointer.is_empty() || error.got.is_some() || error.detail != failure.text);
-    let places: Vec<&Located> = places.collect();
+    let places: Vec<&Located> = failure.errors.iter().filter(|error| error.detail != failure.text).collect();
     for Located { file, line, column, detail, .. } in places.iter().take(TOLD) {
         let _ = write!(text, "\n  {file}:{line}:{column}: {detail}");
     }

@@ -14,7 +14,7 @@ use crate::ctl::session::Session;
 #[allow(clippy::struct_excessive_bools)] // switches
 pub(super) struct Apply {
     /// A manifest, a folder of them (*.yaml, *.yml, *.json), or - for standard input; may be given several times
-    #[arg(long = "manifestFile", visible_alias = "filename", short = 'f', value_name = "FILE", required = true)]
+    #[arg(long = "manifestFile", visible_aliases = ["file", "filename"], short = 'f', value_name = "FILE", required = true)]
     files: Vec<PathBuf>,
     /// Read subfolders too
     #[arg(long, short = 'R')]
