@@ -53,10 +53,7 @@ pub const FIELDS: [Field; 10] = [
     Field { native: &[BODY, "dataplane"], kubernetes: &["spec", "dataplane"] },
     Field { native: &[BODY, "purpose"], kubernetes: &["spec", "purpose"] },
     Field { native: &[BODY, "nodePool"], kubernetes: &["spec", "nodePool"] },
-    Field {
-        native: &[BODY, "progressDeadlineSeconds"],
-        kubernetes: &["spec", "progressDeadlineSeconds"],
-    },
+    Field { native: &[BODY, "progressDeadlineSeconds"], kubernetes: &["spec", "progressDeadlineSeconds"] },
     Field { native: &[BODY, "deletionPolicy"], kubernetes: &["spec", "deletionPolicy"] },
 ];
 
@@ -148,9 +145,13 @@ mod tests {
         let schema = crate::api::crd::computes();
         let schema = serde_json::to_value(schema).unwrap();
         let spec = &schema["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"];
-        let mut there: Vec<&str> = spec["properties"].as_object().unwrap().keys().map(String::as_str).collect();
-        let mut named: Vec<&str> =
-            FIELDS.iter().filter(|field| field.kubernetes[0] == "spec").map(|field| field.kubernetes[1]).collect();
+        let mut there: Vec<&str> =
+            spec["properties"].as_object().unwrap().keys().map(String::as_str).collect();
+        let mut named: Vec<&str> = FIELDS
+            .iter()
+            .filter(|field| field.kubernetes[0] == "spec")
+            .map(|field| field.kubernetes[1])
+            .collect();
         there.sort_unstable();
         named.sort_unstable();
         assert_eq!(named, there, "a field of the spec is missing in FIELDS");

@@ -88,6 +88,6 @@ impl Dataos {
 }
 
 async fn write(apply: apply::Apply, verb: WriteVerb, session: &mut Session) -> Result<Exit, Failure> {
-    let request = apply.request(verb, session)?;
+    let request = apply.request(verb, session);
     Box::pin(crate::ctl::apply::apply(request, session)).await
 }

@@ -56,7 +56,9 @@ pub enum FileError {
         source: io::Error,
     },
     /// A pipe, device or socket was found in a folder.
-    #[error("{file} is no regular file but a pipe, device or socket; it was not opened: name it with -f if it is meant")]
+    #[error(
+        "{file} is no regular file but a pipe, device or socket; it was not opened: name it with -f if it is meant"
+    )]
     Special {
         /// Its name.
         file: String,
@@ -76,7 +78,9 @@ pub enum FileError {
         hint: String,
     },
     /// A folder within itself.
-    #[error("{folder} leads back to a folder that is read already, or is more than {DEEP} deep; it was passed over")]
+    #[error(
+        "{folder} leads back to a folder that is read already, or is more than {DEEP} deep; it was passed over"
+    )]
     Loop {
         /// Its name.
         folder: String,
@@ -130,8 +134,12 @@ pub fn sources(paths: &[PathBuf], recursive: bool) -> Vec<Source> {
 
 fn unusable(error: FileError) -> Source {
     let name = match &error {
-        FileError::Io { file, .. } | FileError::Special { file } | FileError::Unwritten { file } => file.clone(),
-        FileError::Empty { folder, .. } | FileError::Loop { folder } | FileError::TooMany { folder } => folder.clone(),
+        FileError::Io { file, .. } | FileError::Special { file } | FileError::Unwritten { file } => {
+            file.clone()
+        }
+        FileError::Empty { folder, .. } | FileError::Loop { folder } | FileError::TooMany { folder } => {
+            folder.clone()
+        }
         FileError::Twice => STANDARD_INPUT.into(),
     };
     Source { name, from: From::Unusable(error) }
@@ -177,7 +185,9 @@ impl Walk<'_> {
                     }
                 }
                 _ if !manifest => {}
-                Ok(about) if about.is_file() => self.found.push(Source { name: file, from: From::File(path) }),
+                Ok(about) if about.is_file() => {
+                    self.found.push(Source { name: file, from: From::File(path) });
+                }
                 Ok(_) => self.found.push(unusable(FileError::Special { file })),
                 Err(source) => self.found.push(unusable(FileError::Io { file, source })),
             }
@@ -320,11 +330,10 @@ mod tests {
     #[test]
     fn what_is_not_there_is_told_and_standard_input_is_read_once() {
         let mut found = sources(&["/nowhere/a.yaml".into(), "-".into(), "-".into()], false);
-        assert_eq!(found.iter().map(|source| source.name.as_str()).collect::<Vec<_>>(), [
-            "/nowhere/a.yaml",
-            "standard input",
-            "standard input"
-        ]);
+        assert_eq!(
+            found.iter().map(|source| source.name.as_str()).collect::<Vec<_>>(),
+            ["/nowhere/a.yaml", "standard input", "standard input"]
+        );
         assert_eq!(
             found.pop().unwrap().read().unwrap_err().to_string(),
             "standard input is named twice; it can be read once"

@@ -112,9 +112,14 @@ fn kubernetes(document: &Value) -> Judged {
                 format!("is {}, and dataos-ctl applies Computes alone; use kubectl apply -f", quoted(kind)),
                 quoted(kind),
             ),
-            other => Problem::found(path(&["kind"]), format!("is {}; it takes Compute", shown(other)), shown(other)),
+            other => Problem::found(
+                path(&["kind"]),
+                format!("is {}; it takes Compute", shown(other)),
+                shown(other),
+            ),
         };
-        if !meant && !(ours && kind.is_empty()) {
+        let near = meant || (ours && kind.is_empty());
+        if !near {
             return foreign(title(name, version, kind), problem);
         }
         problems.push(problem);
@@ -122,7 +127,10 @@ fn kubernetes(document: &Value) -> Judged {
         // Another's Compute.
         let problem = Problem::found(
             path(&["apiVersion"]),
-            format!("is {}, and dataos-ctl applies Computes of {API_VERSION} alone; use kubectl apply -f", quoted(version)),
+            format!(
+                "is {}, and dataos-ctl applies Computes of {API_VERSION} alone; use kubectl apply -f",
+                quoted(version)
+            ),
             quoted(version),
         );
         return foreign(title(name, version, kind), problem);
@@ -134,7 +142,10 @@ fn kubernetes(document: &Value) -> Judged {
         }
         other => problems.push(Problem::found(
             path(&["apiVersion"]),
-            format!("is {}; it takes {API_VERSION}", if other.is_null() { "absent".into() } else { shown(other) }),
+            format!(
+                "is {}; it takes {API_VERSION}",
+                if other.is_null() { "absent".into() } else { shown(other) }
+            ),
             shown(other),
         )),
     }
@@ -151,12 +162,16 @@ fn native(document: &Value) -> Judged {
     match &document["type"] {
         Value::String(kind) if kind == TYPE => {}
         Value::String(kind) if OTHER_TYPES.contains(&kind.as_str()) => {
-            let what = format!("is {kind}, a resource of DataOS that Poros does not build; apply it to DataOS itself");
+            let what = format!(
+                "is {kind}, a resource of DataOS that Poros does not build; apply it to DataOS itself"
+            );
             let problem = Problem::found(path(&["type"]), what, kind.as_str());
             return foreign(title(name, text(&document["version"]), kind), problem);
         }
         Value::String(kind) => problems.push(Problem::word(path(&["type"]), kind, vec![TYPE.into()])),
-        Value::Null => problems.push(Problem::new(Vec::new(), format!("lacks type, which is required: {TYPE}"))),
+        Value::Null => {
+            problems.push(Problem::new(Vec::new(), format!("lacks type, which is required: {TYPE}")));
+        }
         other => {
             let what = format!("is {}; it takes {TYPE}", shown(other));
             problems.push(Problem::found(path(&["type"]), what, shown(other)));
@@ -170,7 +185,8 @@ fn native(document: &Value) -> Judged {
             problems.push(Problem::word(path(&["version"]), version, allowed));
         }
         Value::Null => {
-            problems.push(Problem::new(Vec::new(), format!("lacks version, which is required: {VERSION_SHOWN}")));
+            problems
+                .push(Problem::new(Vec::new(), format!("lacks version, which is required: {VERSION_SHOWN}")));
         }
         other => {
             let what = format!("is {}; it takes {}", shown(other), VERSIONS.join(", "));
@@ -185,9 +201,12 @@ fn native(document: &Value) -> Judged {
     if body.is_object() {
         let found = check_compute(&compute);
         let more = rules(&compute, &found);
-        problems.extend(found.into_iter().chain(more).map(|problem| Problem { path: back(&problem.path), ..problem }));
+        problems.extend(
+            found.into_iter().chain(more).map(|problem| Problem { path: back(&problem.path), ..problem }),
+        );
     } else if body.is_null() {
-        problems.push(Problem::new(Vec::new(), format!("lacks {BODY}, which is required: purpose and nodePool")));
+        problems
+            .push(Problem::new(Vec::new(), format!("lacks {BODY}, which is required: purpose and nodePool")));
     } else {
         let what = format!("is {}; it takes a map", shown(body));
         problems.push(Problem::found(path(&[BODY]), what, shown(body)));
@@ -203,14 +222,19 @@ fn native(document: &Value) -> Judged {
 fn unknown(document: &Value, parent: &[&str]) -> Vec<Problem> {
     let fields = parent.iter().fold(document, |value, key| &value[*key]);
     let known = fields_in(parent);
-    let strange = |key: &&String| !known.contains(key) && !(parent.is_empty() && *key == "status");
+    let stated = |key: &str| parent.is_empty() && key == "status";
+    let strange = |key: &&String| !known.contains(key) && !stated(key);
     let keys = fields.as_object().into_iter().flatten().map(|(key, _)| key);
     keys.filter(strange)
         .map(|key| {
             let at = path(parent).into_iter().chain([Step::Key(key.clone())]).collect();
             let elsewhere = |other: &[&str]| fields_in(other).contains(key);
             if parent.is_empty() && key == "workspace" {
-                Problem::found(at, "is no field: a Compute belongs to the whole instance; remove it", quoted(key))
+                Problem::found(
+                    at,
+                    "is no field: a Compute belongs to the whole instance; remove it",
+                    quoted(key),
+                )
             } else if parent.is_empty() && elsewhere(&[BODY]) {
                 Problem::found(at, format!("belongs into {BODY}"), quoted(key))
             } else if !parent.is_empty() && elsewhere(&[]) {

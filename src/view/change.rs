@@ -12,10 +12,10 @@ use crate::api::compute::ComputeSpec;
 use crate::api::status::{ComputeStatus, NodeCounts, Users};
 use crate::decide::desired::{Desired, desired};
 use crate::decide::fit::Asks;
+use crate::decide::judge::{Judged, judge};
 use crate::decide::mode::Admission;
 use crate::decide::observed::{Child, Compute, Observed, Policies, Pool, Recall, Settings};
 use crate::decide::pool::{self, Node};
-use crate::decide::judge::{Judged, judge};
 use crate::decide::problem::{Step, path, written};
 use crate::decide::validate::{Valid, validate};
 use crate::view::Seen;
@@ -197,7 +197,11 @@ fn candidate(facts: &ChangeFacts, judged: &Judged) -> Result<Compute, Vec<Misfit
         Misfit { line, column, text }
     };
     if !judged.problems.is_empty() {
-        return Err(judged.problems.iter().map(|problem| placed(&problem.path, problem.sentence())).collect());
+        return Err(judged
+            .problems
+            .iter()
+            .map(|problem| placed(&problem.path, problem.sentence()))
+            .collect());
     }
     let stored = facts.answer.as_ref().map_or(&judged.compute, |answer| &answer.after);
     let spec: ComputeSpec = serde_json::from_value(stored["spec"].clone())

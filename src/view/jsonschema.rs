@@ -68,8 +68,11 @@ pub fn native() -> Value {
             "additionalProperties": false,
         }),
     );
-    let required: Vec<Value> =
-        ["name", "version", "type", BODY].map(Value::from).into_iter().chain(outer.into_iter().cloned()).collect();
+    let required: Vec<Value> = ["name", "version", "type", BODY]
+        .map(Value::from)
+        .into_iter()
+        .chain(outer.into_iter().cloned())
+        .collect();
     json!({
         "$schema": DIALECT,
         "title": "Compute (DataOS)",
@@ -94,7 +97,8 @@ fn fields() -> Fields {
         schema
     };
     let mut name = taken("/properties/metadata/properties/name");
-    name["description"] = "The name of the Compute: what pods say in the label poros.dataos.io/compute.".into();
+    name["description"] =
+        "The name of the Compute: what pods say in the label poros.dataos.io/compute.".into();
     Fields { name, spec: taken("/properties/spec") }
 }
 

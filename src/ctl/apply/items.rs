@@ -47,7 +47,9 @@ pub(super) fn read(sources: Vec<Source>, variables: Option<&Variables>) -> Vec<I
         let file = source.name.clone();
         let whole = |failure| Item { title: file.clone(), file: file.clone(), line: 1, ready: Err(failure) };
         if total > TOTAL {
-            let text = format!("more than {TOTAL} bytes of manifests in one run; {file} and what follows was not read");
+            let text = format!(
+                "more than {TOTAL} bytes of manifests in one run; {file} and what follows was not read"
+            );
             items.push(whole(Failure::new(Exit::Invalid, text)));
             break;
         }

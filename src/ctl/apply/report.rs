@@ -3,12 +3,12 @@
 use std::fmt::Write as _;
 
 use serde::Serialize;
-use serde_json::Value;
 
 use crate::ctl::apply::items::Item;
-use crate::ctl::apply::{Mode, Output, Request, SIGN, SIGN_ONE, Verb};
+use crate::ctl::apply::request::{Mode, Output, Request, SIGN, SIGN_ONE, Verb};
 use crate::ctl::failure::{Exit, Failure, Located};
 use crate::ctl::session::Session;
+use crate::view::manifest::Document;
 use crate::view::names::count;
 use crate::view::page::Page;
 
@@ -42,8 +42,10 @@ impl Outcome {
     const ALL: [Self; 6] =
         [Self::Created, Self::Updated, Self::Unchanged, Self::Valid, Self::Error, Self::Untried];
 
-    fn word(self) -> &'static str {
+    fn word(self, mode: Mode) -> &'static str {
         match self {
+            Self::Created if mode == Mode::Diff => "new",
+            Self::Updated if mode == Mode::Diff => "changed",
             Self::Created => "created",
             Self::Updated => "updated",
             Self::Unchanged => "unchanged",
@@ -65,7 +67,7 @@ pub(super) struct Done {
     /// Worth a line of its own.
     pub(super) remarks: Vec<String>,
     /// Data to print.
-    pub(super) data: Option<Value>,
+    pub(super) data: Option<Document>,
     /// What it would change.
     pub(super) page: Option<Page>,
     /// Whether nothing else need be tried, and why.
@@ -145,11 +147,7 @@ impl Report {
         request: &Request,
         done: Done,
     ) -> Result<(), Failure> {
-        let outcome = match (self.mode, done.outcome) {
-            (Mode::Diff, Outcome::Created) => "new",
-            (Mode::Diff, Outcome::Updated) => "changes",
-            (_, outcome) => outcome.word(),
-        };
+        let outcome = done.outcome.word(self.mode);
         let suffix = match done.outcome {
             Outcome::Error | Outcome::Untried => "",
             _ => self.mode.suffix(),
@@ -237,8 +235,10 @@ impl Report {
                 }
             }
             Some(Output::Name) => {
-                let names: String =
-                    self.standing().iter().fold(String::new(), |text, name| text + "compute.poros.dataos.io/" + name + "\n");
+                let names: String = self
+                    .standing()
+                    .iter()
+                    .fold(String::new(), |text, name| text + "compute.poros.dataos.io/" + name + "\n");
                 session.terminal.data(&names)?;
             }
             None => {}
@@ -267,8 +267,11 @@ impl Report {
                     let why = self.stopped.as_deref().unwrap_or("stopped");
                     parts.push(format!("{untried} not tried: {why}"));
                 }
-                (outcome, number) => parts.push(format!("{number} {}", outcome.word())),
+                (outcome, number) => parts.push(format!("{number} {}", outcome.word(self.mode))),
             }
+        }
+        if self.stopped.is_some() && number(Outcome::Untried) == 0 {
+            parts.extend(self.stopped.clone());
         }
         if !self.waited.is_empty() {
             parts.push(format!("{} not active", self.waited.len()));
@@ -279,12 +282,7 @@ impl Report {
     }
 
     fn rows(&self) -> Vec<Row<'_>> {
-        let row = |done| {
-            let Done { file, line, title, outcome, failure, data, .. } = done;
-            let error = failure.as_ref().map(|failure: &Failure| failure.text.as_str());
-            Row { file, line: *line, resource: title, outcome: *outcome, error, manifest: data.as_ref() }
-        };
-        self.done.iter().map(row).collect()
+        self.done.iter().map(Row::of).collect()
     }
 }
 
@@ -298,7 +296,20 @@ struct Row<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    manifest: Option<&'a Value>,
+    manifest: Option<&'a Document>,
+}
+
+impl<'a> Row<'a> {
+    fn of(done: &'a Done) -> Self {
+        Self {
+            file: &done.file,
+            line: done.line,
+            resource: &done.title,
+            outcome: done.outcome,
+            error: done.failure.as_ref().map(|failure| failure.text.as_str()),
+            manifest: done.data.as_ref(),
+        }
+    }
 }
 
 /// A failure that has no place.

@@ -39,9 +39,13 @@ async fn one(
 ) -> Result<(), Failure> {
     loop {
         let found = status::current(client, name).await;
-        let found = found.map_err(|error| Failure::of_call(&format!("Compute {name} could not be read"), &error))?;
+        let found =
+            found.map_err(|error| Failure::of_call(&format!("Compute {name} could not be read"), &error))?;
         let Some(compute) = found else {
-            return Err(Failure::new(Exit::NotFound, format!("Compute {name} is gone while it was waited for")));
+            return Err(Failure::new(
+                Exit::NotFound,
+                format!("Compute {name} is gone while it was waited for"),
+            ));
         };
         let told = told(&compute);
         match state(&compute) {
@@ -76,10 +80,11 @@ fn state(compute: &Compute) -> State {
     }
     match (status.aggregate_status, status.builder_state.stage) {
         (AggregateStatus::Active, _) => State::Active,
-        (AggregateStatus::Error, Stage::Error) | (AggregateStatus::Deleting | AggregateStatus::Deleted, _) => {
-            State::Stuck
+        (AggregateStatus::Error, Stage::Error)
+        | (AggregateStatus::Deleting | AggregateStatus::Deleted, _) => State::Stuck,
+        (AggregateStatus::Error, Stage::Building | Stage::Built) | (AggregateStatus::Pending, _) => {
+            State::Underway
         }
-        (AggregateStatus::Error, Stage::Building | Stage::Built) | (AggregateStatus::Pending, _) => State::Underway,
     }
 }
 
@@ -89,8 +94,12 @@ fn told(compute: &Compute) -> String {
         return "not seen by Poros yet".into();
     }
     let builder = &status.builder_state;
-    let mut text =
-        format!("{}, stage {}, {} resources", status.aggregate_status.word(), builder.stage.word(), builder.summary);
+    let mut text = format!(
+        "{}, stage {}, {} resources",
+        status.aggregate_status.word(),
+        builder.stage.word(),
+        builder.summary
+    );
     if !builder.info.is_empty() {
         text.push_str(": ");
         text.push_str(&builder.info);

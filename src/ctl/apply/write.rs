@@ -6,9 +6,9 @@ use serde_json::{Value, json};
 
 use crate::cluster::call::CallError;
 use crate::cluster::computes::{self, Sending};
-use crate::ctl::apply::Verb;
 use crate::ctl::apply::items::{Item, Ready};
 use crate::ctl::apply::report::Outcome;
+use crate::ctl::apply::request::Verb;
 use crate::ctl::failure::{Exit, Failure};
 
 /// What was, or would be, written.
@@ -63,7 +63,7 @@ pub(super) async fn write(
         let what = format!("{}:{}: Compute {name} could not be {}", item.file, item.line, verb.done());
         let mut failure = Failure::of_call(&what, &error);
         failure.text = failure.text.replace('\n', "\n    ");
-        if matches!(error, CallError::Conflict(_)) && verb != Verb::Create {
+        if matches!(error, CallError::Conflict(_)) {
             failure = failure.remedy(
                 "--force-conflicts takes these fields over; or leave them out of the manifest, or ask who manages them",
             );
@@ -92,17 +92,12 @@ pub(super) async fn write(
         }
         (Verb::Create, None) | (Verb::Update, Some(_)) | (Verb::Apply, _) => {}
     }
-    let after = match (verb, &before) {
-        (Verb::Create, _) => computes::create(client, &judged.compute, how.dry_run).await,
-        (Verb::Apply | Verb::Update, None) => computes::apply(client, name, &judged.compute, how).await,
-        (Verb::Apply | Verb::Update, Some(stored)) => {
-            // By its uid: one that is deleted and made anew in between is not taken for this one.
-            let mut manifest = judged.compute.clone();
-            manifest["metadata"]["uid"] = json!(stored.metadata.uid);
-            computes::apply(client, name, &manifest, how).await
-        }
-    };
-    let after = written(&after.map_err(failed)?);
+    let mut manifest = judged.compute.clone();
+    if let Some(stored) = &before {
+        // By its uid: one that is deleted and made anew in between is not taken for this one.
+        manifest["metadata"]["uid"] = json!(stored.metadata.uid);
+    }
+    let after = written(&computes::apply(client, name, &manifest, how).await.map_err(failed)?);
     let outcome = match &before {
         None => Outcome::Created,
         Some(stored) if written(stored) == after => Outcome::Unchanged,

@@ -6,7 +6,6 @@ use std::time::Duration;
 use clap::{Args, ValueEnum};
 
 use crate::ctl::apply::{Mode, Output, Request, Verb};
-use crate::ctl::failure::Failure;
 use crate::ctl::session::Session;
 
 /// What `apply`, `create` and `update` take.
@@ -77,7 +76,7 @@ impl Apply {
         self.output == Some(Format::Json)
     }
 
-    pub(super) fn request(self, verb: Verb, session: &mut Session) -> Result<Request, Failure> {
+    pub(super) fn request(self, verb: Verb, session: &mut Session) -> Request {
         if !self.speaks_json() {
             if let Some(workspace) = &self.workspace {
                 let text = format!("a Compute has no workspace: -w {workspace} is not used");
@@ -101,7 +100,7 @@ impl Apply {
                 .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
                 .collect()
         };
-        Ok(Request {
+        Request {
             verb,
             files: self.files,
             recursive: self.recursive,
@@ -113,7 +112,7 @@ impl Apply {
                 Format::Json => Output::Json,
                 Format::Name => Output::Name,
             }),
-        })
+        }
     }
 }
 

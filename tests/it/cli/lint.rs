@@ -15,7 +15,10 @@ async fn what_is_wrong_is_told_with_its_place() {
     let mut told = Transcript::new("lint", cluster, "cli-lint-ann");
     told.set("KUBECONFIG", "/nowhere");
     let good = native("new-usecases");
-    let wrong = good.replace("name: new-usecases", "name: New").replace("purpose: query", "purpose: fast").replace("description", "descriptoin")
+    let wrong = good
+        .replace("name: new-usecases", "name: New")
+        .replace("purpose: query", "purpose: fast")
+        .replace("description", "descriptoin")
         + "    tolerations:\n    - {key: dedicated, effect: NoSchedul}\n    - {operator: Exists, value: x}\n    - {}\n";
     told.file("wrong.yaml", &wrong);
     told.run("cat wrong.yaml");
@@ -77,8 +80,9 @@ async fn what_is_wrong_harms_nothing_beside_it() {
     let with = |outcome: &str| rows.iter().filter(|row| row["outcome"] == outcome).count();
     assert_eq!((rows.len(), with("created"), with("error")), (100, 97, 3));
     let problem: serde_json::Value = serde_json::from_str(&printed.err).unwrap();
-    let lines: Vec<u64> = problem["errors"].as_array().unwrap().iter().map(|error| error["line"].as_u64().unwrap()).collect();
-    assert_eq!(lines, [79, 454, 820], "{problem}");
+    let lines: Vec<u64> =
+        problem["errors"].as_array().unwrap().iter().map(|error| error["line"].as_u64().unwrap()).collect();
+    assert_eq!(lines, [79, 455, 840], "{problem}");
     assert_eq!(problem["detail"], "97 created, 3 errors");
     let again = told.quietly("dataos-ctl apply -f many.yaml -q");
     assert!(again.err.contains("97 unchanged, 3 errors"), "{}", again.err);
