@@ -13,6 +13,7 @@ pub mod lease;
 pub mod probe;
 pub mod read;
 pub mod registration;
+pub mod remove;
 pub mod resources;
 pub mod status;
 pub mod watch;

@@ -6,6 +6,7 @@
 pub mod apply;
 pub mod connection;
 pub mod dataos;
+pub mod delete;
 pub mod explain;
 pub mod failure;
 pub mod files;
@@ -13,3 +14,5 @@ pub mod get;
 pub mod kubectl;
 pub mod session;
 pub mod terminal;
+pub mod wait;
+pub mod which;

@@ -11,6 +11,7 @@ pub mod difference;
 pub mod events;
 pub mod fault;
 pub mod fit;
+pub mod goal;
 pub mod hash;
 pub mod judge;
 pub mod lease;

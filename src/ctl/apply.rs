@@ -4,7 +4,6 @@ mod diff;
 mod items;
 mod report;
 mod request;
-mod waiting;
 mod write;
 
 use std::pin::pin;
@@ -21,6 +20,8 @@ use crate::ctl::apply::request::SIGN;
 use crate::ctl::failure::{Exit, Failure};
 use crate::ctl::files;
 use crate::ctl::session::Session;
+use crate::ctl::wait;
+use crate::decide::goal::Goal;
 
 const INTERRUPTED: &str = "interrupted";
 
@@ -63,16 +64,13 @@ pub async fn apply(request: Request, session: &mut Session) -> Result<Exit, Fail
         report.note(session, &request, done)?;
     }
     report.end(session, true);
-    if let Some(limit) = request.wait.filter(|_| request.mode == Mode::Write)
+    let standing = report.standing();
+    if let Some(limit) = request.wait.filter(|_| !standing.is_empty() && report.stopped.is_none())
         && let Some(client) = &client
-        && report.stopped.is_none()
     {
-        let names: Vec<String> = report.standing();
-        tokio::select! {
-            biased;
-            Ok(()) = &mut interrupt => report.stopped = Some(INTERRUPTED.into()),
-            waited = waiting::active(client, session, &names, limit) => report.waited(session, waited),
-        }
+        let active = Goal::active();
+        let waited = wait::until(client, &standing, &active, limit, &mut session.terminal);
+        report.waited = Box::pin(waited).await.err();
     }
     report.conclude(session)
 }
@@ -94,6 +92,7 @@ async fn one(request: &Request, client: Option<&kube::Client>, item: &Item, read
         }
         Ok(written) => {
             let mut done = Done::of(item, written.outcome);
+            done.target = Some(written.target.clone());
             done.remarks.extend(written.remark());
             if request.mode == Mode::Diff && written.outcome != Outcome::Unchanged {
                 done.page = Some(Box::pin(diff::page(client, item, ready, written)).await);
@@ -125,5 +124,5 @@ fn interrupted(item: &Item, request: &Request) -> Failure {
         Mode::Write => "interrupted: whether it was written is not known; run it again, or get it",
         _ => "interrupted; nothing was to be written",
     };
-    item.failure(Exit::Failed, text)
+    item.failure(Exit::Interrupted, text)
 }

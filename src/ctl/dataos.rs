@@ -2,7 +2,10 @@
 
 mod apply;
 mod asked;
+mod delete;
 mod get;
+mod wait;
+mod which;
 
 use clap::{Parser, Subcommand};
 
@@ -36,6 +39,10 @@ enum Verb {
     Create(Box<apply::Apply>),
     /// Change Computes that are there
     Update(Box<apply::Apply>),
+    /// Delete Computes, and wait until they are gone
+    Delete(delete::Delete),
+    /// Wait for Computes, and say why at once where it is in vain
+    Wait(wait::Wait),
     /// The same verbs, as the reference has them: resource get, resource apply, ...
     #[command(subcommand)]
     Resource(Resource),
@@ -52,6 +59,8 @@ enum Resource {
     Create(Box<apply::Apply>),
     /// Change Computes that are there
     Update(Box<apply::Apply>),
+    /// Delete Computes, and wait until they are gone
+    Delete(delete::Delete),
 }
 
 impl Dataos {
@@ -64,7 +73,8 @@ impl Dataos {
             | Verb::Resource(Resource::Apply(apply) | Resource::Create(apply) | Resource::Update(apply)) => {
                 apply.speaks_json()
             }
-            Verb::Get(_) | Verb::Resource(Resource::Get(_)) => false,
+            Verb::Wait(wait) => wait.speaks_json(),
+            Verb::Get(_) | Verb::Delete(_) | Verb::Resource(Resource::Get(_) | Resource::Delete(_)) => false,
         }
     }
 
@@ -83,6 +93,10 @@ impl Dataos {
             Verb::Update(apply) | Verb::Resource(Resource::Update(apply)) => {
                 write(*apply, WriteVerb::Update, session).await
             }
+            Verb::Delete(delete) | Verb::Resource(Resource::Delete(delete)) => {
+                Box::pin(crate::ctl::delete::delete(delete.request(session)?, session)).await
+            }
+            Verb::Wait(wait) => Box::pin(crate::ctl::wait::wait(wait.request()?, session)).await,
         }
     }
 }

@@ -29,11 +29,13 @@ pub enum Exit {
     Terminal = 8,
     /// `--diff`: something would change.
     Changes = 10,
+    /// Ctrl-C, as shells have it.
+    Interrupted = 130,
 }
 
 impl Exit {
     /// All of them.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Ok,
         Self::Failed,
         Self::Usage,
@@ -44,6 +46,7 @@ impl Exit {
         Self::TimedOut,
         Self::Terminal,
         Self::Changes,
+        Self::Interrupted,
     ];
 
     /// The number.
@@ -64,6 +67,7 @@ impl Exit {
             Self::TimedOut => "timed out",
             Self::Terminal => "an error that does not go by itself",
             Self::Changes => "something would change",
+            Self::Interrupted => "interrupted",
         }
     }
 
@@ -79,6 +83,7 @@ impl Exit {
             Self::TimedOut => "timeout",
             Self::Terminal => "terminal",
             Self::Changes => "changes",
+            Self::Interrupted => "interrupted",
         }
     }
 }

@@ -1,6 +1,8 @@
 //! What can be typed after `kubectl poros`: the flags mean what they mean to kubectl.
 
 mod get;
+mod wait;
+mod which;
 
 use clap::{Parser, Subcommand};
 
@@ -27,18 +29,24 @@ pub struct Kubectl {
 enum Verb {
     /// Show Computes
     Get(get::Get),
+    /// Wait for Computes, and say why at once where it is in vain
+    Wait(wait::Wait),
 }
 
 impl Kubectl {
     /// Whether what is asked for is JSON, so that errors are as well.
     pub fn speaks_json(&self) -> bool {
-        false
+        match &self.verb {
+            Verb::Wait(wait) => wait.speaks_json(),
+            Verb::Get(_) => false,
+        }
     }
 
     /// Does what was typed.
     pub async fn run(self, session: &mut Session) -> Result<Exit, Failure> {
         match self.verb {
             Verb::Get(get) => Box::pin(crate::ctl::get::get(get.request()?, session)).await,
+            Verb::Wait(wait) => Box::pin(crate::ctl::wait::wait(wait.request()?, session)).await,
         }
     }
 }

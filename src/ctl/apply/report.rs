@@ -4,10 +4,13 @@ use std::fmt::Write as _;
 
 use serde::Serialize;
 
+use crate::api::names::GROUP;
+
 use crate::ctl::apply::items::Item;
 use crate::ctl::apply::request::{Mode, Output, Request, SIGN, SIGN_ONE, Verb};
 use crate::ctl::failure::{Exit, Failure, Located};
 use crate::ctl::session::Session;
+use crate::ctl::wait::Target;
 use crate::view::manifest::Document;
 use crate::view::names::count;
 use crate::view::page::Page;
@@ -16,7 +19,8 @@ use crate::view::page::Page;
 const TOLD: usize = 10;
 
 /// Which exit code stands for several: the first of these.
-const WORST: [Exit; 7] = [
+const WORST: [Exit; 8] = [
+    Exit::Interrupted,
     Exit::Denied,
     Exit::Failed,
     Exit::Conflict,
@@ -61,9 +65,10 @@ pub(super) struct Done {
     file: String,
     line: u64,
     title: String,
-    name: Option<String>,
     outcome: Outcome,
     failure: Option<Failure>,
+    /// The Compute that stands now.
+    pub(super) target: Option<Target>,
     /// Worth a line of its own.
     pub(super) remarks: Vec<String>,
     /// Data to print.
@@ -80,9 +85,9 @@ impl Done {
             file: item.file.clone(),
             line: item.line,
             title: item.title.clone(),
-            name: item.ready.as_ref().ok().map(|ready| ready.judged.name().to_owned()),
             outcome,
             failure: None,
+            target: None,
             remarks: Vec::new(),
             data: None,
             page: None,
@@ -118,13 +123,14 @@ pub(super) struct Report {
     done: Vec<Done>,
     /// Why the rest was not tried.
     pub(super) stopped: Option<String>,
-    waited: Vec<Failure>,
+    /// Why not all of them became active.
+    pub(super) waited: Option<Failure>,
 }
 
 impl Report {
     pub(super) fn new(request: &Request) -> Self {
         let Request { verb, mode, output, .. } = *request;
-        Self { verb, mode, output, done: Vec::new(), stopped: None, waited: Vec::new() }
+        Self { verb, mode, output, done: Vec::new(), stopped: None, waited: None }
     }
 
     /// Says what is done; to programs the data says it.
@@ -188,25 +194,8 @@ impl Report {
     }
 
     /// The Computes that stand now, each once.
-    pub(super) fn standing(&self) -> Vec<String> {
-        let mut names: Vec<String> = Vec::new();
-        for done in &self.done {
-            let stands = matches!(done.outcome, Outcome::Created | Outcome::Updated | Outcome::Unchanged);
-            if let Some(name) = done.name.as_ref().filter(|name| stands && !names.contains(name)) {
-                names.push(name.clone());
-            }
-        }
-        names
-    }
-
-    /// Notes what came of waiting.
-    pub(super) fn waited(&mut self, session: &mut Session, waited: Vec<(String, Option<Failure>)>) {
-        for (name, failure) in waited {
-            match failure {
-                None => self.talk(session, SIGN_ONE, &format!("{name} is active")),
-                Some(failure) => self.waited.push(failure),
-            }
-        }
+    pub(super) fn standing(&self) -> Vec<Target> {
+        self.done.iter().filter_map(|done| done.target.clone()).collect()
     }
 
     fn failures(&self) -> impl Iterator<Item = &Failure> {
@@ -235,10 +224,8 @@ impl Report {
                 }
             }
             Some(Output::Name) => {
-                let names: String = self
-                    .standing()
-                    .iter()
-                    .fold(String::new(), |text, name| text + "compute.poros.dataos.io/" + name + "\n");
+                let line = |target: Target| format!("compute.{GROUP}/{}\n", target.name);
+                let names: String = self.standing().into_iter().map(line).collect();
                 session.terminal.data(&names)?;
             }
             None => {}
@@ -273,8 +260,8 @@ impl Report {
         if self.stopped.is_some() && number(Outcome::Untried) == 0 {
             parts.extend(self.stopped.clone());
         }
-        if !self.waited.is_empty() {
-            parts.push(format!("{} not active", self.waited.len()));
+        if self.waited.is_some() {
+            parts.push("not all active".into());
         }
         let mut text = if parts.is_empty() { "nothing to do".to_owned() } else { parts.join(", ") };
         text.push_str(self.mode.suffix());

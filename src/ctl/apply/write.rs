@@ -10,6 +10,7 @@ use crate::ctl::apply::items::{Item, Ready};
 use crate::ctl::apply::report::Outcome;
 use crate::ctl::apply::request::Verb;
 use crate::ctl::failure::{Exit, Failure};
+use crate::ctl::wait::Target;
 
 /// What was, or would be, written.
 pub(super) struct Written {
@@ -19,6 +20,8 @@ pub(super) struct Written {
     pub(super) before: Value,
     /// The same after.
     pub(super) after: Value,
+    /// The Compute that was written, for those that wait for it.
+    pub(super) target: Target,
     /// The owner that the manifest names.
     owner: Option<String>,
 }
@@ -97,12 +100,19 @@ pub(super) async fn write(
         // By its uid: one that is deleted and made anew in between is not taken for this one.
         manifest["metadata"]["uid"] = json!(stored.metadata.uid);
     }
-    let after = written(&computes::apply(client, name, &manifest, how).await.map_err(failed)?);
+    let stored = computes::apply(client, name, &manifest, how).await.map_err(failed)?;
+    let target = Target {
+        name: name.to_owned(),
+        uid: stored.metadata.uid.clone(),
+        generation: stored.metadata.generation.unwrap_or_default(),
+    };
+    let after = written(&stored);
     let outcome = match &before {
         None => Outcome::Created,
         Some(stored) if written(stored) == after => Outcome::Unchanged,
         Some(_) => Outcome::Updated,
     };
     let owner = judged.compute["spec"]["owner"].as_str().map(str::to_owned);
-    Ok(Written { outcome, before: before.as_ref().map(written).unwrap_or_default(), after, owner })
+    let before = before.as_ref().map(written).unwrap_or_default();
+    Ok(Written { outcome, before, after, target, owner })
 }

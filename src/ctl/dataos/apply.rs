@@ -7,6 +7,7 @@ use clap::{Args, ValueEnum};
 
 use crate::ctl::apply::{Mode, Output, Request, Verb};
 use crate::ctl::session::Session;
+use crate::view::duration;
 
 /// What `apply`, `create` and `update` take.
 #[derive(Clone, Debug, Args)]
@@ -42,8 +43,8 @@ pub(super) struct Apply {
     /// Wait until every Compute is active; ends at once if one cannot become so
     #[arg(long, value_name = "STATUS", num_args = 0..=1, default_missing_value = "active", require_equals = true, conflicts_with = "how")]
     wait: Option<Until>,
-    /// How long to wait: 30, 30s, 5m, 1h
-    #[arg(long, value_name = "TIME", default_value = "5m", value_parser = duration)]
+    /// How long to wait: 60s, 5m, 1h; 0 looks once
+    #[arg(long, value_name = "TIME", default_value = "5m", value_parser = duration::read)]
     timeout: Duration,
     /// Take over fields that another manager holds
     #[arg(long)]
@@ -114,19 +115,4 @@ impl Apply {
             }),
         }
     }
-}
-
-/// A time as people type it; a number alone is seconds.
-fn duration(given: &str) -> Result<Duration, String> {
-    let digits = given.trim_end_matches(|c: char| c.is_ascii_alphabetic());
-    let seconds = match &given[digits.len()..] {
-        "" | "s" => 1,
-        "m" => 60,
-        "h" => 3600,
-        _ => 0,
-    };
-    let number = digits.parse::<u32>().ok().filter(|_| seconds > 0);
-    number
-        .map(|number| Duration::from_secs(u64::from(number) * seconds))
-        .ok_or_else(|| "it takes a number of seconds, or one with s, m or h, such as 5m".into())
 }
