@@ -17,6 +17,7 @@ trials![
     what_is_being_deleted_is_left_alone,
     waiting_ends_with_what_came,
     an_interrupt_tells_what_was_written,
+    a_silent_api_server_is_asked_once,
 ];
 
 /// A native manifest of a Compute that needs no node.
@@ -174,8 +175,9 @@ async fn waiting_ends_with_what_came() {
     let cluster = shared().await;
     let client = cluster.client().await;
     let mut told = Transcript::new("apply-wait", cluster, "cli-wait-ann");
-    // How many steps are seen on the way differs.
-    told.replace(r"(?m)^2> INFO\[\d{4}\] waiting for .*\n", "");
+    // How many steps are seen on the way, and how far it came in time, differs.
+    told.replace(r"(?m)^2> INFO\[\d{4}\] cli-wait-[a-z]+: .*\n", "");
+    told.replace(r"cli-wait-poor: stage building, .*", "cli-wait-poor: stage building, …");
     told.file("good.yaml", native("cli-wait-good"));
     told.file("poor.yaml", native("cli-wait-poor").replace("minReadyNodes: 0", "minReadyNodes: 1"));
     let elsewhere =
@@ -203,4 +205,26 @@ async fn an_interrupt_tells_what_was_written() {
         assert!(printed.err.contains(words), "{words} in {}", printed.err);
     }
     clear(&client, name).await;
+}
+
+async fn a_silent_api_server_is_asked_once() {
+    let cluster = shared().await;
+    let mut told = Transcript::new("apply-silent", cluster, "cli-silent-ann");
+    told.file(
+        "many.yaml",
+        (0..50)
+            .map(|number| format!("---\n{}", native(&format!("silent-{number}"))))
+            .collect::<Vec<_>>()
+            .concat(),
+    );
+    let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = nobody.local_addr().unwrap().port();
+    drop(nobody);
+    told.file("config", format!("apiVersion: v1\nkind: Config\ncurrent-context: c\ncontexts: [{{name: c, context: {{cluster: c, user: u}}}}]\nclusters: [{{name: c, cluster: {{server: \"http://127.0.0.1:{port}\"}}}}]\nusers: [{{name: u, user: {{}}}}]\n"));
+    told.set("KUBECONFIG", "config");
+    let printed = told.quietly("dataos-ctl apply -f many.yaml");
+    assert_eq!(printed.code, 1, "{}", printed.err);
+    let with = |words: &str| printed.err.lines().filter(|line| line.contains(words)).count();
+    assert_eq!((with("...error"), with("...not tried")), (2, 49), "{}", printed.err);
+    assert!(printed.err.contains("1 error, 49 not tried: the API server does not answer"), "{}", printed.err);
 }
