@@ -1,9 +1,11 @@
 //! `dataos-ctl` and `kubectl poros` as people type them, against the real API server: what they print is in `cli/golden`,
 //! compared byte for byte.
 
+mod delete;
 mod get;
 pub mod transcript;
+mod wait;
 
 pub fn trials() -> Vec<libtest_mimic::Trial> {
-    [get::trials()].into_iter().flatten().collect()
+    [get::trials(), delete::trials(), wait::trials()].into_iter().flatten().collect()
 }
