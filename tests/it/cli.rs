@@ -2,10 +2,15 @@
 //! compared byte for byte.
 
 mod apply;
+mod delete;
 mod get;
 mod lint;
 pub mod transcript;
+mod wait;
 
 pub fn trials() -> Vec<libtest_mimic::Trial> {
-    [get::trials(), apply::trials(), lint::trials()].into_iter().flatten().collect()
+    [get::trials(), apply::trials(), lint::trials(), delete::trials(), wait::trials()]
+        .into_iter()
+        .flatten()
+        .collect()
 }
