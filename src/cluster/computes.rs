@@ -1,7 +1,10 @@
 //! Writes of people to Computes: what `dataos-ctl apply` and its like send, with the rights of who asks.
+//!
+//! New ones too are made by server-side apply: by a plain create the fields would belong to another kind of manager of the
+//! same name, and the next apply would be in conflict with it.
 
 use kube::Client;
-use kube::api::{DynamicObject, Patch, PatchParams, PostParams};
+use kube::api::{DynamicObject, Patch, PatchParams};
 use serde_json::Value;
 
 use crate::api::names::MANAGER_CTL;
@@ -42,12 +45,4 @@ pub async fn apply(
     let api = resources::computes(client);
     let object = call(api.patch(name, &parameters, &Patch::Apply(manifest))).await?;
     if how.dry_run { Ok(object) } else { named(object, name) }
-}
-
-/// Makes a new one; a conflict if there is one of this name.
-pub async fn create(client: &Client, manifest: &Value, dry_run: bool) -> Result<DynamicObject, CallError> {
-    let object: DynamicObject = serde_json::from_value(manifest.clone())
-        .map_err(|error| CallError::Unreadable(Box::new(kube::Error::SerdeError(error))))?;
-    let parameters = PostParams { dry_run, field_manager: Some(MANAGER_CTL.into()), ..PostParams::default() };
-    call(resources::computes(client).create(&parameters, &object)).await
 }

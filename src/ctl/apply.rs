@@ -3,12 +3,12 @@
 mod diff;
 mod items;
 mod report;
-mod waiting;
+mod request;
 mod write;
 
-use std::path::PathBuf;
 use std::pin::pin;
-use std::time::Duration;
+
+pub use request::{Mode, Output, Request, Verb};
 
 use futures::FutureExt as _;
 use serde_json::Value;
@@ -16,113 +16,14 @@ use serde_json::Value;
 use crate::cluster::computes::Sending;
 use crate::ctl::apply::items::{Item, Ready};
 use crate::ctl::apply::report::{Done, Outcome, Report};
+use crate::ctl::apply::request::SIGN;
 use crate::ctl::failure::{Exit, Failure};
 use crate::ctl::files;
 use crate::ctl::session::Session;
-use crate::view::manifest::Variables;
+use crate::ctl::wait;
+use crate::decide::goal::Goal;
 
-const SIGN: &str = "🛠 ";
-const SIGN_ONE: &str = "🔧 ";
-
-/// What to do with manifests.
-#[derive(Clone, Debug)]
-pub struct Request {
-    /// Which of the three verbs.
-    pub verb: Verb,
-    /// Files, folders, and `-` for standard input.
-    pub files: Vec<PathBuf>,
-    /// Whether subfolders are read too.
-    pub recursive: bool,
-    /// The environment that is put in; none: `$` is a sign like any other.
-    pub variables: Option<Variables>,
-    /// How far to go.
-    pub mode: Mode,
-    /// Whether fields that somebody else manages are taken over.
-    pub force: bool,
-    /// How long to wait until what was written is active.
-    pub wait: Option<Duration>,
-    /// How what was done is told as data; none: not at all.
-    pub output: Option<Output>,
-}
-
-/// Which verb.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Verb {
-    /// Makes what is not there, changes what is.
-    Apply,
-    /// Makes what is not there.
-    Create,
-    /// Changes what is there.
-    Update,
-}
-
-impl Verb {
-    fn word(self) -> &'static str {
-        match self {
-            Self::Apply => "apply",
-            Self::Create => "create",
-            Self::Update => "update",
-        }
-    }
-
-    fn doing(self) -> &'static str {
-        match self {
-            Self::Apply => "applying",
-            Self::Create => "creating",
-            Self::Update => "updating",
-        }
-    }
-
-    fn done(self) -> &'static str {
-        match self {
-            Self::Apply => "applied",
-            Self::Create => "created",
-            Self::Update => "updated",
-        }
-    }
-}
-
-/// How far to go.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Mode {
-    /// Writes.
-    Write,
-    /// Offline: what is wrong with the manifests.
-    Lint,
-    /// The same, said as a dry run.
-    ClientDryRun,
-    /// The API server says what it would do.
-    ServerDryRun,
-    /// What would change, field by field, and on which nodes.
-    Diff,
-    /// Prints the manifests with the environment put in.
-    Dereference,
-}
-
-impl Mode {
-    fn offline(self) -> bool {
-        matches!(self, Self::Lint | Self::ClientDryRun | Self::Dereference)
-    }
-
-    /// What follows the outcome.
-    fn suffix(self) -> &'static str {
-        match self {
-            Self::ClientDryRun => " (client dry run)",
-            Self::ServerDryRun => " (server dry run)",
-            Self::Diff => " (nothing written)",
-            Self::Write | Self::Lint | Self::Dereference => "",
-        }
-    }
-}
-
-/// How what was done is told as data.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Output {
-    /// A list of what became of each manifest.
-    Json,
-    /// The name of each Compute, as kubectl takes it.
-    Name,
-}
+const INTERRUPTED: &str = "interrupted";
 
 /// Does it.
 pub async fn apply(request: Request, session: &mut Session) -> Result<Exit, Failure> {
@@ -153,7 +54,7 @@ pub async fn apply(request: Request, session: &mut Session) -> Result<Exit, Fail
                 None => tokio::select! {
                     biased;
                     Ok(()) = &mut interrupt => {
-                        report.stopped = Some("interrupted".into());
+                        report.stopped = Some(INTERRUPTED.into());
                         Done::failed(&item, interrupted(&item, &request))
                     }
                     done = one(&request, client.as_ref(), &item, ready) => done,
@@ -163,16 +64,13 @@ pub async fn apply(request: Request, session: &mut Session) -> Result<Exit, Fail
         report.note(session, &request, done)?;
     }
     report.end(session, true);
-    if let Some(limit) = request.wait.filter(|_| request.mode == Mode::Write)
+    let standing = report.standing();
+    if let Some(limit) = request.wait.filter(|_| !standing.is_empty() && report.stopped.is_none())
         && let Some(client) = &client
-        && report.stopped.is_none()
     {
-        let names: Vec<String> = report.standing();
-        tokio::select! {
-            biased;
-            Ok(()) = &mut interrupt => report.stopped = Some("interrupted".into()),
-            waited = waiting::active(client, session, &names, limit) => report.waited(session, waited),
-        }
+        let active = Goal::active();
+        let waited = wait::until(client, &standing, &active, limit, &mut session.terminal);
+        report.waited = Box::pin(waited).await.err();
     }
     report.conclude(session)
 }
@@ -181,7 +79,7 @@ pub async fn apply(request: Request, session: &mut Session) -> Result<Exit, Fail
 async fn one(request: &Request, client: Option<&kube::Client>, item: &Item, ready: &Ready) -> Done {
     let Some(client) = client else {
         let mut done = Done::of(item, Outcome::Valid);
-        done.data = (request.mode == Mode::Dereference).then(|| ready.document.value());
+        done.data = (request.mode == Mode::Dereference).then(|| ready.document.clone());
         return done;
     };
     let how =
@@ -194,6 +92,7 @@ async fn one(request: &Request, client: Option<&kube::Client>, item: &Item, read
         }
         Ok(written) => {
             let mut done = Done::of(item, written.outcome);
+            done.target = Some(written.target.clone());
             done.remarks.extend(written.remark());
             if request.mode == Mode::Diff && written.outcome != Outcome::Unchanged {
                 done.page = Some(Box::pin(diff::page(client, item, ready, written)).await);
@@ -225,5 +124,5 @@ fn interrupted(item: &Item, request: &Request) -> Failure {
         Mode::Write => "interrupted: whether it was written is not known; run it again, or get it",
         _ => "interrupted; nothing was to be written",
     };
-    item.failure(Exit::Failed, text)
+    item.failure(Exit::Interrupted, text)
 }

@@ -132,7 +132,7 @@ impl OnResources {
             Self::Create(apply) => (apply, WriteVerb::Create),
             Self::Update(apply) => (apply, WriteVerb::Update),
         };
-        let request = write.request(verb, session)?;
+        let request = write.request(verb, session);
         Box::pin(crate::ctl::apply::apply(request, session)).await
     }
 }

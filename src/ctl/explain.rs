@@ -186,7 +186,7 @@ async fn explain_compute(name: Option<&str>, how: &How, session: &mut Session) -
         let client = session.client().await?;
         let found = match status::current(&client, &document.name()).await {
             // A manifest can be judged without the cluster's Computes.
-            Err(CallError::NotFound(_)) => None,
+            Err(CallError::NotFound(_) | CallError::Unserved(_)) => None,
             found => found.map_err(|error| named::unread(&document.name(), &error))?,
         };
         let facts = Box::pin(gather::change(&client, file, document, found, how.all_nodes)).await;

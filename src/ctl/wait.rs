@@ -3,6 +3,7 @@
 mod telling;
 mod watching;
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use kube::Client;
@@ -131,9 +132,14 @@ async fn not_there(client: &Client, name: &str) -> Result<String, Failure> {
 async fn look(client: &Client, course: &mut Course, telling: &mut Telling<'_>) -> Result<(), CallError> {
     let names: Vec<String> = course.names().map(str::to_owned).collect();
     if names.len() > FEW {
+        let mut listed = BTreeSet::new();
         for stored in read::computes_stored(client, None).await? {
             let name = stored.compute.name.clone();
+            listed.insert(name.clone());
             let turn = course.see(&name, Some((stored.compute, stored.object)));
+            telling.turn(&name, turn, course);
+        }
+        for (name, turn) in course.see_rest(&names, &listed) {
             telling.turn(&name, turn, course);
         }
     } else {
@@ -142,9 +148,6 @@ async fn look(client: &Client, course: &mut Course, telling: &mut Telling<'_>) -
             let turn = course.see(name, found?.map(|stored| (stored.compute, stored.object)));
             telling.turn(name, turn, course);
         }
-    }
-    for (name, turn) in course.see_no_more(&names) {
-        telling.turn(&name, turn, course);
     }
     Ok(())
 }

@@ -118,7 +118,8 @@ fn kubernetes(document: &Value) -> Judged {
                 shown(other),
             ),
         };
-        if !meant && !(ours && kind.is_empty()) {
+        let near = meant || (ours && kind.is_empty());
+        if !near {
             return foreign(title(name, version, kind), problem);
         }
         problems.push(problem);
@@ -169,7 +170,7 @@ fn native(document: &Value) -> Judged {
         }
         Value::String(kind) => problems.push(Problem::word(path(&["type"]), kind, vec![TYPE.into()])),
         Value::Null => {
-            problems.push(Problem::new(Vec::new(), format!("lacks type, which is required: {TYPE}")))
+            problems.push(Problem::new(Vec::new(), format!("lacks type, which is required: {TYPE}")));
         }
         other => {
             let what = format!("is {}; it takes {TYPE}", shown(other));
@@ -221,7 +222,8 @@ fn native(document: &Value) -> Judged {
 fn unknown(document: &Value, parent: &[&str]) -> Vec<Problem> {
     let fields = parent.iter().fold(document, |value, key| &value[*key]);
     let known = fields_in(parent);
-    let strange = |key: &&String| !known.contains(key) && !(parent.is_empty() && *key == "status");
+    let stated = |key: &str| parent.is_empty() && key == "status";
+    let strange = |key: &&String| !known.contains(key) && !stated(key);
     let keys = fields.as_object().into_iter().flatten().map(|(key, _)| key);
     keys.filter(strange)
         .map(|key| {

@@ -1,5 +1,7 @@
 //! A wait for one Compute or several: what was seen so far, what is told of it, and how it ends.
 
+use std::collections::BTreeSet;
+
 use serde_json::Value;
 
 use crate::decide::goal::{Cause, Goal, Sight, Standing, Verdict};
@@ -121,15 +123,11 @@ impl Course {
         turn
     }
 
-    /// What was not seen yet is not there: all that there is was told.
-    pub fn see_no_more(&mut self, names: &[String]) -> Vec<(String, Turn)> {
-        let unseen = self.ways.iter().filter(|way| way.verdict.is_none()).map(|way| way.target.name.clone());
-        let absent: Vec<String> = unseen.filter(|name| names.contains(name)).collect();
-        let look = |name: String| {
-            let turn = self.see(&name, None);
-            (name, turn)
-        };
-        absent.into_iter().map(look).collect()
+    /// Notes that a list is complete: of these names, those that it did not tell of are not there, also if they were seen
+    /// before it.
+    pub fn see_rest(&mut self, names: &[String], listed: &BTreeSet<String>) -> Vec<(String, Turn)> {
+        let absent = names.iter().filter(|name| !listed.contains(*name));
+        absent.map(|name| (name.clone(), self.see(name, None))).collect()
     }
 
     /// Whether it is over.
@@ -261,9 +259,13 @@ mod tests {
     fn what_a_list_leaves_out_is_not_there() {
         let mut course = Course::new(Goal::active(), &["a", "b"].map(Target::named));
         course.see("a", seen("a", AggregateStatus::Active));
-        let turns = course.see_no_more(&["a".into(), "b".into()]);
+        let turns = course.see_rest(&["a".into(), "b".into()], &BTreeSet::from(["a".into()]));
         assert_eq!(turns.len(), 1, "{turns:?}");
         let Some(End::Never { name, cause, .. }) = course.end() else { panic!() };
         assert_eq!((name.as_str(), cause), ("b", Cause::Absent));
+        // What was seen a moment before the list, and went: no event will ever say so.
+        let mut course = Course::new(Goal::deleted(), &[Target::named("a")]);
+        course.see("a", seen("a", AggregateStatus::Deleting));
+        assert_eq!(course.see_rest(&["a".into()], &BTreeSet::new()), [("a".into(), Turn::Met)]);
     }
 }

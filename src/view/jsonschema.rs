@@ -90,7 +90,7 @@ struct Fields {
 }
 
 fn fields() -> Fields {
-    let mut root = compute_schema().unwrap_or_default();
+    let mut root = compute_schema().cloned().unwrap_or_default();
     let mut taken = |pointer: &str| {
         let mut schema = root.pointer_mut(pointer).map(Value::take).unwrap_or_default();
         standard(&mut schema);

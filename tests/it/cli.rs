@@ -2,10 +2,25 @@
 //! compared byte for byte.
 
 mod access;
+mod apply;
+mod delete;
 mod get;
+mod lint;
 pub mod transcript;
+mod wait;
 mod words;
 
 pub fn trials() -> Vec<libtest_mimic::Trial> {
-    [access::trials(), get::trials(), words::trials()].into_iter().flatten().collect()
+    [
+        access::trials(),
+        get::trials(),
+        words::trials(),
+        apply::trials(),
+        lint::trials(),
+        delete::trials(),
+        wait::trials(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
 }

@@ -70,7 +70,10 @@ pub(super) fn read(sources: Vec<Source>, variables: Option<&Variables>) -> Vec<I
         let before = items.len();
         items.extend(documents(&file, &bytes).into_iter().map(|document| match document {
             Ok(document) => item(&file, document, variables),
-            Err(error) => whole(unreadable(&file, &error)),
+            Err(error) => {
+                let line = error.place().map_or(1, |(line, _)| line);
+                Item { line, ..whole(unreadable(&file, &error)) }
+            }
         }));
         if items.len() == before {
             items.push(whole(Failure::new(Exit::Invalid, format!("{file} has no manifest in it"))));
@@ -108,7 +111,11 @@ fn item(file: &str, mut document: Document, variables: Option<&Variables>) -> It
     let mut errors: Vec<Located> =
         problems.into_iter().map(|problem| located(&file, &document, problem)).collect();
     errors.sort_by_key(|error| (error.line, error.column));
-    let failure = Failure { errors, ..Failure::new(Exit::Invalid, format!("{title} is no valid manifest")) };
+    let text = match judged.form {
+        Form::Foreign => format!("{title} is no Compute"),
+        Form::Native | Form::Kubernetes => format!("{title} is no valid manifest"),
+    };
+    let failure = Failure { errors, ..Failure::new(Exit::Invalid, text) };
     Item { file, line, title, ready: Err(failure) }
 }
 

@@ -3,13 +3,16 @@
 use std::fmt::Write as _;
 
 use serde::Serialize;
-use serde_json::{Value, json};
+
+use crate::api::names::GROUP;
 
 use crate::ctl::answer;
 use crate::ctl::apply::items::Item;
-use crate::ctl::apply::{Mode, Output, Request, SIGN, SIGN_ONE, Verb};
+use crate::ctl::apply::request::{Mode, Output, Request, SIGN, SIGN_ONE, Verb};
 use crate::ctl::failure::{Exit, Failure, Located};
 use crate::ctl::session::Session;
+use crate::ctl::wait::Target;
+use crate::view::manifest::Document;
 use crate::view::names::count;
 use crate::view::page::Page;
 
@@ -17,7 +20,8 @@ use crate::view::page::Page;
 const TOLD: usize = 10;
 
 /// Which exit code stands for several: the first of these.
-const WORST: [Exit; 7] = [
+const WORST: [Exit; 8] = [
+    Exit::Interrupted,
     Exit::Denied,
     Exit::Failed,
     Exit::Conflict,
@@ -43,8 +47,10 @@ impl Outcome {
     const ALL: [Self; 6] =
         [Self::Created, Self::Updated, Self::Unchanged, Self::Valid, Self::Error, Self::Untried];
 
-    fn word(self) -> &'static str {
+    fn word(self, mode: Mode) -> &'static str {
         match self {
+            Self::Created if mode == Mode::Diff => "new",
+            Self::Updated if mode == Mode::Diff => "changed",
             Self::Created => "created",
             Self::Updated => "updated",
             Self::Unchanged => "unchanged",
@@ -60,13 +66,14 @@ pub(super) struct Done {
     file: String,
     line: u64,
     title: String,
-    name: Option<String>,
     outcome: Outcome,
     failure: Option<Failure>,
+    /// The Compute that stands now.
+    pub(super) target: Option<Target>,
     /// Worth a line of its own.
     pub(super) remarks: Vec<String>,
     /// Data to print.
-    pub(super) data: Option<Value>,
+    pub(super) data: Option<Document>,
     /// What it would change.
     pub(super) page: Option<Page>,
     /// Whether nothing else need be tried, and why.
@@ -79,9 +86,9 @@ impl Done {
             file: item.file.clone(),
             line: item.line,
             title: item.title.clone(),
-            name: item.ready.as_ref().ok().map(|ready| ready.judged.name().to_owned()),
             outcome,
             failure: None,
+            target: None,
             remarks: Vec::new(),
             data: None,
             page: None,
@@ -96,6 +103,17 @@ impl Done {
     pub(super) fn untried(item: &Item) -> Self {
         Self::of(item, Outcome::Untried)
     }
+
+    /// What is wrong with it, each with its place; the place of the whole where there is none.
+    fn located(&self) -> Vec<Located> {
+        match &self.failure {
+            None => Vec::new(),
+            Some(failure) if failure.errors.is_empty() => {
+                vec![Located { file: self.file.clone(), line: self.line, column: 1, ..whole(failure) }]
+            }
+            Some(failure) => failure.errors.clone(),
+        }
+    }
 }
 
 /// All of it.
@@ -106,13 +124,14 @@ pub(super) struct Report {
     done: Vec<Done>,
     /// Why the rest was not tried.
     pub(super) stopped: Option<String>,
-    waited: Vec<Failure>,
+    /// Why not all of them became active.
+    pub(super) waited: Option<Failure>,
 }
 
 impl Report {
     pub(super) fn new(request: &Request) -> Self {
         let Request { verb, mode, output, .. } = *request;
-        Self { verb, mode, output, done: Vec::new(), stopped: None, waited: Vec::new() }
+        Self { verb, mode, output, done: Vec::new(), stopped: None, waited: None }
     }
 
     /// Says what is done; to programs the data says it.
@@ -135,11 +154,7 @@ impl Report {
         request: &Request,
         done: Done,
     ) -> Result<(), Failure> {
-        let outcome = match (self.mode, done.outcome) {
-            (Mode::Diff, Outcome::Created) => "new",
-            (Mode::Diff, Outcome::Updated) => "changes",
-            (_, outcome) => outcome.word(),
-        };
+        let outcome = done.outcome.word(self.mode);
         let suffix = match done.outcome {
             Outcome::Error | Outcome::Untried => "",
             _ => self.mode.suffix(),
@@ -180,25 +195,8 @@ impl Report {
     }
 
     /// The Computes that stand now, each once.
-    pub(super) fn standing(&self) -> Vec<String> {
-        let mut names: Vec<String> = Vec::new();
-        for done in &self.done {
-            let stands = matches!(done.outcome, Outcome::Created | Outcome::Updated | Outcome::Unchanged);
-            if let Some(name) = done.name.as_ref().filter(|name| stands && !names.contains(name)) {
-                names.push(name.clone());
-            }
-        }
-        names
-    }
-
-    /// Notes what came of waiting.
-    pub(super) fn waited(&mut self, session: &mut Session, waited: Vec<(String, Option<Failure>)>) {
-        for (name, failure) in waited {
-            match failure {
-                None => self.talk(session, SIGN_ONE, &format!("{name} is active")),
-                Some(failure) => self.waited.push(failure),
-            }
-        }
+    pub(super) fn standing(&self) -> Vec<Target> {
+        self.done.iter().filter_map(|done| done.target.clone()).collect()
     }
 
     fn failures(&self) -> impl Iterator<Item = &Failure> {
@@ -217,17 +215,18 @@ impl Report {
         let exit = worst.unwrap_or(if changes { Exit::Changes } else { Exit::Ok });
         match self.output {
             Some(Output::Json) => {
-                session.terminal.data(&format!("{:#}\n", self.json()))?;
+                let text = serde_json::to_string_pretty(&self.rows())
+                    .map_err(|error| Failure::of(Exit::Failed, &error))?;
+                session.terminal.data(&format!("{text}\n"))?;
                 if let Some(exit) = worst {
-                    let errors = self.failures().flat_map(located).collect();
+                    let of_manifests = self.done.iter().flat_map(Done::located);
+                    let errors = of_manifests.chain(self.waited.iter().map(whole)).collect();
                     return Err(Failure { errors, ..Failure::new(exit, summary) });
                 }
             }
             Some(Output::Name) => {
-                let names: String = self
-                    .standing()
-                    .iter()
-                    .fold(String::new(), |text, name| text + "compute.poros.dataos.io/" + name + "\n");
+                let line = |target: Target| format!("compute.{GROUP}/{}\n", target.name);
+                let names: String = self.standing().into_iter().map(line).collect();
                 session.terminal.data(&names)?;
             }
             None => {}
@@ -256,53 +255,61 @@ impl Report {
                     let why = self.stopped.as_deref().unwrap_or("stopped");
                     parts.push(format!("{untried} not tried: {why}"));
                 }
-                (outcome, number) => parts.push(format!("{number} {}", outcome.word())),
+                (outcome, number) => parts.push(format!("{number} {}", outcome.word(self.mode))),
             }
         }
-        if !self.waited.is_empty() {
-            parts.push(format!("{} not active", self.waited.len()));
+        if self.stopped.is_some() && number(Outcome::Untried) == 0 {
+            parts.extend(self.stopped.clone());
+        }
+        if self.waited.is_some() {
+            parts.push("not all active".into());
         }
         let mut text = if parts.is_empty() { "nothing to do".to_owned() } else { parts.join(", ") };
         text.push_str(self.mode.suffix());
         text
     }
 
-    fn json(&self) -> Value {
-        self.done
-            .iter()
-            .map(|done| {
-                let mut value = json!({
-                    "file": done.file, "line": done.line, "resource": done.title, "outcome": done.outcome,
-                });
-                if let Some(failure) = &done.failure {
-                    value["error"] = failure.text.clone().into();
-                }
-                if let Some(data) = &done.data {
-                    value["manifest"] = data.clone();
-                }
-                value
-            })
-            .collect()
+    fn rows(&self) -> Vec<Row<'_>> {
+        self.done.iter().map(Row::of).collect()
     }
 }
 
-/// The places of a failure; one without place is told by its text.
-fn located(failure: &Failure) -> Vec<Located> {
-    if failure.errors.is_empty() {
-        return vec![Located { detail: failure.text.clone(), ..Located::default() }];
+/// What became of a manifest, as data.
+#[derive(Serialize)]
+struct Row<'a> {
+    file: &'a str,
+    line: u64,
+    resource: &'a str,
+    outcome: Outcome,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    manifest: Option<&'a Document>,
+}
+
+impl<'a> Row<'a> {
+    fn of(done: &'a Done) -> Self {
+        Self {
+            file: &done.file,
+            line: done.line,
+            resource: &done.title,
+            outcome: done.outcome,
+            error: done.failure.as_ref().map(|failure| failure.text.as_str()),
+            manifest: done.data.as_ref(),
+        }
     }
-    failure.errors.clone()
+}
+
+/// A failure that has no place.
+fn whole(failure: &Failure) -> Located {
+    Located { detail: failure.text.clone(), ..Located::default() }
 }
 
 /// A failure with every place, as people read it.
 fn block(failure: &Failure) -> String {
     let mut text = failure.told();
     // A document that cannot be read says its place itself.
-    let places = failure
-        .errors
-        .iter()
-        .filter(|error| !error.pointer.is_empty() || error.got.is_some() || error.detail != failure.text);
-    let places: Vec<&Located> = places.collect();
+    let places: Vec<&Located> = failure.errors.iter().filter(|error| error.detail != failure.text).collect();
     for Located { file, line, column, detail, .. } in places.iter().take(TOLD) {
         let _ = write!(text, "\n  {file}:{line}:{column}: {detail}");
     }

@@ -6,10 +6,11 @@ use serde_json::{Value, json};
 
 use crate::cluster::call::CallError;
 use crate::cluster::computes::{self, Sending};
-use crate::ctl::apply::Verb;
 use crate::ctl::apply::items::{Item, Ready};
 use crate::ctl::apply::report::Outcome;
+use crate::ctl::apply::request::Verb;
 use crate::ctl::failure::{Exit, Failure};
+use crate::ctl::wait::Target;
 
 /// What was, or would be, written.
 pub(super) struct Written {
@@ -19,6 +20,8 @@ pub(super) struct Written {
     pub(super) before: Value,
     /// The same after.
     pub(super) after: Value,
+    /// The Compute that was written, for those that wait for it.
+    pub(super) target: Target,
     /// The owner that the manifest names.
     owner: Option<String>,
 }
@@ -63,7 +66,7 @@ pub(super) async fn write(
         let what = format!("{}:{}: Compute {name} could not be {}", item.file, item.line, verb.done());
         let mut failure = Failure::of_call(&what, &error);
         failure.text = failure.text.replace('\n', "\n    ");
-        if matches!(error, CallError::Conflict(_)) && verb != Verb::Create {
+        if matches!(error, CallError::Conflict(_)) {
             failure = failure.remedy(
                 "--force-conflicts takes these fields over; or leave them out of the manifest, or ask who manages them",
             );
@@ -92,22 +95,24 @@ pub(super) async fn write(
         }
         (Verb::Create, None) | (Verb::Update, Some(_)) | (Verb::Apply, _) => {}
     }
-    let after = match (verb, &before) {
-        (Verb::Create, _) => computes::create(client, &judged.compute, how.dry_run).await,
-        (Verb::Apply | Verb::Update, None) => computes::apply(client, name, &judged.compute, how).await,
-        (Verb::Apply | Verb::Update, Some(stored)) => {
-            // By its uid: one that is deleted and made anew in between is not taken for this one.
-            let mut manifest = judged.compute.clone();
-            manifest["metadata"]["uid"] = json!(stored.metadata.uid);
-            computes::apply(client, name, &manifest, how).await
-        }
+    let mut manifest = judged.compute.clone();
+    if let Some(stored) = &before {
+        // By its uid: one that is deleted and made anew in between is not taken for this one.
+        manifest["metadata"]["uid"] = json!(stored.metadata.uid);
+    }
+    let stored = computes::apply(client, name, &manifest, how).await.map_err(failed)?;
+    let target = Target {
+        name: name.to_owned(),
+        uid: stored.metadata.uid.clone(),
+        generation: stored.metadata.generation.unwrap_or_default(),
     };
-    let after = written(&after.map_err(failed)?);
+    let after = written(&stored);
     let outcome = match &before {
         None => Outcome::Created,
         Some(stored) if written(stored) == after => Outcome::Unchanged,
         Some(_) => Outcome::Updated,
     };
     let owner = judged.compute["spec"]["owner"].as_str().map(str::to_owned);
-    Ok(Written { outcome, before: before.as_ref().map(written).unwrap_or_default(), after, owner })
+    let before = before.as_ref().map(written).unwrap_or_default();
+    Ok(Written { outcome, before, after, target, owner })
 }

@@ -6,21 +6,15 @@ use std::time::Duration;
 use clap::{Args, ValueEnum};
 
 use crate::ctl::apply::{Mode, Output, Request, Verb};
-use crate::ctl::failure::Failure;
 use crate::ctl::session::Session;
+use crate::view::duration;
 
 /// What `apply`, `create` and `update` take.
 #[derive(Clone, Debug, Args)]
 #[allow(clippy::struct_excessive_bools)] // switches
 pub(super) struct Apply {
     /// A manifest, a folder of them (*.yaml, *.yml, *.json), or - for standard input; may be given several times
-    #[arg(
-        long = "manifestFile",
-        visible_alias = "filename",
-        short = 'f',
-        value_name = "FILE",
-        required = true
-    )]
+    #[arg(long = "manifestFile", visible_aliases = ["file", "filename"], short = 'f', value_name = "FILE", required = true)]
     files: Vec<PathBuf>,
     /// Read subfolders too
     #[arg(long, short = 'R')]
@@ -49,8 +43,8 @@ pub(super) struct Apply {
     /// Wait until every Compute is active; ends at once if one cannot become so
     #[arg(long, value_name = "STATUS", num_args = 0..=1, default_missing_value = "active", require_equals = true, conflicts_with = "how")]
     wait: Option<Until>,
-    /// How long to wait: 30, 30s, 5m, 1h
-    #[arg(long, value_name = "TIME", default_value = "5m", value_parser = duration)]
+    /// How long to wait: 60s, 5m, 1h; 0 looks once
+    #[arg(long, value_name = "TIME", default_value = "5m", value_parser = duration::read)]
     timeout: Duration,
     /// Take over fields that another manager holds
     #[arg(long)]
@@ -83,7 +77,7 @@ impl Apply {
         self.output == Some(Format::Json)
     }
 
-    pub(super) fn request(self, verb: Verb, session: &mut Session) -> Result<Request, Failure> {
+    pub(super) fn request(self, verb: Verb, session: &mut Session) -> Request {
         if !self.speaks_json() {
             if let Some(workspace) = &self.workspace {
                 let text = format!("a Compute has no workspace: -w {workspace} is not used");
@@ -107,7 +101,7 @@ impl Apply {
                 .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
                 .collect()
         };
-        Ok(Request {
+        Request {
             verb,
             files: self.files,
             recursive: self.recursive,
@@ -119,21 +113,6 @@ impl Apply {
                 Format::Json => Output::Json,
                 Format::Name => Output::Name,
             }),
-        })
+        }
     }
-}
-
-/// A time as people type it; a number alone is seconds.
-fn duration(given: &str) -> Result<Duration, String> {
-    let digits = given.trim_end_matches(|c: char| c.is_ascii_alphabetic());
-    let seconds = match &given[digits.len()..] {
-        "" | "s" => 1,
-        "m" => 60,
-        "h" => 3600,
-        _ => 0,
-    };
-    let number = digits.parse::<u32>().ok().filter(|_| seconds > 0);
-    number
-        .map(|number| Duration::from_secs(u64::from(number) * seconds))
-        .ok_or_else(|| "it takes a number of seconds, or one with s, m or h, such as 5m".into())
 }

@@ -1,5 +1,7 @@
 //! The watch of a wait: it outlives its breaks, and an API server that starts anew.
 
+use std::collections::BTreeSet;
+
 use kube::Client;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio::time::{Instant, timeout_at};
@@ -36,10 +38,14 @@ pub(super) async fn watch(
     }
 }
 
-/// What is heard of a watch since it had its list.
-#[derive(Clone, Copy, Default)]
+/// What was heard of a watch.
+#[derive(Clone, Default)]
 struct Heard {
-    listed: bool,
+    /// Whether it ever had a list.
+    begun: bool,
+    /// The names that it told of since it began to list.
+    told: BTreeSet<String>,
+    /// How often it failed since it last told anything.
     failures: u32,
 }
 
@@ -63,19 +69,20 @@ async fn hear(
         let Some((index, news)) = news else { return Ok(()) };
         let Some(state) = heard.get_mut(index) else { continue };
         match news {
-            News::Listing => {}
+            News::Listing => state.told.clear(),
             News::Change((name, now)) => {
                 state.failures = 0;
+                state.told.insert(name.clone());
                 let turn = course.see(&name, now.map(|stored| (stored.compute, stored.object)));
                 telling.turn(&name, turn, course);
             }
             News::Synced => {
-                *state = Heard { listed: true, failures: 0 };
+                (state.begun, state.failures) = (true, 0);
                 let names = match &followed[index] {
                     Some(name) => vec![name.clone()],
                     None => course.names().map(str::to_owned).collect(),
                 };
-                for (name, turn) in course.see_no_more(&names) {
+                for (name, turn) in course.see_rest(&names, &state.told) {
                     telling.turn(&name, turn, course);
                 }
             }
@@ -84,8 +91,8 @@ async fn hear(
                 let text = format!("Computes could not be watched: {why}");
                 match code {
                     // An API server that has just started says so to everybody; a watch that never had a list may not.
-                    Some(401 | 403) if !state.listed => return Err(Failure::new(Exit::Denied, text)),
-                    Some(404) if !state.listed => {
+                    Some(401 | 403) if !state.begun => return Err(Failure::new(Exit::Denied, text)),
+                    Some(404) if !state.begun => {
                         return Err(no_computes(&CallError::Unserved(why)));
                     }
                     // A watch that breaks once is begun anew at once.

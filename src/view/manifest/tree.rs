@@ -1,6 +1,7 @@
 //! From the text of a document to a tree of values, each with its place in the file.
 
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde::{Serialize, Serializer};
 use serde_json::{Map, Number, Value};
 use serde_saphyr::{Error, Location, SnippetMode, Spanned, UserMessageFormatter};
 
@@ -60,6 +61,20 @@ pub(super) struct Wrong {
     pub(super) line: u64,
     pub(super) column: u64,
     pub(super) text: String,
+}
+
+/// As it was written, in its order, without nulls.
+impl Serialize for Node {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match &self.shape {
+            Shape::Leaf(value, _) => value.serialize(serializer),
+            Shape::List(items) => items.serialize(serializer),
+            Shape::Map(fields) => {
+                let there = |(_, node): &&(Key, Self)| !matches!(node.shape, Shape::Leaf(Value::Null, _));
+                serializer.collect_map(fields.iter().filter(there).map(|(key, node)| (&key.text, node)))
+            }
+        }
+    }
 }
 
 impl Node {
@@ -174,7 +189,11 @@ fn wrong(piece: &Piece<'_>, error: &Error) -> Wrong {
     let at = error.location().filter(|at| *at != Location::UNKNOWN);
     let (mut line, mut column) = at.map_or((1, 1), |at| (at.line(), at.column()));
     let tab = tab_near(piece.text, line);
-    let text = match error {
+    let mut cause = error;
+    while let Error::AliasError { error, .. } = cause {
+        cause = error.without_snippet();
+    }
+    let text = match cause {
         Error::DuplicateMappingKey { key, .. } => match key {
             Some(key) => format!("the key {} is there already; each key of a map is written once", told(key)),
             None => "this key is there already; each key of a map is written once".into(),
@@ -197,12 +216,17 @@ fn wrong(piece: &Piece<'_>, error: &Error) -> Wrong {
             "a tab indents this line; YAML takes spaces alone there".into()
         }
         _ => {
-            let text = error.render_with_options(serde_saphyr::render_options! {
+            let text = cause.render_with_options(serde_saphyr::render_options! {
                 formatter: &UserMessageFormatter,
                 snippets: SnippetMode::Off,
             });
-            let suffix = format!(" at line {line}, column {column}");
-            told(text.strip_suffix(&suffix).unwrap_or(&text))
+            // The place is told before the text, and is that of the file.
+            let text = text.rsplit_once(" at line ").map_or(text.as_str(), |(text, _)| text);
+            told(if text.contains("recursion limit") {
+                "lists and maps are too deep in each other"
+            } else {
+                text
+            })
         }
     };
     Wrong { line: piece.line - 1 + line.max(1), column: column.max(1), text }
