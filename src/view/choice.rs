@@ -20,7 +20,7 @@ pub struct Words {
 
 /// There is no such word.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
-#[error("{given:?} is no {what}{meant}; there is: {}", .there.join(", "))]
+#[error("{given:?} is no {what}{meant}: {}", .there.join(", "))]
 pub struct WordError {
     given: String,
     what: &'static str,
@@ -64,7 +64,10 @@ pub fn known(given: &str, what: &'static str, there: &[&'static str]) -> Result<
     if let Some(word) = there.iter().find(|word| **word == lower) {
         return Ok(word);
     }
-    let meant = nearest(given, there).map(|word| format!("; did you mean {word}?")).unwrap_or_default();
+    let meant = match nearest(given, there) {
+        Some(word) => format!("; did you mean {word}? There are"),
+        None => "; there are".to_owned(),
+    };
     Err(WordError { given: given.to_owned(), what, meant, there: there.to_vec() })
 }
 
@@ -256,7 +259,7 @@ mod tests {
         let error = Words::of_status("actve").unwrap_err().to_string();
         assert_eq!(
             error,
-            "\"actve\" is no status; did you mean active?; there is: pending, active, error, deleting, deleted"
+            "\"actve\" is no status; did you mean active? There are: pending, active, error, deleting, deleted"
         );
         assert!(Words::of_stage("!built,x").is_err());
         assert!(Words::of_stage("").is_err());

@@ -286,7 +286,7 @@ mod tests {
             (r#"{.items[0].metadata.labels["app.kubernetes.io/name"]}"#, "x"),
             ("{.items[0].metadata.labels.my-key}", "y"),
             (r#"{range .items[*]}{.metadata.name}{"\t"}{.spec.n}{"\n"}{end}"#, "a\t2\nb\t10\n"),
-            (r#"{range .items[*]}{.metadata.name}={range .spec.tags[*]}{@},{end};{end}"#, "a=t1,t2,t3,;b=;"),
+            ("{range .items[*]}{.metadata.name}={range .spec.tags[*]}{@},{end};{end}", "a=t1,t2,t3,;b=;"),
             (r#"{.items[*].status.conditions[?(@.type=="Ready")].status}"#, "True"),
             ("{.items[?(@.metadata.name=='b')].spec.n}", "10"),
             ("{.items[?(@.spec.n > 5)].metadata.name}", "b"),

@@ -87,6 +87,11 @@ impl Format {
         !self.details && matches!(self.output, Output::Table | Output::Wide)
     }
 
+    /// Whether it is one in which a row in error does not say why.
+    pub fn wants_reasons(&self) -> bool {
+        self.is_table() && !self.fields().contains(&Field::Message)
+    }
+
     /// Whether whole objects are needed.
     pub fn needs_objects(&self) -> bool {
         self.details || self.output.needs_objects()

@@ -50,7 +50,7 @@ const WORDS: [(&str, Output); 5] = [
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 pub enum OutputError {
     /// There is none of this name.
-    #[error("there is no format {given:?}{meant}; there are: {FORMATS}")]
+    #[error("there is no format {given:?}{meant}: {FORMATS}")]
     Unknown {
         /// What was given.
         given: String,
@@ -112,7 +112,10 @@ impl FromStr for Output {
 
 fn meant(given: &str) -> String {
     let all: Vec<&str> = WORDS.iter().map(|(word, _)| *word).chain(["jsonpath", "custom-columns"]).collect();
-    nearest(given, &all).map(|word| format!("; did you mean {word}?")).unwrap_or_default()
+    match nearest(given, &all) {
+        Some(word) => format!("; did you mean {word}? There are"),
+        None => "; there are".to_owned(),
+    }
 }
 
 /// `TITLE:PATH,…`; commas in brackets belong to a path.
@@ -217,7 +220,7 @@ mod tests {
     fn what_is_no_format_is_told_with_what_is_meant() {
         let error = |given: &str| given.parse::<Output>().unwrap_err().to_string();
         assert!(
-            error("jsn").starts_with("there is no format \"jsn\"; did you mean json?; there are: table, ")
+            error("jsn").starts_with("there is no format \"jsn\"; did you mean json? There are: table, ")
         );
         assert!(error("go-template=x").contains("; there are: table, "));
         assert!(error("jsonpath").contains("needs a template"));

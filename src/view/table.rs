@@ -82,15 +82,15 @@ impl Table {
     ) -> String {
         let shown: Vec<Vec<String>> =
             self.rows.iter().map(|row| row.iter().map(|cell| shown(cell)).collect()).collect();
-        self.grow(layout, &shown, widths);
+        self.grow(layout, headed, &shown, widths);
         if let Some(screen) = screen {
             self.cut(layout, screen, widths);
         }
         let rows = shown.iter().map(|row| {
             let cells = row.iter().zip(&self.columns).zip(widths.iter());
-            let cells = cells.map(|((cell, column), width)| match column.elastic {
-                true => (shortened(cell, *width), column, *width),
-                false => (cell.clone(), column, *width),
+            let cells = cells.map(|((cell, column), width)| {
+                let cell = if column.elastic { shortened(cell, *width) } else { cell.clone() };
+                (cell, column, *width)
             });
             cells.collect::<Vec<_>>()
         });
@@ -145,25 +145,27 @@ impl Table {
     }
 
     /// The widths that the cells need, and no less than before.
-    fn grow(&self, layout: Layout, rows: &[Vec<String>], widths: &mut Vec<usize>) {
+    fn grow(&self, layout: Layout, headed: bool, rows: &[Vec<String>], widths: &mut Vec<usize>) {
         widths.resize(self.columns.len(), 0);
         for (index, (column, width)) in self.columns.iter().zip(widths).enumerate() {
             let least = match layout {
-                Layout::Reference => column.least,
+                Layout::Reference => column.least.max(column.title.width()),
+                Layout::Kubectl if headed => column.title.width().max(KUBECTL_LEAST - KUBECTL_GAP),
                 Layout::Kubectl => KUBECTL_LEAST - KUBECTL_GAP,
             };
             let cells = rows.iter().filter_map(|row| row.get(index)).map(|cell| cell.width());
-            *width = cells.chain([column.title.width(), least, *width]).max().unwrap_or(0);
+            *width = cells.chain([least, *width]).max().unwrap_or(0);
         }
     }
 
     /// Takes from the elastic columns, the longest first, what the screen has not.
     fn cut(&self, layout: Layout, screen: usize, widths: &mut [usize]) {
-        let gap = match layout {
-            Layout::Reference => 3,
-            Layout::Kubectl => KUBECTL_GAP,
+        let between = match layout {
+            // A bar and two blanks for each column, of which one stands before the first.
+            Layout::Reference => 3 * widths.len(),
+            Layout::Kubectl => KUBECTL_GAP * widths.len().saturating_sub(1),
         };
-        let whole = widths.iter().sum::<usize>() + gap * widths.len();
+        let whole = widths.iter().sum::<usize>() + between;
         for _ in screen..whole {
             let elastic = self.columns.iter().zip(widths.iter_mut()).filter(|(column, _)| column.elastic);
             match elastic.map(|(_, width)| width).max() {
@@ -234,10 +236,10 @@ mod tests {
             rows: vec![vec!["a".into(), "nothing is wrong here at all".into()]],
         };
         let laid_out = |screen| table.laid_out(Layout::Kubectl, false, screen, &mut Vec::new());
-        assert_eq!(laid_out(None), "a      nothing is wrong here at all\n");
-        assert_eq!(laid_out(Some(80)), "a      nothing is wrong here at all\n");
-        assert_eq!(laid_out(Some(25)), "a      nothing is wro…\n");
-        assert_eq!(laid_out(Some(5)), "a      nothing i…\n", "a few signs stay");
+        assert_eq!(laid_out(None), "a     nothing is wrong here at all\n");
+        assert_eq!(laid_out(Some(80)), "a     nothing is wrong here at all\n");
+        assert_eq!(laid_out(Some(25)), "a     nothing is wrong h…\n");
+        assert_eq!(laid_out(Some(5)), "a     nothing i…\n", "a few signs stay");
     }
 
     #[test]

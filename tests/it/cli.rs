@@ -14,6 +14,9 @@ pub fn trials() -> Vec<libtest_mimic::Trial> {
     [
         access::trials(),
         get::trials(),
+        get::formats::trials(),
+        get::changes::trials(),
+        get::many::trials(),
         words::trials(),
         apply::trials(),
         lint::trials(),

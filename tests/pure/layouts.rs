@@ -1,5 +1,7 @@
 //! The tables of `get`, each with no row, one and twelve, and with names as long as they may be: `golden/layouts.txt`.
 
+use std::fmt::Write as _;
+
 use jiff::Timestamp;
 use poros::api::listed::Listed;
 use poros::view::computes::{Field, KUBECTL, KUBECTL_WIDE, REFERENCE, REFERENCE_WIDE, table};
@@ -53,7 +55,7 @@ fn layouts_read_as_in_their_golden_file() {
         for count in [0, 1, 12] {
             let rows: Vec<&Listed> = all.iter().take(count).collect();
             let rows = table(&fields, &rows, now).laid_out(layout, true, screen, &mut Vec::new());
-            text += &format!("== {title}: {count}\n{rows}");
+            let _ = write!(text, "== {title}: {count}\n{rows}");
         }
     }
     if std::env::var_os("POROS_BLESS").is_some() {

@@ -14,10 +14,11 @@ use crate::ctl::files::sources;
 use crate::ctl::get::{Owner, Request};
 use crate::ctl::session::Session;
 use crate::decide::judge::{Form, judge};
-use crate::view::choice::Choice;
+use crate::view::choice::{Choice, Sort};
 use crate::view::listing::Found;
 use crate::view::manifest::documents;
 use crate::view::names::{absent, count};
+use crate::view::talk::Voice;
 
 /// What was read.
 #[derive(Debug)]
@@ -62,6 +63,10 @@ where
     let asked = found.iter().filter(|found| choice.names_or_owns(&found.listed)).count();
     found.retain(|found| choice.takes(&found.listed));
     found.sort_by(|a, b| request.sort.compare((&a.listed, &a.object), (&b.listed, &b.object)));
+    if request.format.voice == Voice::Kubectl && request.sort == Sort::default() {
+        // kubectl shows what is named in the order in which it is.
+        found.sort_by_key(|found| request.names.iter().position(|name| name == found.name()));
+    }
     Ok(Answer { found, choice, all, asked, missing, version: listing.version })
 }
 

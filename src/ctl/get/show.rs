@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
+use kube::Client;
 
 use crate::api::listed::Listed;
 use crate::ctl::failure::{Exit, Failure};
@@ -19,7 +20,8 @@ use crate::view::talk::Voice;
 /// Shows them once.
 pub(super) async fn once(request: &Request, session: &mut Session) -> Result<Exit, Failure> {
     session.terminal.info(SIGN, "get...");
-    let answer = match read(request, session).await {
+    let answer = async { read(request, &session.client().await?).await };
+    let answer = match answer.await {
         Ok(answer) => answer,
         Err(failure) => {
             session.terminal.info(SIGN, "get...error");
@@ -43,12 +45,14 @@ pub(super) async fn again(
 ) -> Result<Exit, Failure> {
     // On one screen, lines of talk would run off with the table.
     let talks = !session.terminal.is_read_with_data();
+    // One connection, and one login, for all of them.
+    let client = session.client().await?;
     let mut first = true;
     loop {
         if talks {
             session.terminal.info(SIGN, "get...");
         }
-        match read(request, session).await {
+        match read(request, &client).await {
             Ok(answer) => {
                 if talks {
                     session.terminal.info(SIGN, "get...complete");
@@ -68,12 +72,11 @@ pub(super) async fn again(
     }
 }
 
-async fn read(request: &Request, session: &Session) -> Result<Answer, Failure> {
-    let client = session.client().await?;
+async fn read(request: &Request, client: &Client) -> Result<Answer, Failure> {
     if request.needs_objects() {
-        Box::pin(computes::<serde_json::Value>(&client, request)).await
+        Box::pin(computes::<serde_json::Value>(client, request)).await
     } else {
-        Box::pin(computes::<Listed>(&client, request)).await
+        Box::pin(computes::<Listed>(client, request)).await
     }
 }
 
@@ -88,9 +91,7 @@ fn show(request: &Request, answer: &Answer, terminal: &mut Terminal) -> Result<(
     }
     if nothing {
         hint(request, answer, terminal);
-        if terminal.voice() == Voice::Kubectl
-            && (request.format.is_table() || request.format.output == Output::Name)
-        {
+        if terminal.voice() == Voice::Kubectl && request.format.is_table() {
             return Ok(());
         }
     }
@@ -107,7 +108,7 @@ pub(super) fn rows(
     found: &[Found],
     terminal: &mut Terminal,
 ) -> Result<(), Failure> {
-    if !request.format.is_table() || !terminal.is_read_with_data() {
+    if !request.format.wants_reasons() || !terminal.is_read_with_data() {
         return Ok(terminal.document(text)?);
     }
     let lines: Vec<&str> = text.split_inclusive('\n').collect();
@@ -130,7 +131,9 @@ pub(super) fn rows(
 /// Why there is nothing to see, and what would show more.
 fn hint(request: &Request, answer: &Answer, terminal: &mut Terminal) {
     if terminal.voice() == Voice::Kubectl {
-        terminal.aside("No resources found\n");
+        if request.format.is_table() {
+            terminal.aside("No resources found\n");
+        }
         return;
     }
     let labelled = if request.selector.is_some() { " with these labels" } else { "" };
