@@ -3,7 +3,7 @@
 
 use std::path::PathBuf;
 
-use crate::ctl::delete::Item;
+use crate::ctl::delete::item::Item;
 use crate::ctl::failure::{Exit, Failure, Located};
 use crate::ctl::files::{FileError, sources};
 use crate::decide::judge::{Form, judge};
