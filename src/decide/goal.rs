@@ -1,6 +1,5 @@
 //! What can be waited for, and how far a Compute is from it: there, on its way, or never without somebody's help.
 
-mod asked;
 mod path;
 
 use serde_json::Value;
@@ -10,7 +9,6 @@ use crate::api::status::{AggregateStatus, Stage};
 use crate::decide::fault::Category;
 use crate::decide::observed::Compute;
 
-pub use crate::decide::goal::asked::GoalError;
 pub use crate::decide::goal::path::Path;
 
 /// What is waited for.
@@ -314,8 +312,10 @@ impl Standing {
             [one] => format!("all that was built for it is gone; the finalizer {one} holds it"),
             many => format!("all that was built for it is gone; the finalizers {} hold it", many.join(", ")),
         };
-        let whose =
-            format!("see who put it there: kubectl get compute {} -o yaml --show-managed-fields", compute.name);
+        let whose = format!(
+            "see who put it there: kubectl get compute {} -o yaml --show-managed-fields",
+            compute.name
+        );
         let to_do = if others.is_empty() { Vec::new() } else { vec![whose] };
         Self { text, to_do }
     }
