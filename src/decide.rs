@@ -13,6 +13,7 @@ pub mod fault;
 pub mod filter;
 pub mod fit;
 pub mod goal;
+pub mod goals;
 pub mod hash;
 pub mod judge;
 pub mod lease;

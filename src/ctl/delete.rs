@@ -2,9 +2,7 @@
 
 mod filed;
 mod force;
-
-use std::path::PathBuf;
-use std::time::Duration;
+mod item;
 
 use kube::Client;
 
@@ -15,88 +13,21 @@ use crate::cluster::call::CallError;
 use crate::cluster::{read, remove};
 use crate::ctl::delete::filed::filed;
 use crate::ctl::delete::force::{agreed, forced};
+use crate::ctl::delete::item::{Item, Outcome, asked, not_deleted};
+pub use crate::ctl::delete::item::{Mode, Request};
 use crate::ctl::failure::{Exit, Failure};
 use crate::ctl::session::Session;
 use crate::ctl::wait::{self, Manner};
 use crate::ctl::which::Which;
 use crate::decide::goal::Goal;
 use crate::decide::observed::Compute;
-use crate::view::course::{Course, Target};
+use crate::view::course::Course;
 use crate::view::deletion::{refused, remedies};
-use crate::view::manifest::Variables;
 use crate::view::names::absent;
 use crate::view::users::deletion;
 
 const SIGN: &str = "🗑 ";
 const DELETING: Manner = Manner { sign: SIGN, doing: "deleting " };
-
-/// What to delete.
-#[derive(Clone, Debug)]
-#[allow(clippy::struct_excessive_bools)] // each is a switch of its own
-pub struct Request {
-    /// Those of these names.
-    pub names: Vec<String>,
-    /// Those of these manifests.
-    pub files: Vec<PathBuf>,
-    /// Whether subfolders are read too.
-    pub recursive: bool,
-    /// The environment that is put into manifests; none: `$` is a sign like any other.
-    pub variables: Option<Variables>,
-    /// Those that these labels select; nothing else then.
-    pub selector: Option<String>,
-    /// Also those that are in use.
-    pub force: bool,
-    /// How far to go.
-    pub mode: Mode,
-    /// How long to wait until they are gone; none: not at all.
-    pub wait: Option<Duration>,
-    /// What would be asked is answered with yes.
-    pub yes: bool,
-    /// Nobody is asked.
-    pub no_input: bool,
-    /// What is not there is no failure.
-    pub ignore_not_found: bool,
-}
-
-/// How far to go.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Mode {
-    /// Deletes.
-    #[default]
-    Delete,
-    /// Says what would be tried, by what can be read.
-    ClientDryRun,
-    /// Lets the API server say what it would do.
-    ServerDryRun,
-}
-
-impl Mode {
-    /// What follows the outcome.
-    fn suffix(self) -> &'static str {
-        match self {
-            Self::Delete => "",
-            Self::ClientDryRun => " (client dry run)",
-            Self::ServerDryRun => " (server dry run)",
-        }
-    }
-}
-
-/// What became of one.
-enum Outcome {
-    /// It is asked to go: this incarnation.
-    Asked(Target),
-    /// It is gone, or would go.
-    Deleted,
-    /// There was none.
-    Nothing,
-}
-
-/// Something that is to be deleted: its name, or why that is not known.
-struct Item {
-    /// `name:version:type`, or what the document calls itself.
-    title: String,
-    name: Result<String, Failure>,
-}
 
 /// Deletes them.
 pub async fn delete(request: Request, session: &mut Session) -> Result<Exit, Failure> {
@@ -120,12 +51,6 @@ pub async fn delete(request: Request, session: &mut Session) -> Result<Exit, Fai
 async fn deleted(request: &Request, session: &mut Session) -> Result<Vec<Failure>, Failure> {
     let mut items: Vec<Item> = request.names.iter().map(|name| Item::named(name)).collect();
     items.extend(filed(&request.files, request.recursive, request.variables.as_ref()));
-    if items.is_empty() && request.selector.is_none() {
-        return Err(Failure::new(
-            Exit::Usage,
-            "which Computes? Name them with -n, -i or -f, or choose them by --selector",
-        ));
-    }
     let client = session.client().await?;
     if let Some(selector) = &request.selector {
         let selected = Which::Selected(selector.clone()).targets(&client).await?;
@@ -209,12 +134,6 @@ impl Tally {
     }
 }
 
-impl Item {
-    fn named(name: &str) -> Self {
-        Self { title: Identifier::compute(name).told(), name: Ok(name.to_owned()) }
-    }
-}
-
 async fn one(
     client: &Client,
     name: &str,
@@ -255,10 +174,6 @@ async fn one(
     }
 }
 
-fn asked(compute: &Compute) -> Outcome {
-    Outcome::Asked(Target { name: compute.name.clone(), uid: Some(compute.uid.clone()), generation: 0 })
-}
-
 async fn not_there(client: &Client, name: &str) -> String {
     match read::computes_stored(client, None).await {
         Ok(there) => {
@@ -280,13 +195,4 @@ fn in_use(compute: &Compute) -> Failure {
     let users = compute.status.users.as_ref().unwrap_or(&none);
     let failure = Failure::new(Exit::Conflict, refused(users));
     remedies(&compute.name, users).into_iter().fold(failure, Failure::remedy)
-}
-
-fn not_deleted(name: &str, error: &CallError) -> Failure {
-    let failure = Failure::of_call(&format!("Compute {name} was not deleted"), error);
-    match error {
-        CallError::Conflict(_) => failure
-            .remedy(format!("another Compute may have the name {name} by now: look at it, and delete again")),
-        _ => failure,
-    }
 }

@@ -3,7 +3,7 @@
 use kube::Client;
 
 use crate::cluster::remove;
-use crate::ctl::delete::{Outcome, Request, asked, not_deleted};
+use crate::ctl::delete::item::{Outcome, Request, asked, not_deleted};
 use crate::ctl::failure::{Exit, Failure};
 use crate::ctl::session::Session;
 use crate::decide::observed::Compute;
