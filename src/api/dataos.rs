@@ -2,14 +2,9 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::api::names::API_VERSION;
+use crate::api::identifier::TYPE;
+use crate::api::names::{API_VERSION, VERSION_SHOWN};
 
-/// The `type` of a Compute.
-pub const TYPE: &str = "compute";
-/// The `version` of a Compute, as it is printed.
-pub const VERSION: &str = "v1beta";
-/// Every `version` that a Compute's manifest may say.
-pub const VERSIONS: [&str; 3] = [VERSION, "v1beta1", "v1"];
 /// The field that holds what is a Compute's own.
 pub const BODY: &str = "compute";
 
@@ -58,10 +53,7 @@ pub const FIELDS: [Field; 10] = [
     Field { native: &[BODY, "dataplane"], kubernetes: &["spec", "dataplane"] },
     Field { native: &[BODY, "purpose"], kubernetes: &["spec", "purpose"] },
     Field { native: &[BODY, "nodePool"], kubernetes: &["spec", "nodePool"] },
-    Field {
-        native: &[BODY, "progressDeadlineSeconds"],
-        kubernetes: &["spec", "progressDeadlineSeconds"],
-    },
+    Field { native: &[BODY, "progressDeadlineSeconds"], kubernetes: &["spec", "progressDeadlineSeconds"] },
     Field { native: &[BODY, "deletionPolicy"], kubernetes: &["spec", "deletionPolicy"] },
 ];
 
@@ -96,7 +88,7 @@ pub fn to_native(compute: &Value) -> Value {
             put(&mut native, field.native, value.clone());
         }
     }
-    put(&mut native, &["version"], VERSION.into());
+    put(&mut native, &["version"], VERSION_SHOWN.into());
     put(&mut native, &["type"], TYPE.into());
     native
 }
@@ -153,9 +145,13 @@ mod tests {
         let schema = crate::api::crd::computes();
         let schema = serde_json::to_value(schema).unwrap();
         let spec = &schema["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"];
-        let mut there: Vec<&str> = spec["properties"].as_object().unwrap().keys().map(String::as_str).collect();
-        let mut named: Vec<&str> =
-            FIELDS.iter().filter(|field| field.kubernetes[0] == "spec").map(|field| field.kubernetes[1]).collect();
+        let mut there: Vec<&str> =
+            spec["properties"].as_object().unwrap().keys().map(String::as_str).collect();
+        let mut named: Vec<&str> = FIELDS
+            .iter()
+            .filter(|field| field.kubernetes[0] == "spec")
+            .map(|field| field.kubernetes[1])
+            .collect();
         there.sort_unstable();
         named.sort_unstable();
         assert_eq!(named, there, "a field of the spec is missing in FIELDS");

@@ -50,6 +50,9 @@ pub const MANAGER_BUILDER: &str = "poros-builder";
 /// Field manager of the status.
 pub const MANAGER_STATUS: &str = "poros-status";
 
+/// Field manager of what people apply with `dataos-ctl`.
+pub const MANAGER_CTL: &str = "dataos-ctl";
+
 /// Who tells events: `reportingController`.
 pub const REPORTING_CONTROLLER: &str = "poros.dataos.io/poros";
 /// Where events about a Compute are: the API server takes those about cluster-scoped objects here alone.
@@ -98,6 +101,11 @@ pub const WEBHOOK_PODS: &str = "pods.poros.dataos.io";
 pub const WEBHOOK_COMPUTES: &str = "computes.poros.dataos.io";
 /// The Secret with the certificates of the webhook, in the namespace of Poros.
 pub const WEBHOOK_SECRET: &str = "poros-webhook";
+
+/// The ClusterRole that lets people see Computes and Placements.
+pub const ROLE_VIEW: &str = "poros-view";
+/// The ClusterRole that lets people change Computes.
+pub const ROLE_EDIT: &str = "poros-edit";
 
 /// Service account of the dry-run pod that proves a placement.
 pub const PROBE_SERVICE_ACCOUNT: &str = "poros-probe";

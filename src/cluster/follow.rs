@@ -114,24 +114,11 @@ where
                 version = None;
                 continue;
             }
-            Err(Broke::Call(error)) if lasts(&error) => return Err(Ended::Refused(error)),
+            Err(Broke::Call(error)) if error.lasts() => return Err(Ended::Refused(error)),
             Err(Broke::Call(error)) => tell(News::Broken(error.chain())).map_err(Ended::Told)?,
         }
         tokio::time::sleep(pause).await;
         pause = (pause * 2).min(PAUSE.1);
-    }
-}
-
-/// Whether waiting does not help.
-fn lasts(error: &CallError) -> bool {
-    match error {
-        CallError::Forbidden(_) | CallError::Refused { code: 400 | 401 | 403 | 405 | 422, .. } => true,
-        CallError::NotFound(_)
-        | CallError::Conflict(_)
-        | CallError::Refused { .. }
-        | CallError::Otherwise(_)
-        | CallError::Timeout(_)
-        | CallError::Unreachable(_) => false,
     }
 }
 

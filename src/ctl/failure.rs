@@ -1,8 +1,11 @@
 //! How a verb ends: the exit codes, and what is said when one fails, to people and to programs.
 
+mod access;
+
 use serde::Serialize;
 
 use crate::cluster::call::{CallError, chain};
+use crate::cluster::client::ConnectError;
 use crate::ctl::terminal::WriteError;
 
 /// The exit codes (docs/cli.md).
@@ -29,11 +32,13 @@ pub enum Exit {
     Terminal = 8,
     /// `--diff`: something would change.
     Changes = 10,
+    /// Ctrl-C, as shells have it.
+    Interrupted = 130,
 }
 
 impl Exit {
     /// All of them.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Ok,
         Self::Failed,
         Self::Usage,
@@ -44,6 +49,7 @@ impl Exit {
         Self::TimedOut,
         Self::Terminal,
         Self::Changes,
+        Self::Interrupted,
     ];
 
     /// The number.
@@ -64,6 +70,7 @@ impl Exit {
             Self::TimedOut => "timed out",
             Self::Terminal => "an error that does not go by itself",
             Self::Changes => "something would change",
+            Self::Interrupted => "interrupted",
         }
     }
 
@@ -79,6 +86,7 @@ impl Exit {
             Self::TimedOut => "timeout",
             Self::Terminal => "terminal",
             Self::Changes => "changes",
+            Self::Interrupted => "interrupted",
         }
     }
 }
@@ -130,18 +138,15 @@ impl Failure {
 
     /// What became of a call to the API server; `what` was tried: `Computes could not be listed`.
     pub fn of_call(what: &str, error: &CallError) -> Self {
-        let exit = match error {
-            CallError::Forbidden(_) => Exit::Denied,
-            CallError::Refused { code: 401, .. } => Exit::Denied,
-            CallError::Refused { code: 400 | 403 | 422, .. } => Exit::Invalid,
-            CallError::Conflict(_) => Exit::Conflict,
-            CallError::NotFound(_) => Exit::NotFound,
-            CallError::Refused { .. }
-            | CallError::Otherwise(_)
-            | CallError::Timeout(_)
-            | CallError::Unreachable(_) => Exit::Failed,
-        };
-        Self::new(exit, format!("{what}: {}", error.chain()))
+        let (exit, remedy) = access::call(error);
+        let mut failure = Self::new(exit, format!("{what}: {}", error.chain()));
+        failure.remedies.extend(remedy);
+        failure
+    }
+
+    /// Why there is no connection.
+    pub fn of_connect(error: &ConnectError) -> Self {
+        access::connect(error)
     }
 
     /// The same with something to do.

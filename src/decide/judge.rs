@@ -8,8 +8,9 @@ use std::fmt;
 use serde_json::Value;
 
 use crate::api::compute::ComputeSpec;
-use crate::api::dataos::{BODY, FIELDS, OTHER_TYPES, TYPE, VERSION, VERSIONS, fields_in, to_kubernetes};
-use crate::api::names::{API_VERSION, GROUP};
+use crate::api::dataos::{BODY, FIELDS, OTHER_TYPES, fields_in, to_kubernetes};
+use crate::api::identifier::{TYPE, VERSIONS};
+use crate::api::names::{API_VERSION, GROUP, VERSION_SHOWN};
 use crate::decide::problem::{Problem, Step, nearest, path, quoted, shown};
 use crate::decide::schema::check_compute;
 use crate::decide::validate;
@@ -111,9 +112,14 @@ fn kubernetes(document: &Value) -> Judged {
                 format!("is {}, and dataos-ctl applies Computes alone; use kubectl apply -f", quoted(kind)),
                 quoted(kind),
             ),
-            other => Problem::found(path(&["kind"]), format!("is {}; it takes Compute", shown(other)), shown(other)),
+            other => Problem::found(
+                path(&["kind"]),
+                format!("is {}; it takes Compute", shown(other)),
+                shown(other),
+            ),
         };
-        if !meant && !(ours && kind.is_empty()) {
+        let near = meant || (ours && kind.is_empty());
+        if !near {
             return foreign(title(name, version, kind), problem);
         }
         problems.push(problem);
@@ -121,7 +127,10 @@ fn kubernetes(document: &Value) -> Judged {
         // Another's Compute.
         let problem = Problem::found(
             path(&["apiVersion"]),
-            format!("is {}, and dataos-ctl applies Computes of {API_VERSION} alone; use kubectl apply -f", quoted(version)),
+            format!(
+                "is {}, and dataos-ctl applies Computes of {API_VERSION} alone; use kubectl apply -f",
+                quoted(version)
+            ),
             quoted(version),
         );
         return foreign(title(name, version, kind), problem);
@@ -133,7 +142,10 @@ fn kubernetes(document: &Value) -> Judged {
         }
         other => problems.push(Problem::found(
             path(&["apiVersion"]),
-            format!("is {}; it takes {API_VERSION}", if other.is_null() { "absent".into() } else { shown(other) }),
+            format!(
+                "is {}; it takes {API_VERSION}",
+                if other.is_null() { "absent".into() } else { shown(other) }
+            ),
             shown(other),
         )),
     }
@@ -141,7 +153,7 @@ fn kubernetes(document: &Value) -> Judged {
     problems.extend(check_compute(&compute));
     problems.extend(metadata::problems(&compute));
     problems.extend(rules(&compute, &problems));
-    Judged { form: Form::Kubernetes, title: title(name, VERSION, TYPE), compute, problems }
+    Judged { form: Form::Kubernetes, title: title(name, VERSION_SHOWN, TYPE), compute, problems }
 }
 
 fn native(document: &Value) -> Judged {
@@ -150,12 +162,16 @@ fn native(document: &Value) -> Judged {
     match &document["type"] {
         Value::String(kind) if kind == TYPE => {}
         Value::String(kind) if OTHER_TYPES.contains(&kind.as_str()) => {
-            let what = format!("is {kind}, a resource of DataOS that Poros does not build; apply it to DataOS itself");
+            let what = format!(
+                "is {kind}, a resource of DataOS that Poros does not build; apply it to DataOS itself"
+            );
             let problem = Problem::found(path(&["type"]), what, kind.as_str());
             return foreign(title(name, text(&document["version"]), kind), problem);
         }
         Value::String(kind) => problems.push(Problem::word(path(&["type"]), kind, vec![TYPE.into()])),
-        Value::Null => problems.push(Problem::new(Vec::new(), format!("lacks type, which is required: {TYPE}"))),
+        Value::Null => {
+            problems.push(Problem::new(Vec::new(), format!("lacks type, which is required: {TYPE}")));
+        }
         other => {
             let what = format!("is {}; it takes {TYPE}", shown(other));
             problems.push(Problem::found(path(&["type"]), what, shown(other)));
@@ -169,7 +185,8 @@ fn native(document: &Value) -> Judged {
             problems.push(Problem::word(path(&["version"]), version, allowed));
         }
         Value::Null => {
-            problems.push(Problem::new(Vec::new(), format!("lacks version, which is required: {VERSION}")));
+            problems
+                .push(Problem::new(Vec::new(), format!("lacks version, which is required: {VERSION_SHOWN}")));
         }
         other => {
             let what = format!("is {}; it takes {}", shown(other), VERSIONS.join(", "));
@@ -184,9 +201,12 @@ fn native(document: &Value) -> Judged {
     if body.is_object() {
         let found = check_compute(&compute);
         let more = rules(&compute, &found);
-        problems.extend(found.into_iter().chain(more).map(|problem| Problem { path: back(&problem.path), ..problem }));
+        problems.extend(
+            found.into_iter().chain(more).map(|problem| Problem { path: back(&problem.path), ..problem }),
+        );
     } else if body.is_null() {
-        problems.push(Problem::new(Vec::new(), format!("lacks {BODY}, which is required: purpose and nodePool")));
+        problems
+            .push(Problem::new(Vec::new(), format!("lacks {BODY}, which is required: purpose and nodePool")));
     } else {
         let what = format!("is {}; it takes a map", shown(body));
         problems.push(Problem::found(path(&[BODY]), what, shown(body)));
@@ -194,7 +214,7 @@ fn native(document: &Value) -> Judged {
     if document["name"].is_null() {
         problems.push(Problem::new(Vec::new(), "lacks name, which is required"));
     }
-    let title = title(name, VERSION, if known { TYPE } else { kind });
+    let title = title(name, VERSION_SHOWN, if known { TYPE } else { kind });
     Judged { form: Form::Native, title, compute, problems }
 }
 
@@ -202,14 +222,19 @@ fn native(document: &Value) -> Judged {
 fn unknown(document: &Value, parent: &[&str]) -> Vec<Problem> {
     let fields = parent.iter().fold(document, |value, key| &value[*key]);
     let known = fields_in(parent);
-    let strange = |key: &&String| !known.contains(key) && !(parent.is_empty() && *key == "status");
+    let stated = |key: &str| parent.is_empty() && key == "status";
+    let strange = |key: &&String| !known.contains(key) && !stated(key);
     let keys = fields.as_object().into_iter().flatten().map(|(key, _)| key);
     keys.filter(strange)
         .map(|key| {
             let at = path(parent).into_iter().chain([Step::Key(key.clone())]).collect();
             let elsewhere = |other: &[&str]| fields_in(other).contains(key);
             if parent.is_empty() && key == "workspace" {
-                Problem::found(at, "is no field: a Compute belongs to the whole instance; remove it", quoted(key))
+                Problem::found(
+                    at,
+                    "is no field: a Compute belongs to the whole instance; remove it",
+                    quoted(key),
+                )
             } else if parent.is_empty() && elsewhere(&[BODY]) {
                 Problem::found(at, format!("belongs into {BODY}"), quoted(key))
             } else if !parent.is_empty() && elsewhere(&[]) {

@@ -2,6 +2,8 @@
 //!
 //! The API server says the same, one apply later. Only what the schemas of Poros use is read; a test holds that to be all.
 
+use std::sync::LazyLock;
+
 use serde_json::Value;
 
 use crate::api::crd;
@@ -15,14 +17,17 @@ const VALUE_PATTERN: &str = "^([A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?)?$";
 /// Everything in the manifest of a Compute that its schema does not take. `status` is the API server's to drop.
 pub fn check_compute(manifest: &Value) -> Vec<Problem> {
     let mut found = Vec::new();
-    let Some(schema) = compute_schema() else { return found };
-    Walk { found: &mut found }.object(&schema, manifest, &mut Vec::new());
+    if let Some(schema) = compute_schema() {
+        Walk { found: &mut found }.object(schema, manifest, &mut Vec::new());
+    }
     found
 }
 
 /// The schema of a Compute as the API server has it.
-pub fn compute_schema() -> Option<Value> {
-    root(&crd::computes())
+pub fn compute_schema() -> Option<&'static Value> {
+    // Made once: it takes longer than to judge a manifest by it.
+    static SCHEMA: LazyLock<Option<Value>> = LazyLock::new(|| root(&crd::computes()));
+    SCHEMA.as_ref()
 }
 
 /// The schema of a CRD's one version, as JSON.
@@ -56,7 +61,8 @@ impl Walk<'_> {
         }
         let allowed = schema["enum"].as_array();
         if allowed.is_some_and(|allowed| !allowed.contains(value)) {
-            let words = |words: &Vec<Value>| words.iter().filter_map(Value::as_str).map(String::from).collect();
+            let words =
+                |words: &Vec<Value>| words.iter().filter_map(Value::as_str).map(String::from).collect();
             let allowed = allowed.map(words).unwrap_or_default();
             return self.found.push(match value {
                 Value::String(word) => Problem::word(path.clone(), word, allowed),
@@ -78,7 +84,11 @@ impl Walk<'_> {
                 let number = number.as_f64().unwrap_or_default();
                 let (least, most) = (schema["minimum"].as_f64(), schema["maximum"].as_f64());
                 if least.is_some_and(|least| number < least) || most.is_some_and(|most| number > most) {
-                    self.say(path, format!("is {value}; it takes {}", bounds(least, most)), value.to_string());
+                    self.say(
+                        path,
+                        format!("is {value}; it takes {}", bounds(least, most)),
+                        value.to_string(),
+                    );
                 }
             }
             Value::Null | Value::Bool(_) => {}
@@ -99,7 +109,8 @@ impl Walk<'_> {
                 (None, Value::Object(_)) => self.value(&schema["additionalProperties"], value, path),
                 (None, _) if open => {}
                 (None, _) => {
-                    let known = schema["properties"].as_object().into_iter().flatten().map(|(known, _)| known);
+                    let known =
+                        schema["properties"].as_object().into_iter().flatten().map(|(known, _)| known);
                     // What the API server owns is not suggested to people.
                     let known = known.filter(|known| !(top && *known == "status")).cloned().collect();
                     self.found.push(Problem::field(path.clone(), key, known));
@@ -119,12 +130,18 @@ impl Walk<'_> {
         match schema["pattern"].as_str() {
             Some(NAME_PATTERN) if !is_name(text) => self.say(
                 path,
-                format!("is {}; it takes a-z, 0-9 and '-', with a letter or digit at both ends", quoted(text)),
+                format!(
+                    "is {}; it takes a-z, 0-9 and '-', with a letter or digit at both ends",
+                    quoted(text)
+                ),
                 quoted(text),
             ),
             Some(VALUE_PATTERN) if !is_label_value(text) => self.say(
                 path,
-                format!("is {}; it takes letters, digits, '-', '_' and '.', with a letter or digit at both ends", quoted(text)),
+                format!(
+                    "is {}; it takes letters, digits, '-', '_' and '.', with a letter or digit at both ends",
+                    quoted(text)
+                ),
                 quoted(text),
             ),
             _ => {}
@@ -238,10 +255,7 @@ mod tests {
             let mut manifest = manifest();
             let (parent, key) = pointer.rsplit_once('/').unwrap();
             manifest.pointer_mut(parent).unwrap()[key.replace("~1", "/")] = value;
-            let found: Vec<String> = check_compute(&manifest)
-                .iter()
-                .map(Problem::sentence)
-                .collect();
+            let found: Vec<String> = check_compute(&manifest).iter().map(Problem::sentence).collect();
             assert!(found.iter().any(|found| found.starts_with(expect)), "{expect}: {found:?}");
             assert_eq!(found.len(), 1, "{found:?}");
         }

@@ -3,12 +3,13 @@
 use std::fmt::Write as _;
 
 use crate::decide::fault::{Blame, Category, Row};
+use crate::decide::goal::Mend;
 
 const HEAD: &str = "\
 # Faults
 
 What can be wrong with a Compute, made from `src/decide/fault/table.rs`. The category is the reason of the condition `Ready`, of
-the transition in `status.history`, and the word that `poros explain compute NAME` tells. The headings below stay as they are:
+the transition in `status.history`, and the word that `kubectl poros explain compute NAME` tells. The headings below stay as they are:
 alerts link to them.
 
 There are two errors. *In the build* (`error`/`error`): what you wrote is not in force, for its revision was never proven.
@@ -54,6 +55,11 @@ fn section(text: &mut String, category: Category) {
     let _ = writeln!(text, "- **Conditions**: {}.", conditions(&row));
     let _ = writeln!(text, "- **Pods that name the Compute** are {}.", row.pods);
     let _ = writeln!(text, "- **Healed by** {}.", row.healed_by);
+    let wait = match category.mend() {
+        Mend::Itself(_) => "goes on",
+        Mend::Somebody(_) => "ends at once while the stage is `error` (exit code 8)",
+    };
+    let _ = writeln!(text, "- **`dataos-ctl wait`** {wait}: {}.", category.mend().why());
     text.push_str("\nWhat to do:\n\n");
     for (index, (what, command)) in row.to_do.iter().enumerate() {
         let _ = writeln!(text, "{}. {what}: `{command}`", index + 1);

@@ -2,7 +2,8 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::api::dataos::{BODY, FIELDS, TYPE, VERSIONS};
+use crate::api::dataos::{BODY, FIELDS};
+use crate::api::identifier::{TYPE, VERSIONS};
 use crate::api::names::API_VERSION;
 use crate::decide::schema::compute_schema;
 
@@ -67,8 +68,11 @@ pub fn native() -> Value {
             "additionalProperties": false,
         }),
     );
-    let required: Vec<Value> =
-        ["name", "version", "type", BODY].map(Value::from).into_iter().chain(outer.into_iter().cloned()).collect();
+    let required: Vec<Value> = ["name", "version", "type", BODY]
+        .map(Value::from)
+        .into_iter()
+        .chain(outer.into_iter().cloned())
+        .collect();
     json!({
         "$schema": DIALECT,
         "title": "Compute (DataOS)",
@@ -86,14 +90,15 @@ struct Fields {
 }
 
 fn fields() -> Fields {
-    let mut root = compute_schema().unwrap_or_default();
+    let mut root = compute_schema().cloned().unwrap_or_default();
     let mut taken = |pointer: &str| {
         let mut schema = root.pointer_mut(pointer).map(Value::take).unwrap_or_default();
         standard(&mut schema);
         schema
     };
     let mut name = taken("/properties/metadata/properties/name");
-    name["description"] = "The name of the Compute: what pods say in the label poros.dataos.io/compute.".into();
+    name["description"] =
+        "The name of the Compute: what pods say in the label poros.dataos.io/compute.".into();
     Fields { name, spec: taken("/properties/spec") }
 }
 

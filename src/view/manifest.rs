@@ -10,6 +10,7 @@ mod tree;
 pub use decode::LONGEST;
 pub use interpolate::Variables;
 
+use serde::Serialize;
 use serde_json::Value;
 use thiserror::Error;
 
@@ -44,7 +45,9 @@ pub enum ManifestError {
         text: String,
     },
     /// It is too long.
-    #[error("{file} has more than {LONGEST} bytes, the most that the API server takes in one request; split it")]
+    #[error(
+        "{file} has more than {LONGEST} bytes, the most that the API server takes in one request; split it"
+    )]
     TooLong {
         /// The file.
         file: String,
@@ -91,8 +94,9 @@ impl ManifestError {
     }
 }
 
-/// One document of a file.
-#[derive(Clone, Debug)]
+/// One document of a file. It serialises as it was written: in its order, without comments.
+#[derive(Clone, Debug, Serialize)]
+#[serde(transparent)]
 pub struct Document {
     root: Node,
 }
@@ -199,10 +203,9 @@ impl Document {
         let mut at = node.place;
         for step in path {
             let next = match (step, &node.shape) {
-                (Step::Key(wanted), Shape::Map(fields)) => fields
-                    .iter()
-                    .find(|(key, _)| key.text == *wanted)
-                    .map(|(key, value)| (key.place, value)),
+                (Step::Key(wanted), Shape::Map(fields)) => {
+                    fields.iter().find(|(key, _)| key.text == *wanted).map(|(key, value)| (key.place, value))
+                }
                 (Step::Index(index), Shape::List(items)) => items.get(*index).map(|item| (item.place, item)),
                 _ => None,
             };
@@ -220,7 +223,7 @@ impl Document {
 pub fn scalar(text: &str) -> String {
     let word = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | '_' | '/');
     let safe = text.starts_with(|c: char| c.is_ascii_alphanumeric()) && text.chars().all(word);
-    if safe && tree::plain(text) == Value::from(text) { text.to_owned() } else { Value::from(text).to_string() }
+    if safe && tree::plain(text) == *text { text.to_owned() } else { Value::from(text).to_string() }
 }
 
 /// A text for people, from what a parser says of a sign: without signs that a terminal acts on.

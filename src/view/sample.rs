@@ -16,10 +16,7 @@ pub fn native(of_type: &str, version: &str, name: &str) -> Result<String, Vec<Pr
     if !problems.is_empty() {
         return Err(problems);
     }
-    Ok(TEXT
-        .replace("NAME", &scalar(name))
-        .replace("VERSION", version)
-        .replace("TYPE", of_type))
+    Ok(TEXT.replace("NAME", &scalar(name)).replace("VERSION", version).replace("TYPE", of_type))
 }
 
 const TEXT: &str = "\

@@ -2,6 +2,7 @@
 #![allow(missing_docs, unreachable_pub, clippy::unwrap_used, clippy::panic)] // tests
 
 mod churn;
+mod describe;
 mod election;
 mod events;
 mod explain;
@@ -17,4 +18,6 @@ mod policies;
 mod replicas;
 mod sim;
 mod start;
+mod tree;
 mod truth;
+mod why;

@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Parser as _;
+use poros::ctl::completion;
 use poros::ctl::connection::Connection;
 use poros::ctl::dataos::Dataos;
 use poros::ctl::failure::{Exit, Failure};
@@ -18,6 +19,12 @@ use poros::view::talk::Voice;
 fn main() -> ExitCode {
     let arguments: Vec<OsString> = std::env::args_os().collect();
     let name = arguments.first().map(Path::new).and_then(Path::file_stem).unwrap_or_default();
+    if name == "kubectl_complete-poros" {
+        return ExitCode::from(completion::offered_to_kubectl(&arguments).code());
+    }
+    if let Some(exit) = completion::offered(&arguments) {
+        return ExitCode::from(exit.code());
+    }
     // kubectl runs `kubectl-poros` for `kubectl poros`; krew installs it by that name.
     let kubectl = name == "kubectl-poros" || name == "kubectl_poros";
     let json = asks_for_json(&arguments, kubectl);

@@ -58,7 +58,7 @@ pub(super) struct Get {
 }
 
 /// What kubectl takes for Computes.
-const KINDS: [&str; 6] = [
+pub(super) const KINDS: [&str; 6] = [
     "computes",
     "compute",
     "cmp",

@@ -54,9 +54,11 @@ pub(super) fn problems(compute: &Value) -> Vec<Problem> {
                 "is no field: a Compute belongs to the whole cluster; remove it",
                 quoted(key),
             ),
-            "generateName" => {
-                Problem::found(at(key), "is no field: people say a Compute's name, so it has one", quoted(key))
-            }
+            "generateName" => Problem::found(
+                at(key),
+                "is no field: people say a Compute's name, so it has one",
+                quoted(key),
+            ),
             _ => Problem::field(at(key), key, WRITTEN.map(String::from).to_vec()),
         });
     }

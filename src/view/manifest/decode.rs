@@ -15,7 +15,9 @@ pub(super) fn text<'a>(file: &str, bytes: &'a [u8]) -> Result<&'a str, ManifestE
     let wide = [&b"\xff\xfe"[..], b"\xfe\xff", b"\0\0\xfe\xff"].iter().any(|mark| bytes.starts_with(mark));
     // Without a mark, every other byte of ASCII text in UTF-16 is nought.
     let start = &bytes[..bytes.len().min(64)];
-    let half = |odd: usize| start.len() > 3 && start.chunks_exact(2).all(|pair| pair[odd] == 0 && pair[1 - odd] != 0);
+    let half = |odd: usize| {
+        start.len() > 3 && start.chunks_exact(2).all(|pair| pair[odd] == 0 && pair[1 - odd] != 0)
+    };
     if wide || half(0) || half(1) {
         return refused("is UTF-16 or UTF-32; save it as UTF-8".into());
     }
@@ -26,7 +28,7 @@ pub(super) fn text<'a>(file: &str, bytes: &'a [u8]) -> Result<&'a str, ManifestE
         Ok(text) => Ok(text),
         Err(error) => {
             let before = &bytes[..error.valid_up_to()];
-            let line = 1 + before.iter().filter(|byte| **byte == b'\n').count();
+            let line = before.split(|byte| *byte == b'\n').count();
             refused(format!("is no UTF-8 text (line {line}, byte {}); save it as UTF-8", before.len()))
         }
     }

@@ -8,9 +8,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::Value;
 
 use crate::decide::problem::{Problem, Step, nearest};
+use crate::view::manifest::Document;
 use crate::view::manifest::decode::LONGEST;
 use crate::view::manifest::tree::{self, Node, Shape, Style};
-use crate::view::manifest::Document;
 
 /// The environment variables, by name.
 pub type Variables = BTreeMap<String, String>;
@@ -175,9 +175,16 @@ mod tests {
     use serde_json::json;
 
     fn variables() -> Variables {
-        [("N", "3"), ("NAME", "query"), ("YAML", "a: b\n- c # d"), ("EMPTY", ""), ("YES", "true"), ("SECRET_TOKEN", "s3cr3t")]
-            .map(|(name, value)| (name.to_owned(), value.to_owned()))
-            .into()
+        [
+            ("N", "3"),
+            ("NAME", "query"),
+            ("YAML", "a: b\n- c # d"),
+            ("EMPTY", ""),
+            ("YES", "true"),
+            ("SECRET_TOKEN", "s3cr3t"),
+        ]
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .into()
     }
 
     fn interpolated(text: &str) -> (Value, Vec<Problem>) {
@@ -223,7 +230,8 @@ mod tests {
 
     #[test]
     fn what_is_not_set_is_told_and_no_value_is() {
-        let (value, problems) = interpolated("a:\n- b: $NAMEE\n  c: $SECRET_TOKE\n  d: ${X:-y}\n  e: $ABSENT");
+        let (value, problems) =
+            interpolated("a:\n- b: $NAMEE\n  c: $SECRET_TOKE\n  d: ${X:-y}\n  e: $ABSENT");
         let told: Vec<String> = problems.iter().map(Problem::sentence).collect();
         assert_eq!(
             told,

@@ -14,7 +14,7 @@ pub(super) struct Piece<'a> {
 
 /// The documents of a text; those that hold nothing but comments are left out.
 pub(super) fn pieces(text: &str) -> impl Iterator<Item = Piece<'_>> {
-    Pieces { rest: text, line: 1 }.filter(|piece| lines(piece.text).any(|line| speaks(line)))
+    Pieces { rest: text, line: 1 }.filter(|piece| lines(piece.text).any(speaks))
 }
 
 struct Pieces<'a> {
@@ -60,9 +60,9 @@ pub(super) fn lines(text: &str) -> impl Iterator<Item = &str> {
         if rest.is_empty() {
             return None;
         }
-        let end = rest.find(['\n', '\r']).map_or(rest.len(), |at| {
-            if rest[at..].starts_with("\r\n") { at + 2 } else { at + 1 }
-        });
+        let end = rest
+            .find(['\n', '\r'])
+            .map_or(rest.len(), |at| if rest[at..].starts_with("\r\n") { at + 2 } else { at + 1 });
         let (line, after) = rest.split_at(end);
         rest = after;
         Some(line)
@@ -71,7 +71,8 @@ pub(super) fn lines(text: &str) -> impl Iterator<Item = &str> {
 
 /// Whether a line is this marker: alone, or before a blank.
 fn marked(line: &str, marker: &str) -> bool {
-    line.strip_prefix(marker).is_some_and(|after| after.is_empty() || after.starts_with([' ', '\t', '\r', '\n']))
+    line.strip_prefix(marker)
+        .is_some_and(|after| after.is_empty() || after.starts_with([' ', '\t', '\r', '\n']))
 }
 
 /// Whether a line says anything beside comments and markers.
@@ -98,10 +99,10 @@ mod tests {
             ("---\na: 1\n", vec![(1, "---\na: 1\n")]),
             ("--- {a: 1}\n--- |\n ---\n", vec![(1, "--- {a: 1}\n"), (2, "--- |\n ---\n")]),
             ("---\n---\n# nothing\n---\na: 1", vec![(4, "---\na: 1")]),
-            ("# first\n%YAML 1.2\n---\na: 1\n...\n%YAML 1.2\n---\nb: 2", vec![
-                (1, "# first\n%YAML 1.2\n---\na: 1\n...\n"),
-                (6, "%YAML 1.2\n---\nb: 2"),
-            ]),
+            (
+                "# first\n%YAML 1.2\n---\na: 1\n...\n%YAML 1.2\n---\nb: 2",
+                vec![(1, "# first\n%YAML 1.2\n---\na: 1\n...\n"), (6, "%YAML 1.2\n---\nb: 2")],
+            ),
             ("a: ---\n---b: 1\n----\n", vec![(1, "a: ---\n---b: 1\n----\n")]),
             ("a: 1\r\n---\r\nb: 2\r\n", vec![(1, "a: 1\r\n"), (2, "---\r\nb: 2\r\n")]),
             ("a: 1\r---\rb: 2", vec![(1, "a: 1\r"), (2, "---\rb: 2")]),

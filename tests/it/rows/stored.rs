@@ -59,11 +59,7 @@ async fn a_stored_object_that_breaks_the_rules_degrades_itself_alone() {
             "spec.nodePool.nodeSelector[\"bad key\"] is no label key",
         ),
         ("selector-none", json!({"nodeSelector": {}}), "spec.nodePool.nodeSelector has 0 pairs"),
-        (
-            "selector-value",
-            json!({"nodeSelector": {"a": "x y"}}),
-            "spec.nodePool.nodeSelector.a is \"x y\"",
-        ),
+        ("selector-value", json!({"nodeSelector": {"a": "x y"}}), "spec.nodePool.nodeSelector.a is \"x y\""),
         (
             "toleration",
             json!({"nodeSelector": {"a": "b"}, "tolerations": [{"key": "k", "operator": "Exists", "value": "v"}]}),

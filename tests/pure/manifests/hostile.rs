@@ -7,7 +7,8 @@ use super::{judged, told};
 use poros::view::manifest::{Variables, documents};
 use proptest::prelude::*;
 
-const GOOD: &str = "name: NAME\nversion: v1beta\ntype: compute\ncompute: {purpose: gpu, nodePool: {nodeSelector: {a: b}}}\n";
+const GOOD: &str =
+    "name: NAME\nversion: v1beta\ntype: compute\ncompute: {purpose: gpu, nodePool: {nodeSelector: {a: b}}}\n";
 
 fn good(name: &str) -> String {
     GOOD.replace("NAME", name)
@@ -16,7 +17,7 @@ fn good(name: &str) -> String {
 #[test]
 fn what_is_broken_is_told_with_its_place_in_the_file_and_the_others_go_on() {
     for (broken, line, column, words) in [
-        ("a: [1, 2", 7, 9, ""),
+        ("a: [1, 2", 6, 4, "unclosed bracket '['"),
         ("a: b\n\tc: d", 7, 1, "a tab indents this line; YAML takes spaces alone there"),
         ("a:\n  b: 1\n\tc: 1", 8, 1, "a tab indents this line; YAML takes spaces alone there"),
         ("a: 1\na: 2", 7, 1, "the key a is there already; each key of a map is written once"),
@@ -24,9 +25,9 @@ fn what_is_broken_is_told_with_its_place_in_the_file_and_the_others_go_on() {
         ("x: &a [*a]", 6, 8, ""),
         ("a: b: c", 6, 5, ""),
         ("a: *none", 6, 4, ""),
-        ("a: \"open", 6, 4, ""),
+        ("a: \"open", 7, 1, ""),
         ("a: @x", 6, 4, ""),
-        ("a: !!binary x", 6, 4, ""),
+        ("a: !!binary x", 6, 13, ""),
     ] {
         let text = format!("{}---\n{broken}\n---\n{}", good("first"), good("last"));
         let found = told(&text);
@@ -73,7 +74,10 @@ fn what_is_no_text_is_told_for_what_it_is() {
     for (bytes, expect) in [
         (&utf16[..], "f is UTF-16 or UTF-32; save it as UTF-8"),
         (&bare, "f is UTF-16 or UTF-32; save it as UTF-8"),
-        (b"\x7fELF\x02\x01\x01\x00rest", "f is a binary file: byte 7 is nought; a manifest is YAML or JSON text"),
+        (
+            b"\x7fELF\x02\x01\x01\x00rest",
+            "f is a binary file: byte 7 is nought; a manifest is YAML or JSON text",
+        ),
         (b"a: 1\nb: \xff\n", "f is no UTF-8 text (line 2, byte 8); save it as UTF-8"),
         (&long, "f has more than 3145728 bytes, the most that the API server takes in one request; split it"),
     ] {
@@ -93,10 +97,12 @@ fn bombs_are_bounded() {
         let below = format!("*a{}", level - 1);
         let _ = writeln!(laughs, "a{level}: &a{level} [{}]", [below.as_str(); 9].join(", "));
     }
-    let merges = format!("a: &a {{x: 1}}\n{}", (0..20_000).map(|n| format!("k{n}: {{<<: *a}}\n")).collect::<String>());
+    let lines =
+        |count: usize, line: &dyn Fn(usize) -> String| (0..count).map(line).collect::<Vec<_>>().join("\n");
+    let merges = format!("a: &a {{x: 1}}\n{}", lines(20_000, &|n| format!("k{n}: {{<<: *a}}")));
     let deep = "[".repeat(10_000);
     let closed = format!("{}{}", "{a: ".repeat(10_000), "}".repeat(10_000));
-    let block: String = (0..10_000).map(|depth| format!("{}a:\n", " ".repeat(depth.min(200)))).collect();
+    let block = lines(10_000, &|depth| format!("{}a:", " ".repeat(depth.min(200))));
     let wide = format!("a: [{}]", "1,".repeat(1 << 20));
     let separators = "---\na\n".repeat(400_000);
     let items = format!("kind: List\nitems: [{}]", "1,".repeat(100_000));
@@ -113,7 +119,6 @@ fn bombs_are_bounded() {
         ("scalar", scalar),
     ] {
         let text = format!("{}---\n{text}", good("first"));
-        eprintln!("{what}");
         let start = Instant::now();
         let found = told(&text);
         assert!(start.elapsed() < Duration::from_secs(20), "{what} took {:?}", start.elapsed());
@@ -126,7 +131,19 @@ fn bombs_are_bounded() {
 #[test]
 fn hostile_names_are_refused_with_their_place() {
     for name in [
-        "A", "a.b", "-a", "a-", "а", "a\u{202e}b", "a\\0b", "\u{1f4a3}", "../a", "%2e", "__proto__", "a b", "a/b",
+        "A",
+        "a.b",
+        "-a",
+        "a-",
+        "а",
+        "a\u{202e}b",
+        "a\\0b",
+        "\u{1f4a3}",
+        "../a",
+        "%2e",
+        "__proto__",
+        "a b",
+        "a/b",
     ]
     .map(str::to_owned)
     .into_iter()
@@ -154,7 +171,7 @@ fn hostile_labels_and_tolerations_are_refused() {
     };
     let (long, longest) = ("x".repeat(63), "x".repeat(64));
     let prefixed = format!("{}.{}/{long}", "y".repeat(200), "z".repeat(52));
-    let many = |item: &str| format!(", tolerations: [{}]", [item; 10_000].join(", "));
+    let many = |item: &str| format!(", tolerations: [{}]", vec![item; 10_000].join(", "));
     for (metadata, pool, problems) in [
         (format!(", labels: {{a: {long}}}"), String::new(), 0),
         (format!(", labels: {{a: {longest}}}"), String::new(), 1),
@@ -177,7 +194,10 @@ fn hostile_labels_and_tolerations_are_refused() {
         let text = compute(&metadata, &pool);
         let found = told(&text);
         if problems == UNREADABLE {
-            assert!(found.len() == 1 && found[0].starts_with("f.yaml is no YAML: line 4, column 70: "), "{found:?}");
+            assert!(
+                found.len() == 1 && found[0].starts_with("f.yaml is no YAML: line 4, column 70: "),
+                "{found:?}"
+            );
             continue;
         }
         let shown = text.chars().take(200).collect::<String>();
