@@ -120,12 +120,6 @@ pub async fn delete(request: Request, session: &mut Session) -> Result<Exit, Fai
 async fn deleted(request: &Request, session: &mut Session) -> Result<Vec<Failure>, Failure> {
     let mut items: Vec<Item> = request.names.iter().map(|name| Item::named(name)).collect();
     items.extend(filed(&request.files, request.recursive, request.variables.as_ref()));
-    if items.is_empty() && request.selector.is_none() {
-        return Err(Failure::new(
-            Exit::Usage,
-            "which Computes? Name them with -n, -i or -f, or choose them by --selector",
-        ));
-    }
     let client = session.client().await?;
     if let Some(selector) = &request.selector {
         let selected = Which::Selected(selector.clone()).targets(&client).await?;

@@ -105,6 +105,8 @@ pub struct Terminal {
     quiet: bool,
     /// Whether it says how far something is.
     follows: bool,
+    /// Whether it says what is odd.
+    warns: bool,
     /// What can be shown.
     pub look: Look,
     /// The last progress, and whether its line is still open.
@@ -122,9 +124,15 @@ impl Terminal {
             // As kubectl, which says nothing unless something is wrong.
             quiet: manners.quiet || voice == Voice::Kubectl,
             follows: !manners.quiet,
+            warns: true,
             look: Look::of_this_process(manners),
             progress: None,
         }
+    }
+
+    /// Says nothing more but what is wrong: for programs that read data, and errors as data.
+    pub fn hush(&mut self) {
+        (self.quiet, self.follows, self.warns) = (true, false, false);
     }
 
     /// Whose manners it has.
@@ -152,6 +160,9 @@ impl Terminal {
 
     /// As [`Self::info`], of something that went wrong.
     pub fn warn(&mut self, sign: &str, text: &str) {
+        if !self.warns {
+            return;
+        }
         let sign = if self.look.emoji && self.voice == Voice::Dataos { sign } else { "" };
         self.say(Level::Warn, &format!("{sign}{text}"));
     }

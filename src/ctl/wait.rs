@@ -95,9 +95,10 @@ pub(super) async fn run(
         None => {
             let (text, to_do) = course.left();
             let after = duration::told(limit);
-            let text = match limit.is_zero() {
-                true => format!("not {} yet: {text}", course.goal().told()),
-                false => format!("timed out after {after}: {text}"),
+            let text = if limit.is_zero() {
+                format!("not {} yet: {text}", course.goal().told())
+            } else {
+                format!("timed out after {after}: {text}")
             };
             Err(with(Failure::new(Exit::TimedOut, text), to_do))
         }
@@ -191,6 +192,9 @@ pub struct Request {
 
 /// Waits, and prints what was asked for.
 pub async fn wait(request: Request, session: &mut Session) -> Result<Exit, Failure> {
+    if request.output == Output::Json {
+        session.terminal.hush();
+    }
     session.terminal.info(SIGN, "wait...");
     match Box::pin(waited(&request, session)).await {
         Ok(text) => {
@@ -218,13 +222,14 @@ async fn waited(request: &Request, session: &mut Session) -> Result<String, Fail
         return Err(Failure::new(Exit::NotFound, "there is no Compute to wait for"));
     }
     let seen = until(&client, &targets, &request.goal, request.limit, &mut session.terminal).await?;
-    let names = targets.iter().map(|target| target.name.as_str());
+    let lines = |suffix: &str| {
+        let lines = targets.iter().map(|target| format!("compute.{GROUP}/{}{suffix}\n", target.name));
+        lines.collect::<Vec<_>>().concat()
+    };
     Ok(match (request.output, session.terminal.voice()) {
         (Output::Plain, Voice::Dataos) => String::new(),
-        (Output::Plain, Voice::Kubectl) => {
-            names.map(|name| format!("compute.{GROUP}/{name} condition met\n")).collect()
-        }
-        (Output::Name, _) => names.map(|name| format!("compute.{GROUP}/{name}\n")).collect(),
+        (Output::Plain, Voice::Kubectl) => lines(" condition met"),
+        (Output::Name, _) => lines(""),
         (Output::Json, _) => as_json(seen),
     })
 }

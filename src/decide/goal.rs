@@ -147,9 +147,10 @@ impl Goal {
             return Verdict::Never(Cause::Over, standing);
         }
         if compute.deleting {
-            return match fact.outlives_the_spec() {
-                true => Verdict::NotYet(Standing::going(compute, standing)),
-                false => Verdict::Never(Cause::Gone, Standing::of("it is being deleted")),
+            return if fact.outlives_the_spec() {
+                Verdict::NotYet(Standing::going(compute, standing))
+            } else {
+                Verdict::Never(Cause::Gone, Standing::of("it is being deleted"))
             };
         }
         if fact.outlives_the_spec() {
@@ -313,13 +314,9 @@ impl Standing {
             [one] => format!("all that was built for it is gone; the finalizer {one} holds it"),
             many => format!("all that was built for it is gone; the finalizers {} hold it", many.join(", ")),
         };
-        let whose = "see who put that finalizer there".to_owned();
-        let to_do = match others.is_empty() {
-            true => Vec::new(),
-            false => {
-                vec![format!("{whose}: kubectl get compute {} -o yaml --show-managed-fields", compute.name)]
-            }
-        };
+        let whose =
+            format!("see who put it there: kubectl get compute {} -o yaml --show-managed-fields", compute.name);
+        let to_do = if others.is_empty() { Vec::new() } else { vec![whose] };
         Self { text, to_do }
     }
 }

@@ -7,7 +7,7 @@ use clap::{ArgAction, Args, ValueEnum};
 
 use crate::ctl::dataos::which::Named;
 use crate::ctl::delete::{Mode, Request};
-use crate::ctl::failure::Failure;
+use crate::ctl::failure::{Exit, Failure};
 use crate::ctl::session::Session;
 use crate::ctl::wait::NO_LIMIT;
 use crate::view::duration;
@@ -72,8 +72,13 @@ impl Delete {
                 .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
                 .collect()
         };
+        let names = self.named.names()?;
+        if names.is_empty() && self.files.is_empty() && self.selector.is_none() {
+            let text = "which Computes? Name them with -n, -i or -f, or choose them by --selector";
+            return Err(Failure::new(Exit::Usage, text));
+        }
         Ok(Request {
-            names: self.named.names()?,
+            names,
             files: self.files,
             recursive: self.recursive,
             variables: (!self.disable_interpolation).then(variables),

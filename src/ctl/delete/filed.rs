@@ -51,14 +51,16 @@ fn item(file: &str, mut document: Document, variables: Option<&Variables>) -> It
     let judged = judge(&document.value());
     let title = judged.title.to_string();
     let named = |problem: &&Problem| problem.path.last() == Some(&Step::Key("name".into()));
-    let wrong: Vec<&Problem> = match judged.form {
-        Form::Foreign => judged.problems.iter().collect(),
-        Form::Native | Form::Kubernetes => unset.iter().chain(&judged.problems).filter(named).collect(),
-    };
+    if judged.form == Form::Foreign {
+        let (line, _) = document.place(&[]);
+        let text = format!("{file}:{line}: {title} is no Compute: nothing was done to it");
+        return Item { title, name: Err(Failure::new(Exit::Invalid, text)) };
+    }
+    let wrong: Vec<&Problem> = unset.iter().chain(&judged.problems).filter(named).collect();
     let Some(first) = wrong.first() else {
         return Item { title, name: Ok(judged.name().to_owned()) };
     };
     let (line, column) = document.place(&first.path);
-    let text = format!("{file}:{line}:{column}: {title} names no Compute: {}", first.sentence());
+    let text = format!("{file}:{line}:{column}: {title} cannot be deleted: {}", first.sentence());
     Item { title, name: Err(Failure::new(Exit::Invalid, text)) }
 }

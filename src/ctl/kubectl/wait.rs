@@ -59,7 +59,7 @@ impl Wait {
             Some(Format::Json) => Output::Json,
             Some(Format::Name) => Output::Name,
         };
-        let which = Which::of(names(self.what)?, self.selector, self.all)?;
+        let which = Which::of(names(&self.what)?, self.selector, self.all)?;
         Ok(Request { which, goal: self.goal.unwrap_or_else(Goal::active), limit: self.timeout, output })
     }
 }

@@ -7,10 +7,12 @@ const KINDS: [&str; 5] =
     ["computes", "compute", "cmp", "computes.poros.dataos.io", "compute.poros.dataos.io"];
 
 /// The names; none where only the type is given.
-pub(super) fn names(arguments: Vec<String>) -> Result<Vec<String>, Failure> {
-    let known = |kind: &str| match KINDS.contains(&kind) {
-        true => Ok(()),
-        false => Err(Failure::new(Exit::Usage, format!("{kind:?} is not known here; there is: computes"))),
+pub(super) fn names(arguments: &[String]) -> Result<Vec<String>, Failure> {
+    let known = |kind: &str| {
+        if KINDS.contains(&kind) {
+            return Ok(());
+        }
+        Err(Failure::new(Exit::Usage, format!("{kind:?} is not known here; there is: computes")))
     };
     let one = |argument: &str| match argument.split_once('/') {
         Some((kind, name)) if !name.is_empty() => known(kind).map(|()| name.to_owned()),
@@ -39,7 +41,7 @@ mod tests {
     #[test]
     fn computes_are_named_as_to_kubectl() {
         let names = |given: &str| {
-            names(given.split(' ').map(str::to_owned).collect()).map_err(|failure| failure.text)
+            names(&given.split(' ').map(str::to_owned).collect::<Vec<_>>()).map_err(|failure| failure.text)
         };
         assert_eq!(names("compute/a cmp/b"), Ok(vec!["a".into(), "b".into()]));
         assert_eq!(names("computes a b"), Ok(vec!["a".into(), "b".into()]));

@@ -83,7 +83,15 @@ async fn what_is_in_use_is_refused_and_goes_by_force() {
     assert_eq!((untouched.metadata.deletion_timestamp, untouched.metadata.annotations), (None, None));
     told.run("dataos-ctl delete -t compute -n cli-delete-used --force --dry-run=server");
     assert!(computes(&client).get(name).await.unwrap().metadata.annotations.is_none());
-    told.run("dataos-ctl delete -t compute -n cli-delete-used --force");
+    // At a terminal its name is to be typed. (`script`, of the base system, makes one.)
+    let forced = "dataos-ctl delete -t compute -n cli-delete-used --force";
+    let typed = told.quietly(&format!("echo no | script -qec '{forced}' /dev/null"));
+    assert_eq!(typed.code, 6, "{}", typed.out);
+    for words in ["in use by 1 workload and 1 pod", "Type cli-delete-used to delete it", "was not deleted"] {
+        assert!(typed.out.contains(words), "{words:?} is not in: {}", typed.out);
+    }
+    assert!(computes(&client).get(name).await.unwrap().metadata.annotations.is_none());
+    told.run(forced);
     told.compare();
     assert!(computes(&client).get_opt(name).await.unwrap().is_none());
     assert!(pods(&client).get_opt("cli-delete-user").await.unwrap().is_some(), "its pod runs on");
