@@ -4,6 +4,7 @@ pub mod compute;
 pub mod crd;
 pub mod dataos;
 pub mod identifier;
+mod lenient;
 pub mod listed;
 pub mod names;
 pub mod placement;

@@ -10,6 +10,7 @@ pub mod desired;
 pub mod difference;
 pub mod events;
 pub mod fault;
+pub mod filter;
 pub mod fit;
 pub mod goal;
 pub mod hash;

@@ -6,7 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Room, and the rooms that it may use.
-const ROOMS: [(&str, &[&str]); 11] = [
+const ROOMS: [(&str, &[&str]); 12] = [
     ("api", &[]),
     ("decide", &["api"]),
     ("world", &["api", "decide"]),
@@ -17,7 +17,8 @@ const ROOMS: [(&str, &[&str]); 11] = [
     ("web", &["api", "decide", "telemetry"]),
     ("view", &["api", "decide"]),
     ("ctl", &["api", "decide", "cluster", "view"]),
-    ("bin", &["api", "decide", "cluster", "controller", "ctl", "telemetry", "view", "web"]),
+    ("bin/poros", &["api", "decide", "cluster", "controller", "telemetry", "web"]),
+    ("bin/dataos-ctl", &["ctl", "view"]),
 ];
 
 /// Words that a room must not contain, and why.
@@ -75,8 +76,10 @@ fn sources() -> Vec<Source> {
         .filter(|path| path.extension().is_some_and(|extension| extension == "rs"))
         .map(|path| {
             let relative = path.strip_prefix(&src).unwrap().to_path_buf();
-            let first = relative.iter().next().unwrap().to_str().unwrap();
-            let room = first.trim_end_matches(".rs").to_owned();
+            // Each program is a room of its own.
+            let parts = relative.iter().take(if relative.starts_with("bin") { 2 } else { 1 });
+            let parts: Vec<&str> = parts.map(|part| part.to_str().unwrap()).collect();
+            let room = parts.join("/").trim_end_matches(".rs").to_owned();
             let text = fs::read_to_string(&path).unwrap();
             let code = text.split("#[cfg(test)]\nmod tests").next().unwrap().to_owned();
             Source { path: relative, room, code }

@@ -235,6 +235,17 @@ pub enum Purpose {
     Gpu,
 }
 
+impl Purpose {
+    /// As the API writes it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Runnable => "runnable",
+            Self::Query => "query",
+            Self::Gpu => "gpu",
+        }
+    }
+}
+
 /// Whose a Compute is.
 #[derive(JsonSchema, Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -244,6 +255,16 @@ pub enum Layer {
     User,
     /// The platform's own.
     System,
+}
+
+impl Layer {
+    /// As the API writes it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::User => "user",
+            Self::System => "system",
+        }
+    }
 }
 
 /// What deleting a Compute does while pods use it.

@@ -4,7 +4,11 @@
 use std::collections::BTreeMap;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
-use serde::{Deserialize, Deserializer};
+use serde::Deserialize;
+use serde::de::MapAccess;
+use serde::de::value::MapAccessDeserializer;
+
+use crate::api::lenient::{Lenient, or_nothing};
 
 /// A Compute as lists show it. What is absent or of another type is empty.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
@@ -36,6 +40,9 @@ pub struct Metadata {
     /// Which version of the spec this is.
     #[serde(deserialize_with = "or_nothing")]
     pub generation: i64,
+    /// Which version of the whole this is.
+    #[serde(deserialize_with = "or_nothing")]
+    pub resource_version: String,
 }
 
 /// Of `spec`.
@@ -153,21 +160,18 @@ impl Listed {
     }
 }
 
-/// The value, or nothing where it is of another type.
-fn or_nothing<'de, D: Deserializer<'de>, T: Deserialize<'de> + Default>(
-    deserializer: D,
-) -> Result<T, D::Error> {
-    #[derive(Deserialize)]
-    #[serde(untagged)]
-    enum Either<T> {
-        Fits(T),
-        Other(serde::de::IgnoredAny),
-    }
-    Ok(match Either::deserialize(deserializer)? {
-        Either::Fits(value) => value,
-        Either::Other(_) => T::default(),
-    })
+/// Structures, all of whose fields are read leniently.
+macro_rules! objects {
+    ($($object:ty),*) => {
+        $(impl Lenient for $object {
+            fn of_map<'de, A: MapAccess<'de>>(map: A) -> Result<Self, A::Error> {
+                Self::deserialize(MapAccessDeserializer::new(map))
+            }
+        })*
+    };
 }
+
+objects!(Metadata, Spec, NodePool, Status, Builder, Nodes, Users, Condition);
 
 #[cfg(test)]
 mod tests {

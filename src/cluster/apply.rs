@@ -168,7 +168,7 @@ impl Work<'_> {
         if let Err(CallError::Conflict(_)) = result {
             self.look_at_child(manifest.kind, None).await;
         }
-        if let Err(CallError::NotFound(_)) = result {
+        if let Err(CallError::NotFound(_) | CallError::Unserved(_)) = result {
             let text =
                 format!("the API server does not serve {}: is the CRD installed?", manifest.kind.plural());
             return State::Failed(Fault::new(Category::ApplyFailed, text));
@@ -181,7 +181,7 @@ impl Work<'_> {
         let parameters = PostParams { field_manager: Some(MANAGER_BUILDER.into()), ..PostParams::default() };
         let api = resources::children(self.client, manifest.kind);
         let result = call(api.replace(&manifest.name, &parameters, &object)).await;
-        if let Err(CallError::Conflict(_) | CallError::NotFound(_)) = result {
+        if let Err(CallError::Conflict(_) | CallError::NotFound(_) | CallError::Unserved(_)) = result {
             self.look_at_child(manifest.kind, Some(&over.uid)).await;
         }
         self.stored(manifest, result, repair)
@@ -238,7 +238,9 @@ impl Work<'_> {
                 Ok(_) => self.removed(kind, name, uid),
                 Err(error) => self.failed(error),
             },
-            Ok(Either::Right(_)) | Err(CallError::NotFound(_)) => self.removed(kind, name, uid),
+            Ok(Either::Right(_)) | Err(CallError::NotFound(_) | CallError::Unserved(_)) => {
+                self.removed(kind, name, uid)
+            }
             Err(error) => {
                 if let CallError::Conflict(_) = error {
                     self.look_at_child(kind, Some(uid)).await;
@@ -255,15 +257,18 @@ impl Work<'_> {
 
     fn failed(&mut self, error: CallError) -> State {
         match error {
-            CallError::Conflict(why) | CallError::NotFound(why) => {
+            CallError::Conflict(why) | CallError::NotFound(why) | CallError::Unserved(why) => {
                 self.conflict = true;
                 State::Pending(format!("changed in the meantime: {why}"))
             }
             CallError::Forbidden(why) => State::Failed(Fault::new(Category::Forbidden, why)),
-            CallError::Refused { .. }
+            CallError::Unauthorized(_)
+            | CallError::Login(_)
+            | CallError::Refused { .. }
             | CallError::Otherwise(_)
             | CallError::Timeout(_)
-            | CallError::Unreachable(_) => State::Failed(Fault::new(Category::ApplyFailed, error.chain())),
+            | CallError::Unreachable(_)
+            | CallError::Unreadable(_) => State::Failed(Fault::new(Category::ApplyFailed, error.chain())),
         }
     }
 }

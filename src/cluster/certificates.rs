@@ -25,7 +25,7 @@ pub async fn write(
     over: Option<&StoredKeyring>,
     keyring: &Keyring,
 ) -> Result<StoredKeyring, CallError> {
-    let unreadable = |error| CallError::Unreachable(Box::new(kube::Error::SerdeError(error)));
+    let unreadable = |error| CallError::Unreadable(Box::new(kube::Error::SerdeError(error)));
     let stored = ByteString(serde_json::to_vec(keyring).map_err(unreadable)?);
     let bundle = ByteString(keyring.bundle().into_bytes());
     let mut object = json!({

@@ -1,52 +1,68 @@
-//! The connection: in-cluster, or by kubeconfig as kubectl reads it.
+//! The connection: by kubeconfig as kubectl reads it, else by the service account of the pod.
 
+mod access;
 mod answers;
 mod asked;
+mod kubeconfig;
+mod login;
+mod place;
+mod plugin;
+mod proxy;
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use k8s_openapi::ByteString;
 use kube::client::ClientBuilder;
-use kube::config::{InClusterError, KubeConfigOptions, Kubeconfig, KubeconfigError};
+use kube::config::{AuthInfo, InClusterError};
 use kube::{Client, Config};
 use thiserror::Error;
 use tower::layer::layer_fn;
+use tower::util::option_layer;
 
-use crate::cluster::client::answers::Answers;
+pub use crate::cluster::client::access::{Access, ChooseError};
 pub use crate::cluster::client::answers::Tell;
+use crate::cluster::client::answers::{Answers, Limits};
 pub use crate::cluster::client::asked::Asked;
+pub use crate::cluster::client::kubeconfig::ReadError;
+use crate::cluster::client::login::{LoggedIn, Plugin};
+pub use crate::cluster::client::place::{Login, NoAnswer, Place, Unknown, Why};
+pub use crate::cluster::client::plugin::PluginError;
 
+/// The longest that a write, or a read of one object, may take.
+pub const CALL_TIMEOUT: Duration = Duration::from_secs(10);
 /// A connection on which nothing came for so long while an answer was due is dead. Watches end after 60 s at the latest,
 /// so a live one is never silent for longer.
 const SILENCE: Duration = Duration::from_secs(75);
+/// The longest that a connection may take.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+
 /// Why there is no connection.
 #[derive(Debug, Error)]
 pub enum ConnectError {
     /// Neither a kubeconfig nor a service account was found.
     #[error("no cluster is configured: set KUBECONFIG, or run inside a cluster")]
     Absent(#[source] Box<InClusterError>),
-    /// A kubeconfig was found, and cannot be used.
-    #[error("the kubeconfig that {place} cannot be used; mend it, or name another with --kubeconfig")]
-    Broken {
-        /// Where it comes from.
-        place: &'static str,
+    /// The kubeconfig cannot be used.
+    #[error(transparent)]
+    Kubeconfig(ReadError),
+    /// What was asked for cannot be.
+    #[error(transparent)]
+    Choose(ChooseError),
+    /// The login by a program failed.
+    #[error("no login at the API server {place}")]
+    Login {
+        /// Where.
+        place: Box<Place>,
         /// Why.
         #[source]
-        source: Box<KubeconfigError>,
-    },
-    /// The named kubeconfig cannot be used.
-    #[error("the kubeconfig {path:?} cannot be used")]
-    Kubeconfig {
-        /// Its path.
-        path: String,
-        /// Why.
-        #[source]
-        source: Box<KubeconfigError>,
+        source: PluginError,
     },
     /// The client could not be made.
-    #[error("the client for {url} could not be made")]
+    #[error("the client for the API server {place} could not be made")]
     Client {
-        /// The API server.
-        url: String,
+        /// Where.
+        place: Box<Place>,
         /// Why.
         #[source]
         source: Box<kube::Error>,
@@ -55,62 +71,67 @@ pub enum ConnectError {
 
 /// Makes the client; `tell` is told of each request. Retries are the queue's, so the client makes none: it would repeat
 /// writes that took effect.
-pub async fn connect(kubeconfig: Option<&std::path::Path>, tell: Tell) -> Result<Client, ConnectError> {
-    let mut config = match kubeconfig {
-        Some(path) => from_file(path).await.map_err(|source| ConnectError::Kubeconfig {
-            path: path.display().to_string(),
-            source: Box::new(source),
-        })?,
-        None => inferred().await?,
+pub async fn connect(access: &Access, tell: Tell) -> Result<Client, ConnectError> {
+    let kubeconfig = kubeconfig::read(access.kubeconfig.as_deref()).map_err(ConnectError::Kubeconfig)?;
+    let (mut config, exec, place) = match kubeconfig {
+        None if access.server.is_none() && access.context.is_none() && access.cluster.is_none() => {
+            let config = Config::incluster();
+            let mut config = config.map_err(|source| ConnectError::Absent(Box::new(source)))?;
+            access::act_as(access, &mut config.auth_info).map_err(ConnectError::Choose)?;
+            (config, None, None)
+        }
+        kubeconfig => {
+            let variable = |name: &str| std::env::var(name).ok();
+            let chosen = access::choose(access, &kubeconfig.unwrap_or_default(), variable);
+            let chosen = chosen.map_err(ConnectError::Choose)?;
+            (chosen.config, chosen.exec.map(|exec| (exec, chosen.told)), Some(chosen.place))
+        }
+    };
+    let place = place.unwrap_or_else(|| in_cluster(&config));
+    let plugin = match exec {
+        None => None,
+        Some((exec, told)) => {
+            let started = Plugin::start(exec, told).await;
+            let (plugin, certificate) =
+                started.map_err(|source| ConnectError::Login { place: Box::new(place.clone()), source })?;
+            if let Some((certificate, key)) = certificate {
+                bear(&mut config.auth_info, certificate, key);
+            }
+            Some(plugin)
+        }
+    };
+    let limits = Limits {
+        connect: CONNECT_TIMEOUT,
+        call: access.request_timeout.unwrap_or(CALL_TIMEOUT),
+        list: access.request_timeout,
     };
     config.default_retry = false;
-    config.connect_timeout = Some(Duration::from_secs(5));
+    config.connect_timeout = Some(CONNECT_TIMEOUT);
     // kube waits for ever otherwise, also for the answer to a watch that an API server accepted and forgot.
-    config.read_timeout = Some(SILENCE);
+    config.read_timeout = Some(SILENCE.max(limits.call));
     config.reset_reader_on_write = true;
-    let url = config.cluster_url.to_string();
-    let builder = ClientBuilder::try_from(config);
-    let builder = builder.map_err(|source| ConnectError::Client { url, source: Box::new(source) })?;
-    Ok(builder.with_layer(&layer_fn(|inner| Answers { inner, tell: tell.clone() })).build())
+    let place = Arc::new(place);
+    let builder = ClientBuilder::try_from(config).map_err(|source| ConnectError::Client {
+        place: Box::new((*place).clone()),
+        source: Box::new(source),
+    })?;
+    let login = plugin.map(|plugin| layer_fn(move |inner| LoggedIn::new(inner, plugin.clone())));
+    let answers = layer_fn(move |inner| Answers { inner, tell: tell.clone(), place: place.clone(), limits });
+    Ok(builder.with_layer(&option_layer(login)).with_layer(&answers).build())
 }
 
-/// As kubectl reads it, else the service account of the pod. A kubeconfig that is there and broken is an error: another
-/// cluster than the one that was meant would be worse.
-async fn inferred() -> Result<Config, ConnectError> {
-    let broken = match Config::from_kubeconfig(&KubeConfigOptions::default()).await {
-        Ok(config) => return Ok(config),
-        Err(error) => error,
+fn in_cluster(config: &Config) -> Place {
+    let login = config.auth_info.token_file.clone().map_or(Login::None, Login::File);
+    Place { url: access::bare(&config.cluster_url), login, ..Place::default() }
+}
+
+/// Logs in with a certificate, given as PEM.
+fn bear(user: &mut AuthInfo, certificate: String, key: String) {
+    // As the kubeconfig would hold them: in base64.
+    let base64 = |pem: String| match serde_json::to_value(ByteString(pem.into_bytes())) {
+        Ok(serde_json::Value::String(text)) => text,
+        _ => String::new(),
     };
-    let named = std::env::var_os("KUBECONFIG").is_some_and(|paths| !paths.is_empty());
-    let absent = match &broken {
-        KubeconfigError::FindPath => true,
-        KubeconfigError::ReadConfig(why, _) => why.kind() == std::io::ErrorKind::NotFound,
-        _ => false,
-    };
-    if absent && !named {
-        return Config::incluster().map_err(|source| ConnectError::Absent(Box::new(source)));
-    }
-    let place = if named { "KUBECONFIG names" } else { "is in its usual place" };
-    Err(ConnectError::Broken { place, source: Box::new(broken) })
-}
-
-async fn from_file(path: &std::path::Path) -> Result<Config, KubeconfigError> {
-    let kubeconfig = Kubeconfig::read_from(path)?;
-    let authority = authority_file(&kubeconfig);
-    let mut config = Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await?;
-    // Read anew once a minute, as in a cluster: an authority may be replaced while Poros runs.
-    config.root_cert_file = authority;
-    Ok(config)
-}
-
-/// The file of the cluster's authority, where the kubeconfig names one and does not hold it itself.
-fn authority_file(kubeconfig: &Kubeconfig) -> Option<std::path::PathBuf> {
-    let current = kubeconfig.current_context.as_ref()?;
-    let context = kubeconfig.contexts.iter().find(|context| context.name == *current)?.context.as_ref()?;
-    let cluster = kubeconfig.clusters.iter().find(|cluster| cluster.name == context.cluster)?;
-    let cluster = cluster.cluster.as_ref()?;
-    if cluster.certificate_authority_data.is_some() {
-        return None;
-    }
-    cluster.certificate_authority.as_ref().map(Into::into)
+    user.client_certificate_data = Some(base64(certificate));
+    user.client_key_data = Some(base64(key).into());
 }

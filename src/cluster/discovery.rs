@@ -1,9 +1,25 @@
-//! Asks the API server whether it has MutatingAdmissionPolicy.
+//! Asks the API server what it is, and what it serves.
 
 use kube::Client;
 
+use crate::api::names::GROUP;
 use crate::cluster::call::{CallError, call};
 use crate::decide::policies::SharedKind;
+
+/// The version of the API server that answers: `v1.36.3`.
+pub async fn version(client: &Client) -> Result<String, CallError> {
+    call(client.apiserver_version()).await.map(|info| info.git_version)
+}
+
+/// The versions in which it serves Computes, the preferred one first; none where it does not.
+pub async fn computes(client: &Client) -> Result<Vec<String>, CallError> {
+    let groups = call(client.list_api_groups()).await?.groups;
+    let Some(group) = groups.into_iter().find(|group| group.name == GROUP) else { return Ok(Vec::new()) };
+    let mut versions: Vec<String> = group.versions.into_iter().map(|version| version.version).collect();
+    let preferred = group.preferred_version.map(|version| version.version);
+    versions.sort_by_key(|version| Some(version) != preferred.as_ref());
+    Ok(versions)
+}
 
 /// Whether the API server that answers serves MutatingAdmissionPolicies and their bindings at `v1` (Kubernetes 1.36).
 pub async fn serves_policies(client: &Client) -> Result<bool, CallError> {

@@ -52,5 +52,5 @@ fn record(object: &DynamicObject) -> Result<Record, CallError> {
 }
 
 fn unreadable(error: serde_json::Error) -> CallError {
-    CallError::Unreachable(Box::new(kube::Error::SerdeError(error)))
+    CallError::Unreadable(Box::new(kube::Error::SerdeError(error)))
 }

@@ -19,9 +19,12 @@ pub async fn probe(client: &Client, namespace: &str, compute: &str) -> Answer {
             Ok(pod) => Answer::Pod(pod),
             Err(error) => Answer::None(error.to_string()),
         },
-        Err(CallError::Forbidden(why) | CallError::NotFound(why) | CallError::Conflict(why)) => {
-            Answer::Refused(why)
-        }
+        Err(
+            CallError::Forbidden(why)
+            | CallError::NotFound(why)
+            | CallError::Unserved(why)
+            | CallError::Conflict(why),
+        ) => Answer::Refused(why),
         Err(CallError::Refused { message, code }) if code < 500 && code != 429 => Answer::Refused(message),
         Err(error) => Answer::None(error.chain()),
     }

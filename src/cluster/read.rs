@@ -1,17 +1,19 @@
 //! Reads for explanations: by whoever asks, with that person's rights, and never a write.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use futures::future::join_all;
 use k8s_openapi::api::core::v1::Pod;
+use k8s_openapi::api::events::v1::Event;
 use kube::Client;
-use kube::api::{Api, DynamicObject, ListParams, PostParams};
+use kube::api::{Api, DynamicObject, GetParams, ListParams, PostParams};
 use kube::core::{ObjectList, ObjectMeta, PartialObjectMeta};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use crate::api::names::LABEL_COMPUTE;
-use crate::cluster::call::{CallError, call, named};
+use crate::api::names::{EVENT_NAMESPACE, LABEL_COMPUTE, compute_of_binding};
+use crate::cluster::call::{CallError, call, call_within, named};
 use crate::cluster::resources;
 use crate::decide::manifest::Kind;
 use crate::decide::observed::{Child, Compute};
@@ -31,8 +33,28 @@ pub async fn computes(client: &Client) -> Result<Vec<Compute>, CallError> {
 /// Computes in one page of a list that a person waits for: so many that one answer holds them all, almost always.
 const MANY: u32 = 5_000;
 
+/// The longest that such a list may take.
+const MANY_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// A list, and the version of what is stored that it shows: a watch goes on from there.
+#[derive(Clone, Debug)]
+pub struct Listing<K> {
+    /// What is in it.
+    pub items: Vec<K>,
+    /// The version.
+    pub version: String,
+}
+
 /// All Computes that a label selector matches (all for none), as `K` reads them.
 pub async fn computes_as<K>(client: &Client, selector: Option<&str>) -> Result<Vec<K>, CallError>
+where
+    K: Clone + DeserializeOwned,
+{
+    computes_listed(client, selector).await.map(|listing| listing.items)
+}
+
+/// As [`computes_as`], for who watches them from then on.
+pub async fn computes_listed<K>(client: &Client, selector: Option<&str>) -> Result<Listing<K>, CallError>
 where
     K: Clone + DeserializeOwned,
 {
@@ -41,7 +63,7 @@ where
     let request = kube::core::Request::new(resources::computes(client).resource_url());
     paged(parameters, async |parameters| {
         let asked = request.list(parameters).map_err(kube::Error::BuildRequest);
-        call(async { client.request::<ObjectList<K>>(asked?).await }).await
+        call_within(MANY_TIMEOUT, async { client.request::<ObjectList<K>>(asked?).await }).await
     })
     .await
 }
@@ -74,10 +96,34 @@ pub async fn computes_stored(client: &Client, selector: Option<&str>) -> Result<
     Ok(all.into_iter().map(stored).collect())
 }
 
+/// The Compute of this name, as `K` reads it; none if there is none.
+pub async fn compute_as<K: DeserializeOwned>(client: &Client, name: &str) -> Result<Option<K>, CallError> {
+    let request = kube::core::Request::new(resources::computes(client).resource_url());
+    let asked = request.get(name, &GetParams::default()).map_err(kube::Error::BuildRequest);
+    match call(async { client.request::<K>(asked?).await }).await {
+        Err(CallError::NotFound(_)) => Ok(None),
+        found => found.map(Some),
+    }
+}
+
 /// The Placement or binding of a Compute; none if there is none.
 pub async fn child(client: &Client, kind: Kind, compute: &str) -> Result<Option<Child>, CallError> {
     let found = call(resources::children(client, kind).get_opt(&kind.name_for(compute))).await?;
     Ok(found.map(|object| project::child(kind, object)))
+}
+
+/// All Placements or bindings, by Compute.
+pub async fn children(client: &Client, kind: Kind) -> Result<BTreeMap<String, Child>, CallError> {
+    let all = list(&resources::children(client, kind), ListParams::default()).await?;
+    let named = all.into_iter().filter_map(|object| {
+        let name = object.metadata.name.as_deref()?;
+        let compute = match kind {
+            Kind::Placement => name,
+            Kind::Binding => compute_of_binding(name)?,
+        };
+        Some((compute.to_owned(), project::child(kind, object)))
+    });
+    Ok(named.collect())
 }
 
 /// All nodes, by name.
@@ -101,51 +147,80 @@ pub async fn pod_names(client: &Client, namespace: &str) -> Result<Vec<String>, 
     Ok(all.into_iter().filter_map(|pod| pod.metadata.name).collect())
 }
 
-/// The unfinished pods that carry the label of a Compute: namespace, name, and the revision in their mark if that Compute
-/// placed them.
-pub async fn users(client: &Client, compute: &str) -> Result<Vec<(String, String, Option<u64>)>, CallError> {
-    let unfinished = ListParams::default()
-        .labels(&format!("{LABEL_COMPUTE}={compute}"))
-        .fields("status.phase!=Succeeded,status.phase!=Failed");
+/// A pod that carries a label: namespace, name, and the revision in its mark if the Compute that it names placed it.
+pub type UserPod = (String, String, Option<u64>);
+
+/// The unfinished pods that carry the label of a Compute, or of any, by Compute.
+pub async fn users(
+    client: &Client,
+    compute: Option<&str>,
+) -> Result<BTreeMap<String, Vec<UserPod>>, CallError> {
+    let unfinished = labelled(compute).fields("status.phase!=Succeeded,status.phase!=Failed");
     let all = list_metadata(&Api::<Pod>::all(client.clone()), unfinished).await?;
-    let user = |pod: PartialObjectMeta<Pod>| {
+    let mut users: BTreeMap<String, Vec<UserPod>> = BTreeMap::new();
+    for pod in all {
         let revision = project::pod(&pod).and_then(|pod| pod.revision);
+        let Some(compute) = project::workload(&pod.metadata) else { continue };
         let metadata = pod.metadata;
-        (metadata.namespace.unwrap_or_default(), metadata.name.unwrap_or_default(), revision)
-    };
-    Ok(all.into_iter().map(user).collect())
+        let user = (metadata.namespace.unwrap_or_default(), metadata.name.unwrap_or_default(), revision);
+        users.entry(compute).or_default().push(user);
+    }
+    Ok(users)
 }
 
-/// The workloads that carry the label themselves, as `<Kind>/<namespace>/<name>`, by resource: a right may be missing on
-/// some of them. Jobs until they are finished, by the rule that the controller counts by.
+/// The workloads that carry the label of a Compute, or of any, themselves: by resource, for a right may be missing on some
+/// of them, and by Compute, as `<Kind>/<namespace>/<name>`. Jobs until they are finished, by the rule that the controller
+/// counts by.
 pub async fn workloads(
     client: &Client,
-    compute: &str,
-) -> Vec<(&'static str, Result<Vec<String>, CallError>)> {
+    compute: Option<&str>,
+) -> Vec<(&'static str, Result<BTreeMap<String, Vec<String>>, CallError>)> {
     let kinds = WorkloadKind::ALL;
     join_all(kinds.map(|kind| async move { (kind.plural(), workloads_of(client, kind, compute).await) }))
         .await
 }
 
-async fn workloads_of(client: &Client, kind: WorkloadKind, compute: &str) -> Result<Vec<String>, CallError> {
-    let labelled = ListParams::default().labels(&format!("{LABEL_COMPUTE}={compute}"));
-    let full = |metadata: ObjectMeta| {
-        let (namespace, name) = (metadata.namespace.unwrap_or_default(), metadata.name.unwrap_or_default());
-        format!("{}/{namespace}/{name}", kind.kind())
-    };
-    if kind == WorkloadKind::Job {
+async fn workloads_of(
+    client: &Client,
+    kind: WorkloadKind,
+    compute: Option<&str>,
+) -> Result<BTreeMap<String, Vec<String>>, CallError> {
+    let labelled = labelled(compute);
+    let found: Vec<ObjectMeta> = if kind == WorkloadKind::Job {
         let all = list(&resources::jobs(client), labelled).await?;
         let users = all.into_iter().filter(|job| project::job(job).is_some());
-        return Ok(users.map(|job| full(job.metadata)).collect());
+        users.map(|job| job.metadata).collect()
+    } else {
+        let all = list_metadata(&resources::workloads(client, kind), labelled).await?;
+        all.into_iter().map(|object| object.metadata).collect()
+    };
+    let mut workloads: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for metadata in found {
+        let Some(compute) = project::workload(&metadata) else { continue };
+        let (namespace, name) = (metadata.namespace.unwrap_or_default(), metadata.name.unwrap_or_default());
+        workloads.entry(compute).or_default().push(format!("{}/{namespace}/{name}", kind.kind()));
     }
-    let all = list_metadata(&resources::workloads(client, kind), labelled).await?;
-    Ok(all.into_iter().map(|object| full(object.metadata)).collect())
+    Ok(workloads)
+}
+
+/// What carries the label of a Compute, or of any.
+fn labelled(compute: Option<&str>) -> ListParams {
+    match compute {
+        Some(compute) => ListParams::default().labels(&format!("{LABEL_COMPUTE}={compute}")),
+        None => ListParams::default().labels(LABEL_COMPUTE),
+    }
+}
+
+/// Events about an object with this uid that the API server still has.
+pub async fn events(client: &Client, uid: &str) -> Result<Vec<Event>, CallError> {
+    let api: Api<Event> = Api::namespaced(client.clone(), EVENT_NAMESPACE);
+    list(&api, ListParams::default().fields(&format!("regarding.uid={uid}"))).await
 }
 
 /// Sends a pod through admission as a dry run: what it would be, or why it would be refused.
 pub async fn try_pod(client: &Client, namespace: &str, pod: &Value) -> Result<Value, CallError> {
     let object: DynamicObject = serde_json::from_value(pod.clone())
-        .map_err(|why| CallError::Unreachable(Box::new(kube::Error::SerdeError(why))))?;
+        .map_err(|why| CallError::Unreadable(Box::new(kube::Error::SerdeError(why))))?;
     let parameters = PostParams { dry_run: true, ..PostParams::default() };
     call(resources::pods_in(client, namespace).create(&parameters, &object)).await.map(raw)
 }
@@ -159,7 +234,8 @@ async fn list<K>(api: &Api<K>, parameters: ListParams) -> Result<Vec<K>, CallErr
 where
     K: Clone + DeserializeOwned + std::fmt::Debug,
 {
-    paged(parameters, async |parameters| call(api.list(parameters)).await).await
+    let listing = paged(parameters, async |parameters| call(api.list(parameters)).await).await?;
+    Ok(listing.items)
 }
 
 /// As [`list`], of metadata alone.
@@ -170,14 +246,15 @@ async fn list_metadata<K>(
 where
     K: Clone + DeserializeOwned + std::fmt::Debug,
 {
-    paged(parameters, async |parameters| call(api.list_metadata(parameters)).await).await
+    let listing = paged(parameters, async |parameters| call(api.list_metadata(parameters)).await).await?;
+    Ok(listing.items)
 }
 
 /// All pages of a list. One that grows too old on the way (410) is begun anew, once.
 async fn paged<T: Clone>(
     parameters: ListParams,
     page: impl AsyncFn(&ListParams) -> Result<ObjectList<T>, CallError>,
-) -> Result<Vec<T>, CallError> {
+) -> Result<Listing<T>, CallError> {
     let mut parameters = parameters;
     parameters.limit.get_or_insert(PAGE);
     let mut all = Vec::new();
@@ -193,9 +270,10 @@ async fn paged<T: Clone>(
             found => found?,
         };
         all.extend(found.items);
-        match found.metadata.continue_.filter(|token| !token.is_empty()) {
-            Some(token) => parameters.continue_token = Some(token),
-            None => return Ok(all),
+        parameters.continue_token = found.metadata.continue_.filter(|token| !token.is_empty());
+        if parameters.continue_token.is_none() {
+            let version = found.metadata.resource_version.unwrap_or_default();
+            return Ok(Listing { items: all, version });
         }
     }
 }

@@ -17,7 +17,7 @@ pub async fn apply(client: &Client, object: &Value) -> Result<(), CallError> {
 /// Carries out a JSON patch.
 pub async fn patch(client: &Client, operations: Vec<Value>) -> Result<(), CallError> {
     let patch = serde_json::from_value(Value::Array(operations))
-        .map_err(|error| CallError::Unreachable(Box::new(kube::Error::SerdeError(error))))?;
+        .map_err(|error| CallError::Unreadable(Box::new(kube::Error::SerdeError(error))))?;
     let parameters = PatchParams { field_manager: Some(MANAGER_BUILDER.into()), ..PatchParams::default() };
     let api = resources::shared(client, SharedKind::Webhook);
     call(api.patch(WEBHOOK, &parameters, &Patch::<Value>::Json(patch))).await.map(|_| ())
@@ -27,7 +27,7 @@ pub async fn patch(client: &Client, operations: Vec<Value>) -> Result<(), CallEr
 pub async fn remove(client: &Client) -> Result<(), CallError> {
     let api = resources::shared(client, SharedKind::Webhook);
     match call(api.delete(WEBHOOK, &DeleteParams::background())).await {
-        Ok(_) | Err(CallError::NotFound(_)) => Ok(()),
+        Ok(_) | Err(CallError::NotFound(_) | CallError::Unserved(_)) => Ok(()),
         Err(error) => Err(error),
     }
 }

@@ -20,7 +20,7 @@ pub async fn write(client: &Client, compute: &Compute, status: &ComputeStatus) -
         "status": status,
     });
     let object: DynamicObject = serde_json::from_value(object)
-        .map_err(|error| CallError::Unreachable(Box::new(kube::Error::SerdeError(error))))?;
+        .map_err(|error| CallError::Unreadable(Box::new(kube::Error::SerdeError(error))))?;
     let parameters = PostParams { field_manager: Some(MANAGER_STATUS.into()), ..PostParams::default() };
     let api = resources::computes(client);
     let stored = call(api.replace_status(&compute.name, &parameters, &object)).await?;
@@ -38,7 +38,7 @@ pub async fn hold(client: &Client, compute: &Compute) -> Result<Compute, CallErr
 pub async fn release(client: &Client, compute: &Compute) -> Result<(), CallError> {
     let finalizers: Vec<_> = compute.finalizers.iter().filter(|held| *held != FINALIZER).cloned().collect();
     match patch_finalizers(client, compute, &finalizers).await {
-        Ok(_) | Err(CallError::NotFound(_)) => Ok(()),
+        Ok(_) | Err(CallError::NotFound(_) | CallError::Unserved(_)) => Ok(()),
         Err(error) => Err(error),
     }
 }

@@ -91,11 +91,22 @@ impl Events {
         loop {
             let result = write(client, &told.name, &told.uid, &told.event, instance).await;
             let later = match &result {
-                Err(CallError::Otherwise(_) | CallError::Timeout(_) | CallError::Unreachable(_)) => true,
+                Err(
+                    CallError::Unauthorized(_)
+                    | CallError::Login(_)
+                    | CallError::Otherwise(_)
+                    | CallError::Timeout(_)
+                    | CallError::Unreachable(_)
+                    | CallError::Unreadable(_),
+                ) => true,
                 Err(CallError::Refused { code, .. }) => *code == 429 || *code >= 500,
-                Ok(()) | Err(CallError::Conflict(_) | CallError::Forbidden(_) | CallError::NotFound(_)) => {
-                    false
-                }
+                Ok(())
+                | Err(
+                    CallError::Conflict(_)
+                    | CallError::Forbidden(_)
+                    | CallError::NotFound(_)
+                    | CallError::Unserved(_),
+                ) => false,
             };
             if !later || tries == TRIES {
                 return result;

@@ -151,7 +151,7 @@ async fn report(context: &Context, facts: &Facts<'_>, verdict: &Verdict, next: &
 
 /// Reads a Compute of which a write found that it is not as known: should its watch have missed that, nothing else says so.
 async fn look_again(context: &Context, compute: &Compute, error: &CallError) {
-    if !matches!(error, CallError::Conflict(_) | CallError::NotFound(_)) {
+    if !matches!(error, CallError::Conflict(_) | CallError::NotFound(_) | CallError::Unserved(_)) {
         return;
     }
     let name = compute.name.clone();
@@ -204,7 +204,7 @@ fn failed(name: &str, what: &str, error: &CallError, next: &mut Next) {
         // Somebody wrote in between; the watch tells what.
         CallError::Conflict(_) => next.conflict = true,
         // It is gone; the watch tells that, or the next look does.
-        CallError::NotFound(_) => next.retry = true,
+        CallError::NotFound(_) | CallError::Unserved(_) => next.retry = true,
         error => {
             warn!(compute = name, "{what}, trying again: {}", error.chain());
             next.retry = true;

@@ -3,17 +3,22 @@
 mod apply;
 mod asked;
 mod delete;
+mod develop;
 mod get;
+mod jq;
+mod tell;
 mod wait;
 mod which;
 
 use clap::{Parser, Subcommand};
 
 use crate::ctl::apply::Verb as WriteVerb;
+use crate::ctl::completion::{self, Completion};
 use crate::ctl::connection::Connection;
 use crate::ctl::failure::{Exit, Failure};
 use crate::ctl::session::Session;
 use crate::ctl::terminal::Manners;
+use crate::ctl::version::{self, Version};
 
 /// Names pools of nodes, and tells how they are.
 #[derive(Debug, Parser)]
@@ -31,28 +36,37 @@ pub struct Dataos {
 
 #[derive(Debug, Subcommand)]
 enum Verb {
-    /// Show Computes: your own, or everybody's with -a
-    Get(get::Get),
-    /// Make Computes, or change them, to what manifests say
-    Apply(Box<apply::Apply>),
-    /// Make Computes that are not there yet
-    Create(Box<apply::Apply>),
-    /// Change Computes that are there
-    Update(Box<apply::Apply>),
-    /// Delete Computes, and wait until they are gone
-    Delete(delete::Delete),
+    #[command(flatten)]
+    Plain(OnResources),
     /// Wait for Computes, and say why at once where it is in vain
     Wait(wait::Wait),
-    /// The same verbs, as the reference has them: resource get, resource apply, ...
+    /// Say why a Compute is as it is, in one paragraph, and what to type next
+    Why(tell::Why),
+    /// Show all about a Compute: stage, conditions, what is in force, nodes, users, what happened
+    Describe(tell::Describe),
+    /// Show what hangs on a Compute, or on each of them: built objects, nodes, users
+    Tree(tell::Tree),
+    /// Explain a pod (which nodes fit, and why others do not) or a Compute (what is wrong, what an edit would do)
+    Explain(tell::Explain),
+    /// get, apply, create, update and delete, as the reference has them a second time
     #[command(subcommand)]
-    Resource(Resource),
+    Resource(OnResources),
+    /// Run a jq filter over manifests
+    Jq(jq::Jq),
+    /// What helps to write manifests, and the manual
+    #[command(subcommand)]
+    Develop(develop::Develop),
+    /// Show versions: of this program, of the cluster, and of the Computes that it serves
+    Version(Version),
+    /// Print the script by which a shell completes verbs, flags and names of Computes
+    Completion(Completion),
 }
 
 /// Verbs that the reference has twice.
 #[derive(Debug, Subcommand)]
-enum Resource {
+enum OnResources {
     /// Show Computes: your own, or everybody's with -a
-    Get(get::Get),
+    Get(Box<get::Get>),
     /// Make Computes, or change them, to what manifests say
     Apply(Box<apply::Apply>),
     /// Make Computes that are not there yet
@@ -67,41 +81,58 @@ impl Dataos {
     /// Whether what is asked for is JSON, so that errors are as well.
     pub fn speaks_json(&self) -> bool {
         match &self.verb {
-            Verb::Apply(apply)
-            | Verb::Create(apply)
-            | Verb::Update(apply)
-            | Verb::Resource(Resource::Apply(apply) | Resource::Create(apply) | Resource::Update(apply)) => {
-                apply.speaks_json()
-            }
+            Verb::Plain(verb) | Verb::Resource(verb) => verb.speaks_json(),
             Verb::Wait(wait) => wait.speaks_json(),
-            Verb::Get(_) | Verb::Delete(_) | Verb::Resource(Resource::Get(_) | Resource::Delete(_)) => false,
+            Verb::Why(why) => why.speaks_json(),
+            Verb::Describe(describe) => describe.speaks_json(),
+            Verb::Tree(tree) => tree.speaks_json(),
+            Verb::Explain(explain) => explain.speaks_json(),
+            Verb::Version(version) => version.speaks_json(),
+            Verb::Jq(_) | Verb::Develop(_) | Verb::Completion(_) => false,
         }
     }
 
     /// Does what was typed.
     pub async fn run(self, session: &mut Session) -> Result<Exit, Failure> {
         match self.verb {
-            Verb::Get(get) | Verb::Resource(Resource::Get(get)) => {
-                Box::pin(crate::ctl::get::get(get.request()?, session)).await
-            }
-            Verb::Apply(apply) | Verb::Resource(Resource::Apply(apply)) => {
-                write(*apply, WriteVerb::Apply, session).await
-            }
-            Verb::Create(apply) | Verb::Resource(Resource::Create(apply)) => {
-                write(*apply, WriteVerb::Create, session).await
-            }
-            Verb::Update(apply) | Verb::Resource(Resource::Update(apply)) => {
-                write(*apply, WriteVerb::Update, session).await
-            }
-            Verb::Delete(delete) | Verb::Resource(Resource::Delete(delete)) => {
-                Box::pin(crate::ctl::delete::delete(delete.request(session)?, session)).await
-            }
+            Verb::Plain(verb) | Verb::Resource(verb) => verb.run(session).await,
             Verb::Wait(wait) => Box::pin(crate::ctl::wait::wait(wait.request()?, session)).await,
+            Verb::Why(why) => Box::pin(crate::ctl::why::why(why.request()?, session)).await,
+            Verb::Describe(describe) => {
+                Box::pin(crate::ctl::describe::describe(describe.request()?, session)).await
+            }
+            Verb::Tree(tree) => Box::pin(crate::ctl::tree::tree(tree.request()?, session)).await,
+            Verb::Explain(explain) => {
+                Box::pin(crate::ctl::explain::explain(explain.request(), session)).await
+            }
+            Verb::Jq(jq) => crate::ctl::jq::jq(jq.request(), session),
+            Verb::Develop(develop) => crate::ctl::develop::develop(develop.request()?, session),
+            Verb::Version(version) => version::version(version, session).await,
+            Verb::Completion(completion) => completion::completion(&completion, session),
         }
     }
 }
 
-async fn write(apply: apply::Apply, verb: WriteVerb, session: &mut Session) -> Result<Exit, Failure> {
-    let request = apply.request(verb, session);
-    Box::pin(crate::ctl::apply::apply(request, session)).await
+impl OnResources {
+    fn speaks_json(&self) -> bool {
+        match self {
+            Self::Get(get) => get.speaks_json(),
+            Self::Apply(apply) | Self::Create(apply) | Self::Update(apply) => apply.speaks_json(),
+            Self::Delete(_) => false,
+        }
+    }
+
+    async fn run(self, session: &mut Session) -> Result<Exit, Failure> {
+        let (write, verb) = match self {
+            Self::Get(get) => return Box::pin(crate::ctl::get::get(get.request()?, session)).await,
+            Self::Delete(delete) => {
+                return Box::pin(crate::ctl::delete::delete(delete.request(session)?, session)).await;
+            }
+            Self::Apply(apply) => (apply, WriteVerb::Apply),
+            Self::Create(apply) => (apply, WriteVerb::Create),
+            Self::Update(apply) => (apply, WriteVerb::Update),
+        };
+        let request = write.request(verb, session);
+        Box::pin(crate::ctl::apply::apply(request, session)).await
+    }
 }

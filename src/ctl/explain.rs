@@ -1,224 +1,131 @@
-//! `poros explain`: reads what is needed with the rights of who asks, and tells it. It needs no running Poros.
+//! `explain`: why a pod is where it is, what a Compute does, what an edit would do. It reads with the rights of who asks, and
+//! needs no running Poros.
 
-pub(super) mod gather;
+use std::path::{Path, PathBuf};
 
-use std::path::PathBuf;
-use std::sync::Arc;
-
-use clap::{Args, Subcommand, ValueEnum};
 use kube::Client;
-use serde::Serialize;
-use thiserror::Error;
 
 use crate::cluster::call::CallError;
-use crate::cluster::client::{ConnectError, connect};
 use crate::cluster::{read, status};
+use crate::ctl::answer::{self, Output};
+use crate::ctl::failure::{Exit, Failure, Located};
+use crate::ctl::session::Session;
+use crate::ctl::{gather, named};
 use crate::view::manifest::{Document, ManifestError, one, read as documents};
 use crate::view::names::absent;
-use crate::view::page::Page;
 use crate::view::pod::facts::{self, Pod};
 use crate::view::{change, compute, pod};
 
-/// The longest wait for the whole of standard input, in bytes read: more than a manifest may have.
+/// The longest standard input that is read, in bytes: more than a manifest may have.
 const STDIN_LIMIT: u64 = 4 << 20;
 
-/// The arguments of `poros explain`.
-#[derive(Debug, Args)]
-pub struct Explain {
-    #[command(subcommand)]
-    what: What,
-}
-
 /// What to explain.
-#[derive(Debug, Subcommand)]
-enum What {
-    /// Why a pod is where it is, or is not: its Compute, what that injected, which nodes fit and why others do not
-    #[command(visible_aliases = ["po", "pods"], after_help = POD_EXAMPLES)]
-    Pod(PodArguments),
-    /// What a Compute does, who uses it, what is wrong with it, what blocks its deletion, what an edit would do
-    #[command(visible_aliases = ["cmp", "computes"], after_help = COMPUTE_EXAMPLES)]
-    Compute(ComputeArguments),
-}
-
-const POD_EXAMPLES: &str = "Examples:
-  poros explain pod data/etl-7                  # a pod of the namespace data
-  poros explain pod -n data etl-7               # the same
-  poros explain pod -f deployment.yaml          # the pods that a manifest would make, asked as a dry run
-  kubectl get deploy etl -o yaml | poros explain pod -f -";
-
-const COMPUTE_EXAMPLES: &str = "Examples:
-  poros explain compute query-default
-  poros explain compute query-default -f changed.yaml    # what applying it would do; nothing is written
-  poros explain compute -f new.yaml -o json";
-
-/// Which pod.
-#[derive(Debug, Args)]
-struct PodArguments {
-    /// The pod
-    #[arg(
-        value_name = "[NAMESPACE/]NAME",
-        required_unless_present = "filename",
-        conflicts_with = "filename"
-    )]
-    pod: Option<String>,
-    /// The namespace. Default: that of the kubeconfig's context
-    #[arg(long, short)]
-    namespace: Option<String>,
-    #[command(flatten)]
-    common: Common,
-}
-
-/// Which Compute.
-#[derive(Debug, Args)]
-struct ComputeArguments {
-    /// The Compute
-    #[arg(value_name = "NAME", required_unless_present = "filename")]
-    compute: Option<String>,
-    #[command(flatten)]
-    common: Common,
-}
-
-/// What both take.
-#[derive(Debug, Args)]
-struct Common {
-    /// A manifest that is not applied yet; - reads standard input
-    #[arg(long, short, value_name = "FILE")]
-    filename: Option<PathBuf>,
-    /// Name every node, not the first few
-    #[arg(long)]
-    all_nodes: bool,
-    /// How to tell it
-    #[arg(long, short, value_enum, default_value_t = Output::Text)]
-    output: Output,
-    /// The kubeconfig to use. Default: as kubectl
-    #[arg(long, env = "POROS_KUBECONFIG", value_name = "FILE")]
-    kubeconfig: Option<PathBuf>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Output {
-    Text,
-    Json,
-    Yaml,
-}
-
-/// Why nothing can be explained.
-#[derive(Debug, Error)]
-pub enum ExplainError {
-    /// There is no connection.
-    #[error("there is no connection to a cluster")]
-    Connect(#[source] ConnectError),
-    /// What is to be explained could not be read.
-    #[error("{what} could not be read")]
-    Read {
-        /// What.
-        what: String,
-        /// Why.
-        #[source]
-        source: CallError,
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Request {
+    /// A pod.
+    Pod {
+        /// `[NAMESPACE/]NAME`; none where a file is given.
+        pod: Option<String>,
+        /// The namespace; none for that of the kubeconfig's context.
+        namespace: Option<String>,
+        /// How.
+        how: How,
     },
-    /// The API server did not answer.
-    #[error("the API server could not be asked")]
-    Ask(#[source] CallError),
-    /// It does not exist.
-    #[error("{0}")]
-    Absent(String),
-    /// The arguments do not fit together.
-    #[error("{0}")]
-    Arguments(String),
-    /// The file could not be read.
-    #[error("{file} could not be read")]
-    File {
-        /// Its path.
-        file: String,
-        /// Why.
-        #[source]
-        source: std::io::Error,
+    /// A Compute.
+    Compute {
+        /// Its name.
+        name: Option<String>,
+        /// How.
+        how: How,
     },
-    /// The file holds no manifest that can be explained.
-    #[error("the manifest cannot be used")]
-    Manifest(#[source] ManifestError),
-    /// The pod of it cannot be read.
-    #[error("{file} line {line}: {text}")]
-    Unreadable {
-        /// The file.
-        file: String,
-        /// The line where its document begins.
-        line: u64,
-        /// What cannot be read, and why.
-        text: String,
-    },
-    /// The stored pod cannot be read.
-    #[error("the stored pod cannot be read: {0}")]
-    Stored(String),
-    /// The answer could not be written as JSON.
-    #[error("the explanation could not be written as JSON")]
-    Json(#[source] serde_json::Error),
-    /// The answer could not be written as YAML.
-    #[error("the explanation could not be written as YAML")]
-    Yaml(#[source] Box<serde_saphyr::ser_error::Error>),
 }
 
-/// Explains; gives back what to print.
-pub async fn explain(arguments: &Explain, coloured: bool) -> Result<String, ExplainError> {
-    match &arguments.what {
-        What::Pod(arguments) => Box::pin(explain_pod(arguments, coloured)).await,
-        What::Compute(arguments) => Box::pin(explain_compute(arguments, coloured)).await,
+/// From what to explain, and how to tell it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct How {
+    /// A manifest that is not applied yet; `-` for standard input.
+    pub file: Option<PathBuf>,
+    /// Whether every node is to be named.
+    pub all_nodes: bool,
+    /// How to tell it.
+    pub output: Output,
+}
+
+/// Explains.
+pub async fn explain(request: Request, session: &mut Session) -> Result<Exit, Failure> {
+    match request {
+        Request::Pod { pod, namespace, how } => {
+            Box::pin(explain_pod(pod.as_deref(), namespace.as_deref(), &how, session)).await
+        }
+        Request::Compute { name, how } => Box::pin(explain_compute(name.as_deref(), &how, session)).await,
     }
 }
 
-async fn explain_pod(arguments: &PodArguments, coloured: bool) -> Result<String, ExplainError> {
-    let common = &arguments.common;
-    let given = match &common.filename {
-        Some(path) => Some(file(path)?),
-        None => None,
-    };
-    let client = client(common).await?;
-    let told = match given {
-        Some((name, text)) => Box::pin(pod_of_file(arguments, &client, &name, &text)).await?,
-        None => Box::pin(stored_pod(arguments, &client)).await?,
-    };
-    render(common.output, coloured, &told, &told.page())
+async fn explain_pod(
+    pod: Option<&str>,
+    namespace: Option<&str>,
+    how: &How,
+    session: &mut Session,
+) -> Result<Exit, Failure> {
+    let told = answer::found("explain", session, async |session: &Session| {
+        let Some(path) = &how.file else {
+            let client = session.client().await?;
+            let name = pod.unwrap_or_default();
+            return Box::pin(stored_pod(&client, name, namespace, how.all_nodes)).await;
+        };
+        let (file, text) = file(path)?;
+        let client = session.client().await?;
+        Box::pin(pod_of_file(&client, namespace, &file, &text, how.all_nodes)).await
+    })
+    .await?;
+    answer::tell(session, how.output, &told, |style| told.page().lay_out(style))
 }
 
-async fn stored_pod(arguments: &PodArguments, client: &Client) -> Result<pod::PodExplanation, ExplainError> {
-    let given = arguments.pod.as_deref().unwrap_or_default();
+async fn stored_pod(
+    client: &Client,
+    given: &str,
+    flag: Option<&str>,
+    all_nodes: bool,
+) -> Result<pod::PodExplanation, Failure> {
     let (namespace, name) = match given.split_once('/') {
         Some((namespace, name)) => (Some(namespace), name),
-        None => (arguments.namespace.as_deref(), given),
+        None => (flag, given),
     };
-    if let (Some(flag), Some(namespace)) = (arguments.namespace.as_deref(), namespace)
+    if let (Some(flag), Some(namespace)) = (flag, namespace)
         && flag != namespace
     {
-        return Err(ExplainError::Arguments(format!(
+        let text = format!(
             "{given} names the namespace {namespace}, and --namespace names {flag}; give one of them"
-        )));
+        );
+        return Err(Failure::new(Exit::Usage, text));
     }
     let namespace = namespace.unwrap_or_else(|| client.default_namespace());
     if namespace.is_empty() || name.is_empty() || name.contains('/') {
-        return Err(ExplainError::Arguments(format!(
-            "{given:?} is no pod; give its name, or NAMESPACE/NAME, such as data/etl-7"
-        )));
+        let text = format!("{given:?} is no pod; give its name, or NAMESPACE/NAME, such as data/etl-7");
+        return Err(Failure::new(Exit::Usage, text));
     }
-    let what = format!("pod {namespace}/{name}");
     let found = read::pod(client, namespace, name).await;
-    let found = found.map_err(|source| ExplainError::Read { what: what.clone(), source })?;
-    let Some(found) = found else {
-        let there = read::pod_names(client, namespace).await;
-        let absent = match there {
-            Ok(there) => {
-                let there: Vec<String> = there.iter().map(|name| format!("{namespace}/{name}")).collect();
-                absent("pod", &format!("{namespace}/{name}"), &there)
-            }
-            Err(_) => format!("no {what} exists"),
-        };
-        return Err(ExplainError::Absent(format!(
-            "{absent}. A pod that admission refused was never stored: its workload tells why (kubectl describe), or poros explain pod -f"
-        )));
-    };
-    let mut found = facts::read(&with_kind(found)).map_err(ExplainError::Stored)?;
+    let found = found
+        .map_err(|error| Failure::of_call(&format!("pod {namespace}/{name} could not be read"), &error))?;
+    let Some(found) = found else { return Err(missing_pod(client, namespace, name).await) };
+    let mut found = facts::read(&with_kind(found))
+        .map_err(|why| Failure::new(Exit::Failed, format!("the stored pod cannot be read: {why}")))?;
     found.namespace = Some(namespace.to_owned());
-    Ok(pod::explain(&Box::pin(gather::pod(client, found, None, arguments.common.all_nodes)).await))
+    Ok(pod::explain(&Box::pin(gather::pod(client, found, None, all_nodes)).await))
+}
+
+/// What to say of a pod that is not there.
+async fn missing_pod(client: &Client, namespace: &str, name: &str) -> Failure {
+    let text = match read::pod_names(client, namespace).await {
+        Ok(there) => {
+            let there: Vec<String> = there.iter().map(|name| format!("{namespace}/{name}")).collect();
+            absent("pod", &format!("{namespace}/{name}"), &there)
+        }
+        Err(_) => format!("no pod {namespace}/{name} exists"),
+    };
+    Failure::new(Exit::NotFound, text).remedy(
+        "A pod that admission refused was never stored: its workload tells why (kubectl describe), or kubectl poros explain pod -f",
+    )
 }
 
 /// Of a typed list or get the API server may leave out what kind it is.
@@ -230,116 +137,93 @@ fn with_kind(mut pod: serde_json::Value) -> serde_json::Value {
 }
 
 async fn pod_of_file(
-    arguments: &PodArguments,
     client: &Client,
+    namespace: Option<&str>,
     file: &str,
     text: &str,
-) -> Result<pod::PodExplanation, ExplainError> {
-    let all = documents(file, text).map_err(ExplainError::Manifest)?;
+    all_nodes: bool,
+) -> Result<pod::PodExplanation, Failure> {
+    let all = documents(file, text).map_err(|error| invalid(&error))?;
     let document = one(file, all, "pod, or workload with a pod template", |document| {
         facts::pod_of(&document.value()).is_some()
     })
-    .map_err(ExplainError::Manifest)?;
+    .map_err(|error| invalid(&error))?;
     let manifest = document.value();
-    let unreadable =
-        |text: String| ExplainError::Unreadable { file: file.to_owned(), line: document.place(&[]).0, text };
+    let unreadable = |detail: String| {
+        let (line, column) = document.place(&[]);
+        let text = format!("{file} line {line}: {detail}");
+        let located = Located { file: file.to_owned(), line, column, detail, ..Located::default() };
+        Failure { errors: vec![located], ..Failure::new(Exit::Invalid, text) }
+    };
     let mut found = facts::read(&manifest).map_err(unreadable)?;
-    let namespace = arguments.namespace.clone().or_else(|| found.namespace.clone());
+    let namespace = namespace.map(str::to_owned).or_else(|| found.namespace.clone());
     let namespace = namespace.unwrap_or_else(|| client.default_namespace().to_owned());
     let trial = match facts::sendable(&manifest) {
         Some(mut sent) => {
             sent["metadata"]["namespace"] = namespace.clone().into();
-            gather::trial(client, &namespace, &sent).await.map_err(ExplainError::Ask)?
+            let trial = gather::trial(client, &namespace, &sent).await;
+            trial.map_err(|error| Failure::of_call("the pod could not be tried", &error))?
         }
         None => pod::Trial::Unknown("the manifest has no pod".into()),
     };
     found.namespace = Some(namespace);
     found = Pod { mark: None, ..found };
-    Ok(pod::explain(&Box::pin(gather::pod(client, found, Some(trial), arguments.common.all_nodes)).await))
+    Ok(pod::explain(&Box::pin(gather::pod(client, found, Some(trial), all_nodes)).await))
 }
 
-async fn explain_compute(arguments: &ComputeArguments, coloured: bool) -> Result<String, ExplainError> {
-    let common = &arguments.common;
-    let given = match &common.filename {
-        Some(path) => Some(changed(path, arguments.compute.as_deref())?),
-        None => None,
+async fn explain_compute(name: Option<&str>, how: &How, session: &mut Session) -> Result<Exit, Failure> {
+    let Some(path) = &how.file else {
+        let told = answer::found("explain", session, async |session: &Session| {
+            let client = session.client().await?;
+            let (found, _) = named::compute(&client, name.unwrap_or_default()).await?;
+            Ok(compute::explain(&Box::pin(gather::compute(&client, found, how.all_nodes)).await))
+        })
+        .await?;
+        return answer::tell(session, how.output, &told, |style| told.page().lay_out(style));
     };
-    let client = client(common).await?;
-    let name = match &given {
-        Some((_, document)) => document.name(),
-        None => arguments.compute.clone().unwrap_or_default(),
-    };
-    let found = match (status::current(&client, &name).await, &given) {
-        // A manifest can be judged without the cluster's Computes.
-        (Err(CallError::NotFound(_)), Some(_)) => None,
-        (Err(CallError::NotFound(_)), None) => {
-            return Err(ExplainError::Absent(
-                "this cluster knows no Computes: their CRD is not installed (poros crd | kubectl apply --server-side -f -)".into(),
-            ));
-        }
-        (found, _) => {
-            found.map_err(|source| ExplainError::Read { what: format!("Compute {name}"), source })?
-        }
-    };
-    if let Some((file, document)) = given {
-        let facts = Box::pin(gather::change(&client, file, document, found, common.all_nodes)).await;
-        let told = change::explain(&facts);
-        return render(common.output, coloured, &told, &told.page());
-    }
-    let Some(found) = found else {
-        let there = read::computes(&client).await;
-        let names: Vec<String> = there.into_iter().flatten().map(|compute| compute.name).collect();
-        return Err(ExplainError::Absent(absent("Compute", &name, &names)));
-    };
-    let told = compute::explain(&Box::pin(gather::compute(&client, found, common.all_nodes)).await);
-    render(common.output, coloured, &told, &told.page())
+    let told = answer::found("explain", session, async |session: &Session| {
+        let (file, document) = changed(path, name)?;
+        let client = session.client().await?;
+        let found = match status::current(&client, &document.name()).await {
+            // A manifest can be judged without the cluster's Computes.
+            Err(CallError::NotFound(_) | CallError::Unserved(_)) => None,
+            found => found.map_err(|error| named::unread(&document.name(), &error))?,
+        };
+        let facts = Box::pin(gather::change(&client, file, document, found, how.all_nodes)).await;
+        Ok(change::explain(&facts))
+    })
+    .await?;
+    answer::tell(session, how.output, &told, |style| told.page().lay_out(style))
 }
 
 /// The Compute of a file; the one of this name, if one is given.
-fn changed(path: &PathBuf, name: Option<&str>) -> Result<(String, Document), ExplainError> {
+fn changed(path: &Path, name: Option<&str>) -> Result<(String, Document), Failure> {
     let (file, text) = file(path)?;
-    let all = documents(&file, &text).map_err(ExplainError::Manifest)?;
+    let all = documents(&file, &text).map_err(|error| invalid(&error))?;
     let wanted = name.map_or_else(|| "Compute".to_owned(), |name| format!("Compute named {name}"));
     let is =
         |document: &Document| document.kind() == "Compute" && name.is_none_or(|name| document.name() == name);
-    let document = one(&file, all, &wanted, is).map_err(ExplainError::Manifest)?;
+    let document = one(&file, all, &wanted, is).map_err(|error| invalid(&error))?;
     Ok((file, document))
 }
 
+/// A file that holds no manifest that can be explained.
+fn invalid(error: &ManifestError) -> Failure {
+    Failure::of(Exit::Invalid, error)
+}
+
 /// The name of a file as people read it, and what is in it.
-fn file(path: &PathBuf) -> Result<(String, String), ExplainError> {
+fn file(path: &Path) -> Result<(String, String), Failure> {
     use std::io::Read as _;
-    if path.as_os_str() == "-" {
-        let name = "standard input".to_owned();
+    let (name, read) = if path.as_os_str() == "-" {
         let mut text = String::new();
         let read = std::io::stdin().lock().take(STDIN_LIMIT).read_to_string(&mut text);
-        return match read {
-            Ok(_) => Ok((name, text)),
-            Err(source) => Err(ExplainError::File { file: name, source }),
-        };
-    }
-    let name = path.display().to_string();
-    match std::fs::read_to_string(path) {
+        ("standard input".to_owned(), read.map(|_| text))
+    } else {
+        (path.display().to_string(), std::fs::read_to_string(path))
+    };
+    match read {
         Ok(text) => Ok((name, text)),
-        Err(source) => Err(ExplainError::File { file: name, source }),
-    }
-}
-
-async fn client(common: &Common) -> Result<Client, ExplainError> {
-    connect(common.kubeconfig.as_deref(), Arc::new(|_, _| {})).await.map_err(ExplainError::Connect)
-}
-
-fn render(
-    output: Output,
-    coloured: bool,
-    told: &impl Serialize,
-    page: &Page,
-) -> Result<String, ExplainError> {
-    match output {
-        Output::Text => Ok(page.lay_out(coloured)),
-        Output::Json => {
-            serde_json::to_string_pretty(told).map(|text| text + "\n").map_err(ExplainError::Json)
-        }
-        Output::Yaml => serde_saphyr::to_string(told).map_err(|error| ExplainError::Yaml(Box::new(error))),
+        Err(error) => Err(Failure::new(Exit::Usage, format!("{name} could not be read: {error}"))),
     }
 }

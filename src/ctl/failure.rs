@@ -1,8 +1,11 @@
 //! How a verb ends: the exit codes, and what is said when one fails, to people and to programs.
 
+mod access;
+
 use serde::Serialize;
 
 use crate::cluster::call::{CallError, chain};
+use crate::cluster::client::ConnectError;
 use crate::ctl::terminal::WriteError;
 
 /// The exit codes (docs/cli.md).
@@ -138,18 +141,15 @@ impl Failure {
 
     /// What became of a call to the API server; `what` was tried: `Computes could not be listed`.
     pub fn of_call(what: &str, error: &CallError) -> Self {
-        let exit = match error {
-            CallError::Forbidden(_) => Exit::Denied,
-            CallError::Refused { code: 401, .. } => Exit::Denied,
-            CallError::Refused { code: 400 | 403 | 422, .. } => Exit::Invalid,
-            CallError::Conflict(_) => Exit::Conflict,
-            CallError::NotFound(_) => Exit::NotFound,
-            CallError::Refused { .. }
-            | CallError::Otherwise(_)
-            | CallError::Timeout(_)
-            | CallError::Unreachable(_) => Exit::Failed,
-        };
-        Self::new(exit, format!("{what}: {}", error.chain()))
+        let (exit, remedy) = access::call(error);
+        let mut failure = Self::new(exit, format!("{what}: {}", error.chain()));
+        failure.remedies.extend(remedy);
+        failure
+    }
+
+    /// Why there is no connection.
+    pub fn of_connect(error: &ConnectError) -> Self {
+        access::connect(error)
     }
 
     /// The same with something to do.

@@ -1,28 +1,44 @@
 //! `get`: the Computes that there are, and how they are.
 
+mod follow;
+mod read;
+mod show;
+
+use std::path::PathBuf;
+use std::time::Duration;
+
 use crate::api::identifier::Identifier;
-use crate::api::listed::Listed;
-use crate::cluster::read;
-use crate::cluster::whoami::whoami;
 use crate::ctl::failure::{Exit, Failure};
 use crate::ctl::session::Session;
-use crate::view::computes;
-use crate::view::names::absent;
-use crate::view::talk::Voice;
+use crate::ctl::terminal::reader_is_gone;
+use crate::view::choice::{Sort, Words};
+use crate::view::listing::Format;
 
 const SIGN: &str = "🔍 ";
 
 /// What to show.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Request {
     /// These alone; all for none.
     pub names: Vec<String>,
+    /// Those that these manifests name.
+    pub files: Vec<PathBuf>,
     /// Whose.
     pub owner: Owner,
+    /// In which states.
+    pub status: Words,
+    /// In which stages.
+    pub stage: Words,
     /// A label selector, as kubectl takes it.
     pub selector: Option<String>,
-    /// Whether the table has no header.
-    pub no_headers: bool,
+    /// In which order.
+    pub sort: Sort,
+    /// In which way.
+    pub format: Format,
+    /// How often.
+    pub again: Again,
+    /// Whether a workspace was named, which a Compute has none of.
+    pub workspace: bool,
 }
 
 /// Whose Computes.
@@ -37,68 +53,72 @@ pub enum Owner {
     Anybody,
 }
 
+/// How often they are shown.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Again {
+    /// Once.
+    #[default]
+    No,
+    /// All of them, again and again after so long.
+    Every(Duration),
+    /// And each that changes, as it does.
+    Watch,
+}
+
 impl Request {
+    /// All of them, as a table.
+    pub fn of(format: Format) -> Self {
+        Self {
+            names: Vec::new(),
+            files: Vec::new(),
+            owner: Owner::default(),
+            status: Words::default(),
+            stage: Words::default(),
+            selector: None,
+            sort: Sort::default(),
+            format,
+            again: Again::default(),
+            workspace: false,
+        }
+    }
+
     /// Those that the reference's flags name: with a name, whose they are does not matter.
-    pub fn of_identifiers(identifiers: Vec<Identifier>, owner: Owner) -> Self {
-        let names: Vec<String> = identifiers.into_iter().map(|identifier| identifier.name).collect();
-        let owner = match owner {
-            Owner::Mine if !names.is_empty() => Owner::Anybody,
-            owner => owner,
-        };
-        Self { names, owner, ..Self::default() }
+    #[must_use]
+    pub fn naming(mut self, identifiers: Vec<Identifier>, owner: Owner) -> Self {
+        self.workspace |= identifiers.iter().any(|identifier| identifier.workspace.is_some());
+        self.names.extend(identifiers.into_iter().map(|identifier| identifier.name));
+        let named = !self.names.is_empty() || !self.files.is_empty();
+        self.owner = if named && owner == Owner::Mine { Owner::Anybody } else { owner };
+        self
+    }
+
+    /// Whether whole objects are read, or only what rows show.
+    fn needs_objects(&self) -> bool {
+        self.format.needs_objects() || self.sort.needs_objects()
     }
 }
 
 /// Shows them.
-pub async fn get(request: Request, session: &mut Session) -> Result<Exit, Failure> {
-    session.terminal.info(SIGN, "get...");
-    let found = match Box::pin(computes(&request, session)).await {
-        Ok(found) => found,
-        Err(failure) => {
-            session.terminal.info(SIGN, "get...error");
-            return Err(failure);
+pub async fn get(mut request: Request, session: &mut Session) -> Result<Exit, Failure> {
+    if request.workspace {
+        session.terminal.warn("", "a Compute is in no workspace: the one that was named is not looked at");
+    }
+    if !request.files.is_empty() {
+        request.names.extend(read::names_in(&request.files, session)?);
+    }
+    if request.again == Again::No {
+        return Box::pin(show::once(&request, session)).await;
+    }
+    let shown = async {
+        match request.again {
+            Again::Every(pause) => show::again(&request, session, pause).await,
+            Again::No | Again::Watch => follow::follow(&request, session).await,
         }
     };
-    session.terminal.info(SIGN, "get...complete");
-    if found.is_empty() && session.terminal.voice() == Voice::Kubectl {
-        session.terminal.aside("No resources found\n");
-        return Ok(Exit::Ok);
+    // Who has seen enough ends it, and that is no error.
+    tokio::select! {
+        ended = shown => ended,
+        _ = tokio::signal::ctrl_c() => Ok(Exit::Ok),
+        () = reader_is_gone() => Ok(Exit::Ok),
     }
-    session.terminal.gap();
-    let table = computes::as_reference(&found);
-    let headed = !request.no_headers;
-    let text = match session.terminal.voice() {
-        Voice::Dataos => table.as_reference(headed),
-        Voice::Kubectl => table.as_kubectl(headed),
-    };
-    session.terminal.data(&text)?;
-    Ok(Exit::Ok)
-}
-
-async fn computes(request: &Request, session: &Session) -> Result<Vec<Listed>, Failure> {
-    let client = session.client().await?;
-    let list = read::computes_as::<Listed>(&client, request.selector.as_deref());
-    let me = async {
-        match &request.owner {
-            Owner::Mine => whoami(&client).await.map(Some),
-            Owner::Named(name) => Ok(Some(name.clone())),
-            Owner::Anybody => Ok(None),
-        }
-    };
-    let (found, owner) = tokio::join!(list, me);
-    let mut found = found.map_err(|error| Failure::of_call("Computes could not be listed", &error))?;
-    let owner = owner.map_err(|error| Failure::of_call("who you are could not be asked", &error))?;
-    let name = |compute: &Listed| compute.metadata.name.clone();
-    if let Some(missing) =
-        request.names.iter().find(|wanted| found.iter().all(|there| name(there) != **wanted))
-    {
-        let there: Vec<String> = found.iter().map(name).collect();
-        return Err(Failure::new(Exit::NotFound, absent("Compute", missing, &there)));
-    }
-    found.retain(|compute| {
-        let named = request.names.is_empty() || request.names.contains(&compute.metadata.name);
-        named && owner.as_ref().is_none_or(|owner| compute.spec.owner == *owner)
-    });
-    found.sort_by_key(name);
-    Ok(found)
 }

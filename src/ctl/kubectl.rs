@@ -1,6 +1,7 @@
 //! What can be typed after `kubectl poros`: the flags mean what they mean to kubectl.
 
 mod get;
+mod tell;
 mod wait;
 mod which;
 
@@ -10,6 +11,7 @@ use crate::ctl::connection::Connection;
 use crate::ctl::failure::{Exit, Failure};
 use crate::ctl::session::Session;
 use crate::ctl::terminal::Manners;
+use crate::ctl::version::{self, Version};
 
 /// Shows Computes, and tells why they are as they are.
 #[derive(Debug, Parser)]
@@ -28,9 +30,17 @@ pub struct Kubectl {
 #[derive(Debug, Subcommand)]
 enum Verb {
     /// Show Computes
-    Get(get::Get),
+    Get(Box<get::Get>),
     /// Wait for Computes, and say why at once where it is in vain
     Wait(wait::Wait),
+    /// Say why a Compute is as it is, in one paragraph, and what to type next
+    Why(tell::Why),
+    /// Show what hangs on a Compute, or on each of them: built objects, nodes, users
+    Tree(tell::Tree),
+    /// Explain a pod (which nodes fit, and why others do not) or a Compute (what is wrong, what an edit would do)
+    Explain(tell::Explain),
+    /// Show versions: of this program, of the cluster, and of the Computes that it serves
+    Version(Version),
 }
 
 impl Kubectl {
@@ -38,7 +48,11 @@ impl Kubectl {
     pub fn speaks_json(&self) -> bool {
         match &self.verb {
             Verb::Wait(wait) => wait.speaks_json(),
-            Verb::Get(_) => false,
+            Verb::Why(why) => why.speaks_json(),
+            Verb::Tree(tree) => tree.speaks_json(),
+            Verb::Explain(explain) => explain.speaks_json(),
+            Verb::Get(get) => get.speaks_json(),
+            Verb::Version(version) => version.speaks_json(),
         }
     }
 
@@ -47,6 +61,12 @@ impl Kubectl {
         match self.verb {
             Verb::Get(get) => Box::pin(crate::ctl::get::get(get.request()?, session)).await,
             Verb::Wait(wait) => Box::pin(crate::ctl::wait::wait(wait.request()?, session)).await,
+            Verb::Why(why) => Box::pin(crate::ctl::why::why(why.request()?, session)).await,
+            Verb::Tree(tree) => Box::pin(crate::ctl::tree::tree(tree.request()?, session)).await,
+            Verb::Explain(explain) => {
+                Box::pin(crate::ctl::explain::explain(explain.request(), session)).await
+            }
+            Verb::Version(version) => version::version(version, session).await,
         }
     }
 }

@@ -6,7 +6,7 @@ use kube::Client;
 
 use crate::cluster::client::connect;
 use crate::ctl::connection::Connection;
-use crate::ctl::failure::{Exit, Failure};
+use crate::ctl::failure::Failure;
 use crate::ctl::terminal::Terminal;
 
 /// What a verb has at hand.
@@ -20,7 +20,7 @@ pub struct Session {
 impl Session {
     /// The cluster. Verbs that need none work without one.
     pub async fn client(&self) -> Result<Client, Failure> {
-        let client = connect(self.connection.kubeconfig.as_deref(), Arc::new(|_, _| {})).await;
-        client.map_err(|error| Failure::of(Exit::Failed, &error))
+        let client = connect(&self.connection.access(), Arc::new(|_, _| {})).await;
+        client.map_err(|error| Failure::of_connect(&error))
     }
 }

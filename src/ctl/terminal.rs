@@ -1,11 +1,15 @@
 //! Where the answers go: data to standard output, talk to standard error.
 
 use std::io::{self, BufRead as _, IsTerminal as _, Read as _, Write};
+use std::os::fd::AsFd as _;
 use std::time::Instant;
 
 use clap::{Args, ValueEnum};
 use thiserror::Error;
+use tokio::io::Interest;
+use tokio::net::unix::pipe::Sender;
 
+use crate::view::table::shown_lines;
 use crate::view::talk::{self, Level, Voice};
 
 /// The longest answer to a question, in bytes.
@@ -96,6 +100,19 @@ pub enum WriteError {
     Failed(#[source] io::Error),
 }
 
+/// Waits until nobody reads standard output any more; for ever where that cannot be known.
+pub async fn reader_is_gone() {
+    // A pipe whose reader went is in error at once; without this it would be found with the next data, which may never come.
+    // It is only looked at, not written to, so it need not be made non-blocking, which others who have it would feel.
+    let data = io::stdout().as_fd().try_clone_to_owned().and_then(Sender::from_owned_fd_unchecked);
+    if let Ok(data) = data
+        && data.ready(Interest::ERROR).await.is_ok_and(|ready| ready.is_error() || ready.is_write_closed())
+    {
+        return;
+    }
+    std::future::pending::<()>().await;
+}
+
 /// Where the answers go.
 pub struct Terminal {
     data: Box<dyn Write + Send>,
@@ -150,6 +167,21 @@ impl Terminal {
         })
     }
 
+    /// Writes what the cluster holds: as it is, but to a terminal without what that would take for a command.
+    pub fn document(&mut self, text: &str) -> Result<(), WriteError> {
+        if self.look.interactive { self.data(&shown_lines(text)) } else { self.data(text) }
+    }
+
+    /// Empties the screen where somebody looks at it, so that what follows stands in place of what was there.
+    pub fn anew(&mut self) -> Result<(), WriteError> {
+        if self.is_read_with_data() { self.data("\u{1b}[H\u{1b}[2J") } else { Ok(()) }
+    }
+
+    /// Whether talk stands beside data, on one screen that somebody looks at.
+    pub fn is_read_with_data(&self) -> bool {
+        self.look.interactive && self.look.live
+    }
+
     /// Says what is done; the sign is left out where it cannot be shown.
     pub fn info(&mut self, sign: &str, text: &str) {
         if !self.quiet {
@@ -195,6 +227,13 @@ impl Terminal {
             let line = talk::line(self.voice, Level::Info, self.seconds(), text, false);
             self.write_talk(&line);
             self.progress = Some((text.to_owned(), false));
+        }
+    }
+
+    /// Says something of what was just shown, where talk stands beside data.
+    pub fn note(&mut self, text: &str) {
+        if !self.quiet || self.voice == Voice::Kubectl {
+            self.aside(text);
         }
     }
 

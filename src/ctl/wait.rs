@@ -64,7 +64,7 @@ pub(super) async fn run(
     // Whoever wrote something a moment ago waits through an API server that is away; who begins with it is told.
     let written = course.knows_all();
     match looked {
-        Err(error) if !(written && passes(&error) && !limit.is_zero()) => {
+        Err(error) if !written || error.lasts() || limit.is_zero() => {
             return Err(Failure::of_call("the Computes to wait for could not be read", &error));
         }
         _ => {}
@@ -109,18 +109,6 @@ fn with(failure: Failure, to_do: Vec<String>) -> Failure {
     to_do.into_iter().fold(failure, Failure::remedy)
 }
 
-/// Whether it may be otherwise in a moment.
-fn passes(error: &CallError) -> bool {
-    match error {
-        CallError::Timeout(_) | CallError::Unreachable(_) => true,
-        CallError::Refused { code, .. } => *code >= 500 || *code == 429,
-        CallError::Forbidden(_)
-        | CallError::Conflict(_)
-        | CallError::NotFound(_)
-        | CallError::Otherwise(_) => false,
-    }
-}
-
 /// Ctrl-C. For ever where it cannot be heard.
 async fn interrupted() {
     if tokio::signal::ctrl_c().await.is_err() {
@@ -135,7 +123,7 @@ async fn not_there(client: &Client, name: &str) -> Result<String, Failure> {
             let there: Vec<String> = there.into_iter().map(|stored| stored.compute.name).collect();
             Ok(absent("Compute", name, &there))
         }
-        Err(error @ CallError::NotFound(_)) => Err(no_computes(&error)),
+        Err(error @ CallError::Unserved(_)) => Err(no_computes(&error)),
         // Who may not list them is told no more than that.
         Err(_) => Ok(format!("no Compute named {name} exists")),
     }

@@ -314,8 +314,10 @@ impl Standing {
             [one] => format!("all that was built for it is gone; the finalizer {one} holds it"),
             many => format!("all that was built for it is gone; the finalizers {} hold it", many.join(", ")),
         };
-        let whose =
-            format!("see who put it there: kubectl get compute {} -o yaml --show-managed-fields", compute.name);
+        let whose = format!(
+            "see who put it there: kubectl get compute {} -o yaml --show-managed-fields",
+            compute.name
+        );
         let to_do = if others.is_empty() { Vec::new() } else { vec![whose] };
         Self { text, to_do }
     }

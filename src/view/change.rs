@@ -173,7 +173,7 @@ pub fn explain(facts: &ChangeFacts) -> Change {
     let mut unseen = Vec::new();
     match &facts.nodes {
         Ok(nodes) => on_nodes(&mut change, facts, nodes, &then, &candidate),
-        Err(why) => unseen.push(why.clone()),
+        Err(why) => unseen.push(why.to_string()),
     }
     match &facts.pods {
         Ok(pods) => {
@@ -181,11 +181,11 @@ pub fn explain(facts: &ChangeFacts) -> Change {
             let known = change.revision_then.is_some();
             change.outdated_pods = known.then(|| pods.iter().filter(differs).count());
         }
-        Err(why) => unseen.push(why.clone()),
+        Err(why) => unseen.push(why.to_string()),
     }
     for seen in [facts.placement.as_ref().err(), facts.binding.as_ref().err(), facts.computes.as_ref().err()]
     {
-        unseen.extend(seen.cloned());
+        unseen.extend(seen.map(ToString::to_string));
     }
     Change { unseen, ..change }
 }

@@ -6,9 +6,10 @@ use std::fmt::Write as _;
 
 use std::collections::BTreeMap;
 
+use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
-use crate::api::status::{AggregateStatus, ResourceStatus};
+use crate::api::status::{AggregateStatus, CloudKernelResource, ResourceStatus};
 use crate::decide::desired::ready_reason;
 use crate::decide::fault::Category;
 use crate::decide::fit::Asks;
@@ -166,6 +167,28 @@ pub fn fault(compute: &Compute) -> Option<FaultTold> {
     })
 }
 
+impl FaultTold {
+    /// What to do, without what only tells what is told here.
+    pub fn acts(&self) -> impl Iterator<Item = &(String, String)> {
+        let tells = |command: &str| {
+            ["kubectl describe compute", "kubectl poros explain compute"]
+                .iter()
+                .any(|tells| command.starts_with(tells))
+        };
+        self.to_do.iter().filter(move |(_, command)| !tells(command))
+    }
+}
+
+/// When a Compute that is pending with its present generation becomes an error.
+pub fn deadline(compute: &Compute) -> Option<Timestamp> {
+    let status = &compute.status;
+    let pending = status.aggregate_status == AggregateStatus::Pending && status.observed_generation >= 0;
+    let current = status.observed_generation == compute.generation && !compute.paused;
+    let since = status.builder_state.since.as_ref().filter(|_| pending && current)?.0;
+    let allowed = compute.spec.as_ref().ok()?.progress_deadline_seconds;
+    since.checked_add(SignedDuration::from_secs(i64::from(allowed))).ok()
+}
+
 /// What a Compute asks of nodes.
 pub fn asks(compute: &Compute) -> Option<Asks> {
     let pool = &compute.spec.as_ref().ok()?.node_pool;
@@ -306,20 +329,24 @@ fn built(facts: &ComputeFacts) -> Vec<String> {
     let resources = facts.compute.status.cloud_kernel_resources.iter();
     resources
         .map(|resource| {
-            let state = match resource.status {
-                // Poros has not seen it yet, or none is running.
-                ResourceStatus::Created if !there(&resource.kind) => {
-                    "gone, though the status has it in place"
-                }
-                ResourceStatus::Created => "in place",
-                ResourceStatus::Pending => "not in place yet",
-                ResourceStatus::Error => "cannot be put in place",
-                ResourceStatus::Deleted => "removed",
-            };
-            let why = resource.reason.as_ref().map(|why| format!(": {why}")).unwrap_or_default();
-            format!("{} {}: {state}{why}", resource.kind, resource.name)
+            let (state, _) = built_state(resource, there(&resource.kind));
+            format!("{} {}: {state}", resource.kind, resource.name)
         })
         .collect()
+}
+
+/// How a built object is, by the status and by whether it is there.
+pub fn built_state(resource: &CloudKernelResource, there: bool) -> (String, Tone) {
+    let (state, tone) = match resource.status {
+        // Poros has not seen it yet, or none is running.
+        ResourceStatus::Created if !there => ("gone, though the status has it in place", Tone::Bad),
+        ResourceStatus::Created => ("in place", Tone::Good),
+        ResourceStatus::Pending => ("not in place yet", Tone::Odd),
+        ResourceStatus::Error => ("cannot be put in place", Tone::Bad),
+        ResourceStatus::Deleted => ("removed", Tone::Odd),
+    };
+    let why = resource.reason.as_ref().map(|why| format!(": {why}")).unwrap_or_default();
+    (format!("{state}{why}"), tone)
 }
 
 fn history(compute: &Compute) -> Vec<String> {

@@ -9,7 +9,7 @@ const HEAD: &str = "\
 # Faults
 
 What can be wrong with a Compute, made from `src/decide/fault/table.rs`. The category is the reason of the condition `Ready`, of
-the transition in `status.history`, and the word that `poros explain compute NAME` tells. The headings below stay as they are:
+the transition in `status.history`, and the word that `kubectl poros explain compute NAME` tells. The headings below stay as they are:
 alerts link to them.
 
 There are two errors. *In the build* (`error`/`error`): what you wrote is not in force, for its revision was never proven.

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
+use crate::api::compute::Toleration;
 use crate::decide::fit::{self, Against, Asks};
 use crate::decide::pool::Node;
 use crate::view::names::{count, listed};
@@ -48,7 +49,7 @@ pub struct Group {
 /// Judges every node for a pod. `pool` is the part of the pod's node selector that its Compute brings: a node outside of the
 /// pool is told for that alone, for nothing else about it matters.
 pub fn fit(nodes: &Nodes, asks: &Asks, pool: &BTreeMap<String, String>, all: bool) -> Fit {
-    judge(nodes, all, |name, node| {
+    judge(nodes.iter(), all, |name, node| {
         let outside = fit::labels(node, pool);
         if outside.is_empty() { fit::against(name, node, asks) } else { outside }
     })
@@ -56,17 +57,31 @@ pub fn fit(nodes: &Nodes, asks: &Asks, pool: &BTreeMap<String, String>, all: boo
 
 /// Judges every node for the pods of a Compute as such.
 pub fn pool(nodes: &Nodes, asks: &Asks, all: bool) -> Fit {
-    judge(nodes, all, |_, node| {
+    judge(nodes.iter(), all, |_, node| {
         let outside = fit::labels(node, &asks.selector);
         if outside.is_empty() { fit::untaken(node, &asks.tolerations) } else { outside }
     })
 }
 
-fn judge(nodes: &Nodes, all: bool, against: impl Fn(&str, &Node) -> Vec<Against>) -> Fit {
+/// Judges the nodes that the selector of a Compute matches, for its pods as such.
+pub fn members<'a>(
+    nodes: impl Iterator<Item = (&'a String, &'a Node)>,
+    tolerations: &[Toleration],
+    all: bool,
+) -> Fit {
+    judge(nodes, all, |_, node| fit::untaken(node, tolerations))
+}
+
+fn judge<'a>(
+    nodes: impl Iterator<Item = (&'a String, &'a Node)>,
+    all: bool,
+    against: impl Fn(&str, &Node) -> Vec<Against>,
+) -> Fit {
     let most = if all { usize::MAX } else { NAMES };
-    let mut told = Fit { nodes: nodes.len(), ..Fit::default() };
+    let mut told = Fit::default();
     let mut groups: BTreeMap<Vec<Kind>, Members<'_>> = BTreeMap::new();
     for (name, node) in nodes {
+        told.nodes += 1;
         let found = against(name, node);
         if found.is_empty() {
             told.fitting += 1;
@@ -180,7 +195,10 @@ impl Fit {
         if self.others.len() > REASONS {
             page.say(
                 fact,
-                format!("and {} (-o json lists all)", count(self.others.len() - REASONS, "more reason")),
+                format!(
+                    "and {} (--output json lists all)",
+                    count(self.others.len() - REASONS, "more reason")
+                ),
             );
         }
     }
@@ -199,6 +217,7 @@ pub fn more(names: &[String], of: usize) -> String {
 mod tests {
     use super::*;
     use crate::decide::quantity::Sum;
+    use crate::view::page::Style;
 
     fn node(pool: &str, cpu: &str) -> Node {
         Node {
@@ -232,7 +251,7 @@ mod tests {
         let mut page = Page::new("x", Tone::Plain);
         told.tell(&mut page, "Nodes", "fit");
         assert_eq!(
-            page.lay_out(false),
+            page.lay_out(Style::default()),
             "\
 x
   Nodes      3 of 13 nodes fit: q0, q1, q2

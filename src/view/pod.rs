@@ -192,7 +192,7 @@ fn seen<'a, T>(what: &'a Seen<T>, unseen: &mut Vec<String>) -> Option<&'a T> {
     match what {
         Ok(seen) => Some(seen),
         Err(why) => {
-            unseen.push(why.clone());
+            unseen.push(why.to_string());
             None
         }
     }
@@ -213,7 +213,7 @@ fn named(facts: &PodFacts) -> Option<Named> {
             };
             Named { name, exists: Some(false), state, tone: Tone::Bad }
         }
-        Err(why) => Named { name, exists: None, state: why.clone(), tone: Tone::Odd },
+        Err(why) => Named { name, exists: None, state: why.to_string(), tone: Tone::Odd },
     })
 }
 

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use unicode_width::UnicodeWidthStr as _;
+use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
 
 /// A column of a table.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -13,19 +13,43 @@ pub struct Column {
     pub least: usize,
     /// Whether its cells are in the middle, there.
     pub centred: bool,
+    /// Whether its cells may be cut where the screen is too narrow.
+    pub elastic: bool,
 }
 
 impl Column {
     /// A column with cells at its left.
     pub fn new(title: impl Into<String>, least: usize) -> Self {
-        Self { title: title.into(), least, centred: false }
+        Self { title: title.into(), least, centred: false, elastic: false }
     }
 
     /// A column with cells in its middle.
     pub fn centred(title: impl Into<String>, least: usize) -> Self {
         Self { centred: true, ..Self::new(title, least) }
     }
+
+    /// A column of sentences.
+    pub fn elastic(title: impl Into<String>) -> Self {
+        Self { elastic: true, ..Self::new(title, 0) }
+    }
 }
+
+/// How a table is laid out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Layout {
+    /// As the reference does: headers in the middle over a rule, columns parted by bars, a blank at each side of them and
+    /// one more before the first. Byte for byte, blanks at the end included.
+    Reference,
+    /// As kubectl does: columns at the left, three blanks between them, none at the end.
+    Kubectl,
+}
+
+/// The least width of a column of kubectl's, with the blanks after it.
+const KUBECTL_LEAST: usize = 6;
+/// The blanks between columns of kubectl's.
+const KUBECTL_GAP: usize = 3;
+/// A cell is not cut to less than this.
+const ELASTIC_LEAST: usize = 10;
 
 /// A table: each row has a cell for each column.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -37,62 +61,118 @@ pub struct Table {
 }
 
 impl Table {
-    /// As the reference lays it out: headers in the middle over a rule, columns parted by bars, a blank at each side of
-    /// them and one more before the first. Byte for byte, blanks at the end included.
+    /// In the layout of the reference.
     pub fn as_reference(&self, headed: bool) -> String {
-        let widths = self.widths(|column| column.least);
+        self.laid_out(Layout::Reference, headed, None, &mut Vec::new())
+    }
+
+    /// In the layout of kubectl.
+    pub fn as_kubectl(&self, headed: bool) -> String {
+        self.laid_out(Layout::Kubectl, headed, None, &mut Vec::new())
+    }
+
+    /// In a layout, for a screen of so many columns if there is one. `widths` are the widths of the columns so far: they grow,
+    /// and rows that are printed later stand under those before.
+    pub fn laid_out(
+        &self,
+        layout: Layout,
+        headed: bool,
+        screen: Option<usize>,
+        widths: &mut Vec<usize>,
+    ) -> String {
+        let shown: Vec<Vec<String>> =
+            self.rows.iter().map(|row| row.iter().map(|cell| shown(cell)).collect()).collect();
+        self.grow(layout, headed, &shown, widths);
+        if let Some(screen) = screen {
+            self.cut(layout, screen, widths);
+        }
+        let rows = shown.iter().map(|row| {
+            let cells = row.iter().zip(&self.columns).zip(widths.iter());
+            let cells = cells.map(|((cell, column), width)| {
+                let cell = if column.elastic { shortened(cell, *width) } else { cell.clone() };
+                (cell, column, *width)
+            });
+            cells.collect::<Vec<_>>()
+        });
+        match layout {
+            Layout::Reference => self.reference(headed, rows, widths),
+            Layout::Kubectl => self.kubectl(headed, rows, widths),
+        }
+    }
+
+    fn reference<'a>(
+        &self,
+        headed: bool,
+        rows: impl Iterator<Item = Vec<(String, &'a Column, usize)>>,
+        widths: &[usize],
+    ) -> String {
         let line = |cells: Vec<String>| format!(" {}\n", cells.join("|"));
         let mut text = String::new();
         if headed {
-            let titles = self.columns.iter().zip(&widths);
+            let titles = self.columns.iter().zip(widths);
             text += &line(
                 titles.map(|(column, width)| format!(" {} ", middle(&column.title, *width, 0))).collect(),
             );
             let rules: Vec<String> = widths.iter().map(|width| "-".repeat(width + 2)).collect();
             let _ = writeln!(text, "-{}", rules.join("|"));
         }
-        for row in &self.rows {
-            let cells = row.iter().zip(&self.columns).zip(&widths).map(|((cell, column), width)| {
-                let cell = shown(cell);
+        for row in rows {
+            let cells = row.iter().map(|(cell, column, width)| {
                 // The page has the blank that is left over at the right of a cell, and of a header too.
-                format!(" {} ", if column.centred { middle(&cell, *width, 1) } else { left(&cell, *width) })
+                format!(" {} ", if column.centred { middle(cell, *width, 1) } else { left(cell, *width) })
             });
             text += &line(cells.collect());
         }
         text
     }
 
-    /// As kubectl lays it out: columns at the left, three blanks between them, none at the end; no cell is empty.
-    pub fn as_kubectl(&self, headed: bool) -> String {
-        let filled = |cell: &String| if cell.is_empty() { "<none>".to_owned() } else { shown(cell) };
-        let rows: Vec<Vec<String>> = self.rows.iter().map(|row| row.iter().map(filled).collect()).collect();
-        let titles: Vec<String> = self.columns.iter().map(|column| column.title.clone()).collect();
-        let rows: Vec<Vec<String>> = headed.then_some(titles).into_iter().chain(rows).collect();
-        let widths: Vec<usize> = (0..self.columns.len())
-            .map(|index| {
-                rows.iter().filter_map(|row| row.get(index)).map(|cell| cell.width()).max().unwrap_or(0)
-            })
-            .collect();
+    fn kubectl<'a>(
+        &self,
+        headed: bool,
+        rows: impl Iterator<Item = Vec<(String, &'a Column, usize)>>,
+        widths: &[usize],
+    ) -> String {
+        let titles = headed.then(|| self.columns.iter().map(|column| column.title.clone()).collect());
+        let rows = rows.map(|row| row.into_iter().map(|(cell, ..)| cell).collect());
         let mut text = String::new();
-        for row in rows {
-            let cells: Vec<String> =
-                row.iter().zip(&widths).map(|(cell, width)| left(cell, *width)).collect();
-            text += cells.join("   ").trim_end();
+        for row in titles.into_iter().chain(rows) {
+            let row: Vec<String> = row;
+            let cells: Vec<String> = row.iter().zip(widths).map(|(cell, width)| left(cell, *width)).collect();
+            text += cells.join(&" ".repeat(KUBECTL_GAP)).trim_end();
             text.push('\n');
         }
         text
     }
 
-    fn widths(&self, least: impl Fn(&Column) -> usize) -> Vec<usize> {
-        let cells = |index: usize| {
-            self.rows.iter().filter_map(move |row| row.get(index)).map(|cell| shown(cell).width())
+    /// The widths that the cells need, and no less than before.
+    fn grow(&self, layout: Layout, headed: bool, rows: &[Vec<String>], widths: &mut Vec<usize>) {
+        widths.resize(self.columns.len(), 0);
+        for (index, (column, width)) in self.columns.iter().zip(widths).enumerate() {
+            let least = match layout {
+                Layout::Reference => column.least.max(column.title.width()),
+                Layout::Kubectl if headed => column.title.width().max(KUBECTL_LEAST - KUBECTL_GAP),
+                Layout::Kubectl => KUBECTL_LEAST - KUBECTL_GAP,
+            };
+            let cells = rows.iter().filter_map(|row| row.get(index)).map(|cell| cell.width());
+            *width = cells.chain([least, *width]).max().unwrap_or(0);
+        }
+    }
+
+    /// Takes from the elastic columns, the longest first, what the screen has not.
+    fn cut(&self, layout: Layout, screen: usize, widths: &mut [usize]) {
+        let between = match layout {
+            // A bar and two blanks for each column, of which one stands before the first.
+            Layout::Reference => 3 * widths.len(),
+            Layout::Kubectl => KUBECTL_GAP * widths.len().saturating_sub(1),
         };
-        let columns = self.columns.iter().enumerate();
-        columns
-            .map(|(index, column)| {
-                cells(index).max().unwrap_or(0).max(column.title.width()).max(least(column))
-            })
-            .collect()
+        let whole = widths.iter().sum::<usize>() + between;
+        for _ in screen..whole {
+            let elastic = self.columns.iter().zip(widths.iter_mut()).filter(|(column, _)| column.elastic);
+            match elastic.map(|(_, width)| width).max() {
+                Some(width) if *width > ELASTIC_LEAST => *width -= 1,
+                _ => return,
+            }
+        }
     }
 }
 
@@ -100,6 +180,33 @@ impl Table {
 pub fn shown(text: &str) -> String {
     let visible = |sign: char| if sign.is_control() || is_invisible(sign) { '\u{fffd}' } else { sign };
     text.chars().map(visible).collect()
+}
+
+/// A text of lines, without what a terminal would take for a command.
+pub fn shown_lines(text: &str) -> String {
+    let visible = |sign: char| match sign {
+        '\n' | '\t' => sign,
+        _ if sign.is_control() || is_invisible(sign) => '\u{fffd}',
+        _ => sign,
+    };
+    text.chars().map(visible).collect()
+}
+
+/// Cut to this width; the end is told by a sign.
+fn shortened(text: &str, width: usize) -> String {
+    if text.width() <= width {
+        return text.to_owned();
+    }
+    let mut cut = String::new();
+    let mut taken = 1;
+    for sign in text.chars() {
+        taken += sign.width().unwrap_or(0);
+        if taken > width {
+            break;
+        }
+        cut.push(sign);
+    }
+    cut + "…"
 }
 
 /// Signs that turn the direction of a text, or cannot be seen.
@@ -123,20 +230,43 @@ mod tests {
     use super::*;
 
     #[test]
-    fn as_kubectl_has_no_empty_cells_and_no_blanks_at_the_end() {
+    fn sentences_are_cut_where_the_screen_is_narrow() {
+        let table = Table {
+            columns: vec![Column::new("NAME", 0), Column::elastic("MESSAGE")],
+            rows: vec![vec!["a".into(), "nothing is wrong here at all".into()]],
+        };
+        let laid_out = |screen| table.laid_out(Layout::Kubectl, false, screen, &mut Vec::new());
+        assert_eq!(laid_out(None), "a     nothing is wrong here at all\n");
+        assert_eq!(laid_out(Some(80)), "a     nothing is wrong here at all\n");
+        assert_eq!(laid_out(Some(25)), "a     nothing is wrong h…\n");
+        assert_eq!(laid_out(Some(5)), "a     nothing i…\n", "a few signs stay");
+    }
+
+    #[test]
+    fn later_rows_stand_under_those_before() {
+        let mut table = Table {
+            columns: vec![Column::new("NAME", 0), Column::new("OWNER", 0)],
+            rows: vec![vec!["query-default".into(), "ann".into()]],
+        };
+        let mut widths = Vec::new();
+        table.laid_out(Layout::Kubectl, true, None, &mut widths);
+        table.rows = vec![vec!["a".into(), "bob".into()]];
+        assert_eq!(table.laid_out(Layout::Kubectl, false, None, &mut widths), "a               bob\n");
+    }
+
+    #[test]
+    fn as_kubectl_has_no_blanks_at_the_end() {
         let table = Table {
             columns: vec![Column::new("NAME", 17), Column::new("OWNER", 0)],
             rows: vec![vec!["query-default".into(), "ann".into()], vec!["x".into(), String::new()]],
         };
-        assert_eq!(
-            table.as_kubectl(true),
-            "NAME            OWNER\nquery-default   ann\nx               <none>\n"
-        );
-        assert_eq!(table.as_kubectl(false), "query-default   ann\nx               <none>\n");
+        assert_eq!(table.as_kubectl(true), "NAME            OWNER\nquery-default   ann\nx\n");
+        assert_eq!(table.as_kubectl(false), "query-default   ann\nx\n");
     }
 
     #[test]
     fn a_cell_cannot_command_the_terminal() {
+        assert_eq!(shown_lines("a\u{1b}b\n\tc\u{9b}d"), "a\u{fffd}b\n\tc\u{fffd}d");
         assert_eq!(shown("a\u{1b}[2Jb\nc\u{202e}d"), "a\u{fffd}[2Jb\u{fffd}c\u{fffd}d");
     }
 }

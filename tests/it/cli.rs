@@ -1,16 +1,29 @@
 //! `dataos-ctl` and `kubectl poros` as people type them, against the real API server: what they print is in `cli/golden`,
 //! compared byte for byte.
 
+mod access;
 mod apply;
 mod delete;
 mod get;
 mod lint;
 pub mod transcript;
 mod wait;
+mod words;
 
 pub fn trials() -> Vec<libtest_mimic::Trial> {
-    [get::trials(), apply::trials(), lint::trials(), delete::trials(), wait::trials()]
-        .into_iter()
-        .flatten()
-        .collect()
+    [
+        access::trials(),
+        get::trials(),
+        get::formats::trials(),
+        get::changes::trials(),
+        get::many::trials(),
+        words::trials(),
+        apply::trials(),
+        lint::trials(),
+        delete::trials(),
+        wait::trials(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
 }

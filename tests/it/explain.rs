@@ -1,5 +1,6 @@
-//! `poros explain` as a process, against the real API server: what it tells, and with which rights.
+//! `kubectl poros explain` as a process, against the real API server: what it tells, and with which rights.
 
+use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -25,7 +26,7 @@ trials![
     what_is_not_there_ends_with_an_error,
 ];
 
-/// What `poros explain` printed, and how it ended.
+/// What `kubectl poros explain` printed, and how it ended.
 struct Told {
     out: String,
     err: String,
@@ -48,8 +49,8 @@ impl Told {
         assert!(!self.out.contains('\u{1b}'), "no colours where nobody looks:\n{}", self.out);
     }
 
-    fn fails(&self, words: &[&str]) {
-        assert_eq!((self.code, self.out.as_str()), (1, ""), "{}", self.err);
+    fn fails(&self, code: i32, words: &[&str]) {
+        assert_eq!((self.code, self.out.as_str()), (code, ""), "{}", self.err);
         for words in words {
             assert!(self.err.contains(words), "{words:?} is not in: {}", self.err);
         }
@@ -58,10 +59,11 @@ impl Told {
 
 fn ask_as(kubeconfig: &Path, arguments: &[&str], stdin: &str) -> Told {
     use std::io::Write as _;
-    let mut child = Command::new(env!("CARGO_BIN_EXE_poros"))
+    let mut child = Command::new(env!("CARGO_BIN_EXE_dataos-ctl"))
+        .arg0("kubectl-poros")
         .arg("explain")
         .args(arguments)
-        .env("POROS_KUBECONFIG", kubeconfig)
+        .env("KUBECONFIG", kubeconfig)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
@@ -312,9 +314,9 @@ async fn a_changed_manifest_is_told_by_what_it_would_do() {
         "  Until then what is in force stays so\n",
     ]);
     let told = ask_as(cluster.rig.kubeconfig(), &["compute", "-f", "-"], "kind: Compute\n  spec: [\n");
-    told.fails(&["standard input is no YAML: ", "line "]);
+    told.fails(4, &["standard input is no YAML: ", "line "]);
     ask_about(cluster, &["compute", "another"], &changed)
-        .fails(&["has no Compute named another; it has: Compute explain-edit"]);
+        .fails(4, &["has no Compute named another; it has: Compute explain-edit"]);
     let after = raw_computes(&client).get(name).await.unwrap();
     let written = |compute: &DynamicObject| (compute.metadata.generation, compute.data["spec"].clone());
     assert_eq!(written(&before), written(&after), "nothing is written");
@@ -388,16 +390,19 @@ async fn what_is_not_there_ends_with_an_error() {
     let cluster = cluster::shared().await;
     let (client, name) = (cluster.client().await, "explain-here");
     poolless(&client, name).await;
-    ask(cluster, &["compute", "explain-heer"])
-        .fails(&["no Compute named explain-heer exists; did you mean explain-here? There are: explain-here"]);
+    ask(cluster, &["compute", "explain-heer"]).fails(
+        3,
+        &["no Compute named explain-heer exists; did you mean explain-here? There are: explain-here"],
+    );
     ask(cluster, &["pod", "default/explain-nowhere"])
-        .fails(&["no pod named default/explain-nowhere exists", "was never stored"]);
-    ask(cluster, &["pod", "a/b", "-n", "c"]).fails(&["a/b names the namespace a, and --namespace names c"]);
+        .fails(3, &["no pod named default/explain-nowhere exists", "was never stored"]);
+    ask(cluster, &["pod", "a/b", "-n", "c"])
+        .fails(2, &["a/b names the namespace a, and --namespace names c"]);
     ask(cluster, &["compute", "-f", "/nowhere.yaml"])
-        .fails(&["/nowhere.yaml could not be read: No such file"]);
+        .fails(2, &["/nowhere.yaml could not be read: No such file"]);
     ask_about(cluster, &["pod"], &json!({"kind": "ConfigMap", "metadata": {"name": "x"}}))
-        .fails(&["has no pod, or workload with a pod template; it has: ConfigMap x"]);
+        .fails(4, &["has no pod, or workload with a pod template; it has: ConfigMap x"]);
     let told = ask_as(Path::new("/nowhere.kubeconfig"), &["compute", name], "");
-    told.fails(&["there is no connection to a cluster", "/nowhere.kubeconfig"]);
+    told.fails(1, &["error: the kubeconfig that KUBECONFIG names cannot be used", "/nowhere.kubeconfig"]);
     clear(&client, name).await;
 }

@@ -4,6 +4,7 @@
 //! Listed only when asked for. Noisy machines make noisy numbers: compare within one run.
 
 mod admission;
+mod getting;
 mod scale;
 
 use std::collections::HashMap;
@@ -32,6 +33,7 @@ pub fn trials() -> Vec<libtest_mimic::Trial> {
         trial("report::of_times_and_memory", of_times_and_memory),
         trial("report::of_ten_thousand_computes", scale::of_ten_thousand_computes),
         trial("report::of_admission", admission::of_admission),
+        trial("report::of_get", getting::of_get),
     ]
 }
 

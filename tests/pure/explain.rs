@@ -5,10 +5,12 @@ use std::collections::BTreeMap;
 use kube::api::DynamicObject;
 use poros::decide::manifest::Kind;
 use poros::decide::observed::{Child, Compute};
+use poros::view::Unseen;
 use poros::view::change::{self, ChangeFacts};
 use poros::view::compute::{self, ComputeFacts};
 use poros::view::manifest;
 use poros::view::nodes::Nodes;
+use poros::view::page::Style;
 use poros::view::pod::facts::{self, Pod};
 use poros::view::pod::{self, PodFacts, Trial};
 use poros::view::users::UserPod;
@@ -20,7 +22,7 @@ fn object(value: &Value) -> DynamicObject {
 }
 
 /// An active Compute over `pool: <name>`, as it is stored.
-fn manifest_of(name: &str) -> Value {
+pub(super) fn manifest_of(name: &str) -> Value {
     json!({
         "apiVersion": "poros.dataos.io/v1beta1", "kind": "Compute",
         "metadata": {"name": name, "uid": "uid-1", "generation": 3},
@@ -52,11 +54,11 @@ fn manifest_of(name: &str) -> Value {
     })
 }
 
-fn compute_of(manifest: &Value) -> Compute {
+pub(super) fn compute_of(manifest: &Value) -> Compute {
     project::compute(object(manifest))
 }
 
-fn placement(name: &str, revision: u64) -> Child {
+pub(super) fn placement(name: &str, revision: u64) -> Child {
     project::child(
         Kind::Placement,
         object(&json!({
@@ -75,7 +77,7 @@ fn placement(name: &str, revision: u64) -> Child {
     )
 }
 
-fn binding(name: &str) -> Child {
+pub(super) fn binding(name: &str) -> Child {
     project::child(
         Kind::Binding,
         object(&json!({"metadata": {
@@ -86,7 +88,7 @@ fn binding(name: &str) -> Child {
     )
 }
 
-fn nodes() -> Nodes {
+pub(super) fn nodes() -> Nodes {
     let node = |name: &str, pool: &str, taints: Value, more: Value| {
         let node = json!({
             "metadata": {"name": name, "labels": {"pool": pool, "disk": if name.ends_with('1') { "ssd" } else { "hdd" }}},
@@ -147,7 +149,7 @@ fn pod_facts(pod: Pod, trial: Option<Trial>) -> PodFacts {
 }
 
 fn told_pod(facts: &PodFacts) -> String {
-    pod::explain(facts).page().lay_out(false)
+    pod::explain(facts).page().lay_out(Style::default())
 }
 
 fn stored(manifest: &Value) -> Pod {
@@ -287,7 +289,11 @@ fn user(namespace: &str, name: &str, revision: Option<u64>) -> UserPod {
     UserPod { namespace: namespace.into(), name: name.into(), revision }
 }
 
-fn compute_facts(manifest: &Value) -> ComputeFacts {
+pub(super) fn unseen(what: &str) -> Unseen {
+    Unseen { what: what.into(), so: "who uses it".into(), why: "because".into() }
+}
+
+pub(super) fn compute_facts(manifest: &Value) -> ComputeFacts {
     ComputeFacts {
         compute: compute_of(manifest),
         placement: Ok(Some(placement("query", 3))),
@@ -304,14 +310,14 @@ fn compute_facts(manifest: &Value) -> ComputeFacts {
             user("etl", "c", Some(3)),
             user("etl", "d", None),
         ]),
-        workloads: vec![Ok(vec!["CronJob/data/nightly".into()]), Err("statefulsets cannot be seen".into())],
+        workloads: vec![Ok(vec!["CronJob/data/nightly".into()]), Err(unseen("statefulsets"))],
         all_nodes: false,
     }
 }
 
 #[test]
 fn a_compute_that_is_active() {
-    let told = compute::explain(&compute_facts(&manifest_of("query"))).page().lay_out(false);
+    let told = compute::explain(&compute_facts(&manifest_of("query"))).page().lay_out(Style::default());
     let expect = "\
 Compute query
   State      active/built: revision 3 is in force
@@ -332,14 +338,15 @@ Compute query
                  2  in namespace data
                  1  in namespace etl
              1 of them run with an older revision until they are made anew: data/b
-             1 more carry the label, but were not placed by it (poros explain pod tells why): etl/d
+             1 more carry the label, but were not placed by it (kubectl poros explain pod tells
+             why): etl/d
              workloads that carry the label: CronJob/data/nightly
   Deletion   refused: in use by 3 pods and 1 workload (Pod/data/a, Pod/data/b, Pod/etl/c); remove
              them first, or allow it:
                kubectl annotate compute query poros.dataos.io/delete-in-use=true
   History    2026-11-22T14:00:00Z  active/built  Active: revision 3 is in force
              2026-11-22T13:59:59Z  pending/building  Building: the proof of revision 3 is under way
-  Not seen   statefulsets cannot be seen
+  Not seen   statefulsets cannot be seen, so who uses it is not known: because
 ";
     assert_eq!(told, expect);
 }
@@ -383,7 +390,7 @@ fn only_what_poros_built_for_this_compute_is_in_force() {
         told(&|facts| facts.binding = Ok(None)),
         "nothing: there is no binding, so pods that name it are refused"
     );
-    let unseen = told(&|facts| facts.binding = Err("no right".into()));
+    let unseen = told(&|facts| facts.binding = Err(unseen("the binding")));
     assert_eq!(unseen, "revision 3, proven at 2026-11-22T14:00:00Z (mode Policy), if its binding stands");
     // To the webhook the Placement says all.
     let by_webhook = |facts: &mut ComputeFacts| {
@@ -424,8 +431,8 @@ fn a_deletion_is_judged_by_the_users_in_the_status() {
         change(&mut facts);
         compute::explain(&facts).deletion.text
     };
-    let blind = |facts: &mut ComputeFacts| facts.pods = Err("pods is forbidden".into());
-    let half = |facts: &mut ComputeFacts| facts.workloads.push(Err("jobs is forbidden".into()));
+    let blind = |facts: &mut ComputeFacts| facts.pods = Err(unseen("pods"));
+    let half = |facts: &mut ComputeFacts| facts.workloads.push(Err(unseen("jobs")));
     for change in [blind, half] {
         assert_eq!(
             told(json!({"workloads": 1}), change),
@@ -454,10 +461,10 @@ fn a_compute_with_a_fault_is_told_by_its_row() {
         {"type": "Drifted", "status": "True", "reason": "Drifted", "message": "Placement was removed", "lastTransitionTime": "2026-11-22T14:00:00Z"},
     ]);
     let mut facts = compute_facts(&manifest);
-    facts.nodes = Err("nodes cannot be seen, so what its pool is is not known: because".into());
+    facts.nodes = Err(Unseen { so: "what its pool is".into(), ..unseen("nodes") });
     facts.binding = Ok(None);
     facts.compute.delete_in_use = true;
-    let told = compute::explain(&facts).page().lay_out(false);
+    let told = compute::explain(&facts).page().lay_out(Style::default());
     let begin = "\
 Compute query
   State      error/building: no node is ready; that is about generation 3, and Poros has not acted
@@ -467,9 +474,7 @@ Compute query
              spec.nodePool.minReadyNodes asks for.
              pods that name it: placed; they wait as Pending until a node fits
              healed by: a node of the pool that is ready
-  What to do see which nodes match, and what speaks against them:
-               poros explain compute query
-             see why a node is not ready:
+  What to do see why a node is not ready:
                kubectl describe node NODE
   Notice     Drifted is True: Placement was removed
   In force   nothing: there is no binding, so pods that name it are refused
@@ -478,8 +483,9 @@ Compute query
     assert!(told.contains("possible, though 3 pods and 1 workload still use it"), "{told}");
     assert!(told.contains("  Not seen   nodes cannot be seen"), "{told}");
     let unseen = json!({"metadata": {"name": "new", "generation": 1}, "spec": manifest["spec"]});
-    let told =
-        compute::explain(&ComputeFacts { compute: compute_of(&unseen), ..facts }).page().lay_out(false);
+    let told = compute::explain(&ComputeFacts { compute: compute_of(&unseen), ..facts })
+        .page()
+        .lay_out(Style::default());
     assert!(told.contains("no Poros has looked at it yet"), "{told}");
 }
 
@@ -500,7 +506,7 @@ fn change_facts(text: &str, current: Option<&Value>) -> ChangeFacts {
 }
 
 fn told_change(text: &str, current: Option<&Value>) -> String {
-    change::explain(&change_facts(text, current)).page().lay_out(false)
+    change::explain(&change_facts(text, current)).page().lay_out(Style::default())
 }
 
 const CHANGED: &str = "\

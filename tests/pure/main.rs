@@ -2,11 +2,13 @@
 #![allow(missing_docs, unreachable_pub, clippy::unwrap_used, clippy::panic)] // tests
 
 mod churn;
+mod describe;
 mod election;
 mod events;
 mod explain;
 mod faults;
 mod kept;
+mod layouts;
 mod manifests;
 mod memory;
 mod metrics;
@@ -16,4 +18,6 @@ mod policies;
 mod replicas;
 mod sim;
 mod start;
+mod tree;
 mod truth;
+mod why;

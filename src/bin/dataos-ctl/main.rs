@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Parser as _;
+use poros::ctl::completion;
 use poros::ctl::connection::Connection;
 use poros::ctl::dataos::Dataos;
 use poros::ctl::failure::{Exit, Failure};
@@ -18,15 +19,23 @@ use poros::view::talk::Voice;
 fn main() -> ExitCode {
     let arguments: Vec<OsString> = std::env::args_os().collect();
     let name = arguments.first().map(Path::new).and_then(Path::file_stem).unwrap_or_default();
+    if name == "kubectl_complete-poros" {
+        return ExitCode::from(completion::offered_to_kubectl(&arguments).code());
+    }
+    if let Some(exit) = completion::offered(&arguments) {
+        return ExitCode::from(exit.code());
+    }
     // kubectl runs `kubectl-poros` for `kubectl poros`; krew installs it by that name.
-    let exit = if name == "kubectl-poros" || name == "kubectl_poros" {
+    let kubectl = name == "kubectl-poros" || name == "kubectl_poros";
+    let json = asks_for_json(&arguments, kubectl);
+    let exit = if kubectl {
         match Kubectl::try_parse_from(arguments) {
             Ok(program) => {
                 let (manners, connection) = (program.manners.clone(), program.connection.clone());
                 let json = program.speaks_json();
                 start(Voice::Kubectl, &manners, connection, json, async |session| program.run(session).await)
             }
-            Err(error) => usage(&error),
+            Err(error) => usage(&error, json),
         }
     } else {
         match Dataos::try_parse_from(arguments) {
@@ -35,16 +44,36 @@ fn main() -> ExitCode {
                 let json = program.speaks_json();
                 start(Voice::Dataos, &manners, connection, json, async |session| program.run(session).await)
             }
-            Err(error) => usage(&error),
+            Err(error) => usage(&error, json),
         }
     };
     ExitCode::from(exit.code())
 }
 
 /// Help and version are data; what does not fit is an error of usage.
-fn usage(error: &clap::Error) -> Exit {
-    let _ = error.print();
-    if error.use_stderr() { Exit::Usage } else { Exit::Ok }
+fn usage(error: &clap::Error, json: bool) -> Exit {
+    if !error.use_stderr() {
+        let _ = error.print();
+        return Exit::Ok;
+    }
+    if json {
+        let text = error.to_string();
+        // Usage and help are for people.
+        let text = text.split("\n\nUsage:").next().unwrap_or_default();
+        let text = text.split("\n\nFor more information").next().unwrap_or_default();
+        eprint!("{}", Failure::new(Exit::Usage, text.trim_start_matches("error: ").trim()).problem());
+    } else {
+        let _ = error.print();
+    }
+    Exit::Usage
+}
+
+/// Whether JSON is asked for, in arguments that do not fit.
+fn asks_for_json(arguments: &[OsString], kubectl: bool) -> bool {
+    let words: Vec<&str> = arguments.iter().filter_map(|word| word.to_str()).collect();
+    let one = |word: &&str| *word == "--output=json" || (kubectl && ["-ojson", "-o=json"].contains(word));
+    let flag = |word: &str| word == "--output" || (kubectl && word == "-o");
+    words.iter().any(one) || words.windows(2).any(|pair| matches!(pair, [word, "json"] if flag(word)))
 }
 
 fn start(

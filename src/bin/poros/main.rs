@@ -4,7 +4,7 @@
 mod election;
 mod webhook;
 
-use std::io::{IsTerminal, Write};
+use std::io::Write;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -15,7 +15,7 @@ use crate::election::{Election, host};
 use crate::webhook::Webhook;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use poros::cluster::call::chain;
-use poros::cluster::client::{Asked, connect};
+use poros::cluster::client::{Access, Asked, connect};
 use poros::controller::Controller;
 use poros::controller::context::Options;
 use poros::decide::observed::Settings;
@@ -38,8 +38,6 @@ struct Poros {
 enum Command {
     /// Run the controller, in a cluster or beside one
     Run(Box<Run>),
-    /// Explain a pod (which nodes fit, and why others do not) or a Compute (what is wrong, who uses it, what an edit would do)
-    Explain(poros::ctl::explain::Explain),
     /// Print the CRDs: poros crd | kubectl apply -f -
     Crd,
     /// Print the shared admission policies: poros policies | kubectl apply -f -
@@ -242,7 +240,6 @@ fn some_seconds(text: &str) -> Result<Duration, String> {
 fn main() -> ExitCode {
     let result = match Poros::parse().command {
         Command::Run(arguments) => run(*arguments),
-        Command::Explain(arguments) => explain(&arguments),
         Command::Crd => print(api::crd::all().iter().map(serde_saphyr::to_string)),
         Command::Policies(policies) => {
             let choice = policies.optional.choice(policies.namespace, policies.enforce);
@@ -273,20 +270,6 @@ fn print<E: std::error::Error + Send + Sync + 'static>(
         }
     }
     Ok(())
-}
-
-fn explain(arguments: &poros::ctl::explain::Explain) -> Result<(), Failure> {
-    let coloured = std::io::stdout().is_terminal()
-        && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
-        && std::env::var_os("TERM").is_none_or(|term| term != "dumb");
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let result = runtime.block_on(poros::ctl::explain::explain(arguments, coloured));
-    runtime.shutdown_timeout(Duration::from_secs(1));
-    match std::io::stdout().lock().write_all(result?.as_bytes()) {
-        // The reader has seen enough, as `head` has.
-        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
-        result => Ok(result?),
-    }
 }
 
 fn run(arguments: Run) -> Result<(), Failure> {
@@ -326,7 +309,8 @@ async fn serve(arguments: Run) -> Result<(), Failure> {
     let metrics = Metrics::new();
     let counted = metrics.clone();
     let tell = Arc::new(move |asked: Asked, class| counted.asked(asked.verb, asked.resource, class));
-    let client = connect(arguments.kubeconfig.as_deref(), tell).await?;
+    let access = Access { kubeconfig: arguments.kubeconfig, ..Access::default() };
+    let client = connect(&access, tell).await?;
     let optional = arguments.optional;
     if !arguments.manage_policies && (optional.require_use || optional.namespace_defaults) {
         return Err("--require-use and --namespace-defaults go with --manage-policies: without it Poros installs nothing; give them to `poros policies`, or to whatever installs the policies".into());

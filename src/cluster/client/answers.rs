@@ -1,19 +1,22 @@
-//! What every answer of the API server goes through: it is counted, it is not read for ever, and a list is the list that was
-//! asked for (kube looks at neither its kind nor its version).
+//! What every answer of the API server goes through: it is counted, it is not waited for or read for ever, and a list is the
+//! list that was asked for (kube looks at neither its kind nor its version). Where there is none, it is told why and where.
 
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use futures::future::BoxFuture;
 use futures::{FutureExt, StreamExt};
 use http::header::ACCEPT;
 use http::{Request, Response, StatusCode};
-use http_body_util::{BodyExt, BodyStream, Full, Limited, StreamBody};
+use http_body_util::{BodyExt, BodyStream, Collected, Full, Limited, StreamBody};
+use hyper::body::Bytes;
 use kube::client::{Body, DynBody};
 use serde::de::{Error, IgnoredAny, MapAccess, Visitor};
 use tower::{BoxError, Service};
 
 use crate::cluster::client::asked::Asked;
+use crate::cluster::client::place::{NoAnswer, Place, Unknown, Why, no_answer};
 
 /// The largest list that is read, in bytes. A page is far below it, even one of the largest objects that people can make;
 /// what is above it would only cost memory.
@@ -25,11 +28,24 @@ const LARGEST_OBJECT: usize = 16 << 20;
 /// Told of each request, once it is answered: what it asked, and the class of the answer (`2xx`, or `none` for no answer).
 pub type Tell = Arc<dyn Fn(Asked, &'static str) + Send + Sync>;
 
+/// How long things may take.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Limits {
+    /// A connection.
+    pub(super) connect: Duration,
+    /// Any request but a list or a watch, with its answer.
+    pub(super) call: Duration,
+    /// A list; none as long as something comes.
+    pub(super) list: Option<Duration>,
+}
+
 /// Sees all answers.
 #[derive(Clone)]
 pub(super) struct Answers<S> {
     pub(super) inner: S,
     pub(super) tell: Tell,
+    pub(super) place: Arc<Place>,
+    pub(super) limits: Limits,
 }
 
 impl<S> Service<Request<Body>> for Answers<S>
@@ -50,29 +66,66 @@ where
         let accept = request.headers().get(ACCEPT).and_then(|accept| accept.to_str().ok());
         let metadata_only = accept.is_some_and(|accept| accept.contains("as=PartialObjectMetadataList"));
         let (answer, tell) = (self.inner.call(request), self.tell.clone());
+        let (place, limits) = (self.place.clone(), self.limits);
+        let limit = match asked.verb {
+            "watch" => None,
+            "list" => limits.list,
+            _ => Some(limits.call),
+        };
         async move {
-            let answer = answer.await;
-            tell(asked.clone(), answer.as_ref().map_or("none", |answer| class(answer.status())));
-            let (head, body) = answer?.into_parts();
-            let body: Box<DynBody> = match asked.verb {
-                "watch" => bounded_lines(body),
-                "list" => Box::new(Limited::new(body, LARGEST_LIST)),
-                _ => Box::new(Limited::new(body, LARGEST_OBJECT)),
+            let answer = async {
+                let answer: Result<Response<Box<DynBody>>, BoxError> = answer.await;
+                tell(asked.clone(), answer.as_ref().map_or("none", |answer| class(answer.status())));
+                match answer {
+                    Ok(answer) => read(answer, asked, metadata_only, place.clone()).await,
+                    Err(error) => Err(error),
+                }
             };
-            if asked.verb != "list" || !head.status.is_success() {
-                return Ok(Response::from_parts(head, body));
-            }
-            let whole = body.collect().await?.to_bytes();
-            let title = Title::of(&whole);
-            if let Some(misfit) = asked.misfit(&title.kind, &title.api_version, metadata_only) {
-                let unreadable = serde_json::Error::custom(misfit);
-                return Err(Box::new(kube::Error::SerdeError(unreadable)) as BoxError);
-            }
-            let body: Box<DynBody> = Box::new(Full::new(whole).map_err(|never| match never {}));
-            Ok(Response::from_parts(head, body))
+            let answer = match limit {
+                None => answer.await,
+                Some(limit) => match tokio::time::timeout(limit, answer).await {
+                    Ok(answer) => answer,
+                    Err(_) => {
+                        return Err(Box::new(NoAnswer { place, why: Why::Silent(limit) }) as BoxError);
+                    }
+                },
+            };
+            answer.map_err(|error| no_answer(error, &place, limits.connect))
         }
         .boxed()
     }
+}
+
+/// Reads an answer: a watch as it comes, all else as a whole.
+async fn read(
+    answer: Response<Box<DynBody>>,
+    asked: Asked,
+    metadata_only: bool,
+    place: Arc<Place>,
+) -> Result<Response<Box<DynBody>>, BoxError> {
+    let (head, body) = answer.into_parts();
+    if head.status == StatusCode::UNAUTHORIZED {
+        return Err(Box::new(Unknown { place }));
+    }
+    let limit = match asked.verb {
+        "watch" if head.status.is_success() => return Ok(Response::from_parts(head, bounded_lines(body))),
+        "list" => LARGEST_LIST,
+        _ => LARGEST_OBJECT,
+    };
+    let whole = collected(body, limit).await?.to_bytes();
+    if asked.verb == "list" && head.status.is_success() {
+        let title = Title::of(&whole);
+        if let Some(misfit) = asked.misfit(&title.kind, &title.api_version, metadata_only) {
+            let unreadable = serde_json::Error::custom(misfit);
+            return Err(Box::new(kube::Error::SerdeError(unreadable)));
+        }
+    }
+    let body: Box<DynBody> = Box::new(Full::new(whole).map_err(|never| match never {}));
+    Ok(Response::from_parts(head, body))
+}
+
+fn collected(body: Box<DynBody>, limit: usize) -> BoxFuture<'static, Result<Collected<Bytes>, BoxError>> {
+    Limited::new(body, limit).collect().boxed()
 }
 
 /// A stream of lines, which ends in an error where one is too long: kube would hold all of it.

@@ -5,7 +5,7 @@ use kube::Client;
 use crate::cluster::status;
 use crate::ctl::apply::items::{Item, Ready};
 use crate::ctl::apply::write::Written;
-use crate::ctl::explain::gather;
+use crate::ctl::gather;
 use crate::view::change;
 use crate::view::page::Page;
 

@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use crate::api::names::GROUP;
 
+use crate::ctl::answer;
 use crate::ctl::apply::items::Item;
 use crate::ctl::apply::request::{Mode, Output, Request, SIGN, SIGN_ONE, Verb};
 use crate::ctl::failure::{Exit, Failure, Located};
@@ -166,7 +167,7 @@ impl Report {
         if let Some(page) = &done.page
             && self.output.is_none()
         {
-            let text = page.lay_out(session.terminal.look.coloured);
+            let text = page.lay_out(answer::style(session));
             session.terminal.data(&text)?;
         }
         if let Some(value) = &done.data

@@ -1,14 +1,24 @@
 //! The flags of `dataos-ctl get`.
 
+use std::path::PathBuf;
+use std::time::Duration;
+
 use clap::Args;
 
 use crate::api::identifier::{Identifier, IdentifierError, TYPE};
 use crate::ctl::dataos::asked::{known, known_type, known_version};
-use crate::ctl::failure::Failure;
-use crate::ctl::get::{Owner, Request};
+use crate::ctl::failure::{Exit, Failure};
+use crate::ctl::get::{Again, Owner, Request};
+use crate::view::choice::{Sort, Words};
+use crate::view::computes::Field;
+use crate::view::listing::Format;
+use crate::view::output::{FORMATS, Output};
+use crate::view::talk::Voice;
 
 /// Show Computes.
 #[derive(Clone, Debug, Args)]
+#[command(after_help = EXAMPLES)]
+#[allow(clippy::struct_excessive_bools)] // each is a flag of its own
 pub(super) struct Get {
     /// The type of resource: compute
     #[arg(long = "type", short = 't', default_value = TYPE, value_name = "TYPE")]
@@ -19,27 +29,91 @@ pub(super) struct Get {
     /// The Compute of this name, whoever owns it
     #[arg(long, short = 'n')]
     name: Vec<String>,
-    /// Those of all owners
-    #[arg(long, short = 'a')]
-    all: bool,
-    /// Those of this owner. Default: you, as the API server knows you
-    #[arg(long, short = 'o', conflicts_with = "all")]
-    owner: Option<String>,
+    /// The workspace. A Compute is in none
+    #[arg(long, short = 'w')]
+    workspace: Option<String>,
     /// A resource as NAME:VERSION:TYPE, or a row of the table
     #[arg(long, short = 'i', value_parser = Identifier::from_row)]
     identifier: Vec<Identifier>,
     /// A resource as TYPE:VERSION:NAME
     #[arg(long, value_parser = |given: &str| -> Result<Identifier, IdentifierError> { given.parse() })]
     id: Vec<Identifier>,
-    /// No header
-    #[arg(long)]
-    no_headers: bool,
+    /// The Computes that a manifest names; - reads standard input
+    #[arg(long = "manifestFile", visible_alias = "filename", short = 'f', value_name = "FILE")]
+    file: Vec<PathBuf>,
+    /// Those of all owners
+    #[arg(long, short = 'a')]
+    all: bool,
+    /// Those of this owner. Default: you, as the API server knows you
+    #[arg(long, short = 'o', conflicts_with = "all")]
+    owner: Option<String>,
+    /// Those in these states: pending, active, error, deleting; !active leaves out
+    #[arg(long, value_name = "WORDS", value_parser = Words::of_status)]
+    status: Option<Words>,
+    /// Those in these stages: building, built, error; !built leaves out
+    #[arg(long, value_name = "WORDS", value_parser = Words::of_stage)]
+    stage: Option<Words>,
     /// Those that these labels select, as in kubectl -l
     #[arg(long, value_name = "LABELS")]
     selector: Option<String>,
+    /// Manifests, with what became of them in comments
+    #[arg(long, short = 'd', conflicts_with_all = ["output", "tags", "columns"])]
+    details: bool,
+    #[arg(long, value_name = "FORMAT", default_value = "table", help = format!("How: {FORMATS}"), hide_default_value = true)]
+    output: Output,
+    /// Also the tags
+    #[arg(long)]
+    tags: bool,
+    /// A table of these columns
+    #[arg(long, value_delimiter = ',', value_parser = field, conflicts_with = "tags")]
+    columns: Vec<Field>,
+    /// By name, owner, status, stage, age or updated; -updated the other way round
+    #[arg(
+        long,
+        value_name = "ORDER",
+        default_value = "name",
+        hide_default_value = true,
+        allow_hyphen_values = true
+    )]
+    sort: Sort,
+    /// No header
+    #[arg(long)]
+    no_headers: bool,
+    /// Also managedFields
+    #[arg(long)]
+    show_managed_fields: bool,
+    /// Again and again
+    #[arg(long, short = 'r', conflicts_with = "watch")]
+    refresh: bool,
+    /// After so many seconds
+    #[arg(long = "refreshRate", value_name = "SECONDS", default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..=86_400))]
+    refresh_rate: u64,
+    /// And then each that changes, as it does
+    #[arg(long)]
+    watch: bool,
+}
+
+const EXAMPLES: &str = "Examples:
+  dataos-ctl get -t compute                                   # your own
+  dataos-ctl get -t compute -a --status error --output wide   # what is wrong, whoever owns it
+  dataos-ctl get -t compute -n query-default -d               # its manifest and status
+  dataos-ctl get -t compute -a --output json | jq '.[].metadata.name'";
+
+fn field(given: &str) -> Result<Field, String> {
+    let titles = Field::ALL.map(Field::title);
+    let wanted = given.to_ascii_uppercase();
+    let found = Field::ALL.into_iter().find(|field| field.title() == wanted);
+    found.ok_or_else(|| {
+        format!("there is no column {given:?}; there are: {}", titles.join(", ").to_ascii_lowercase())
+    })
 }
 
 impl Get {
+    /// Whether errors are JSON as well.
+    pub(super) fn speaks_json(&self) -> bool {
+        self.output == Output::Json
+    }
+
     pub(super) fn request(self) -> Result<Request, Failure> {
         known_type(&self.type_)?;
         if let Some(version) = &self.version {
@@ -53,7 +127,34 @@ impl Get {
             None if self.all => Owner::Anybody,
             None => Owner::Mine,
         };
-        let request = Request::of_identifiers(identifiers, owner);
-        Ok(Request { no_headers: self.no_headers, selector: self.selector, ..request })
+        let format = Format {
+            output: self.output,
+            details: self.details,
+            columns: self.columns,
+            tags: self.tags,
+            headed: !self.no_headers,
+            events: true,
+            managed_fields: self.show_managed_fields,
+            ..Format::plain(Voice::Dataos)
+        };
+        if !format.is_table() && !format.columns.is_empty() {
+            let text = "--columns is for tables; other formats have --output custom-columns=TITLE:PATH,…";
+            return Err(Failure::new(Exit::Usage, text));
+        }
+        let request = Request {
+            files: self.file,
+            status: self.status.unwrap_or_default(),
+            stage: self.stage.unwrap_or_default(),
+            selector: self.selector,
+            sort: self.sort,
+            again: match (self.watch, self.refresh) {
+                (true, _) => Again::Watch,
+                (false, true) => Again::Every(Duration::from_secs(self.refresh_rate)),
+                (false, false) => Again::No,
+            },
+            workspace: self.workspace.is_some(),
+            ..Request::of(format)
+        };
+        Ok(request.naming(identifiers, owner))
     }
 }

@@ -1,41 +1,121 @@
 //! The flags of `kubectl poros get`.
 
+use std::path::PathBuf;
+
 use clap::Args;
 
 use crate::ctl::failure::{Exit, Failure};
-use crate::ctl::get::{Owner, Request};
+use crate::ctl::get::{Again, Owner, Request};
+use crate::view::choice::{Sort, Words};
+use crate::view::jsonpath::Path;
+use crate::view::listing::Format;
+use crate::view::output::Output;
+use crate::view::talk::Voice;
 
 /// Show Computes.
 #[derive(Clone, Debug, Args)]
+#[allow(clippy::struct_excessive_bools)] // each is a flag of its own
 pub(super) struct Get {
-    /// What to show: computes (also compute, cmp), or compute/NAME
-    #[arg(value_name = "TYPE[/NAME]")]
-    what: String,
-    /// Which of them
-    #[arg(value_name = "NAME")]
-    names: Vec<String>,
-    /// No header
-    #[arg(long)]
-    no_headers: bool,
+    /// What to show: computes (also compute, cmp), or compute/NAME; the rest are names
+    #[arg(value_name = "TYPE[/NAME]", required_unless_present = "filename")]
+    what: Vec<String>,
+    /// The Computes that a manifest names; - reads standard input
+    #[arg(long, short = 'f', value_name = "FILE", conflicts_with = "what")]
+    filename: Vec<PathBuf>,
+    /// How: wide, json, yaml, name, jsonpath=TEMPLATE, custom-columns=TITLE:PATH,…
+    #[arg(long, short = 'o', value_name = "FORMAT")]
+    output: Option<Output>,
     /// Those that these labels select
     #[arg(long, short = 'l', value_name = "LABELS")]
     selector: Option<String>,
+    /// Those in these states: pending, active, error, deleting; !active leaves out
+    #[arg(long, value_name = "WORDS", value_parser = Words::of_status)]
+    status: Option<Words>,
+    /// Those in these stages: building, built, error; !built leaves out
+    #[arg(long, value_name = "WORDS", value_parser = Words::of_stage)]
+    stage: Option<Words>,
+    /// By what is at a path, such as .metadata.creationTimestamp
+    #[arg(long, value_name = "PATH", value_parser = |given: &str| Path::relaxed(given))]
+    sort_by: Option<Path>,
+    /// No header
+    #[arg(long)]
+    no_headers: bool,
+    /// Also managedFields
+    #[arg(long)]
+    show_managed_fields: bool,
+    /// And then each that changes, as it does
+    #[arg(long, short = 'w')]
+    watch: bool,
+    /// With --watch: also what became of it
+    #[arg(long, requires = "watch")]
+    output_watch_events: bool,
+    /// A namespace. Computes are in none
+    #[arg(long, short = 'n')]
+    namespace: Option<String>,
+    /// All namespaces. Computes are in none
+    #[arg(long, short = 'A')]
+    all_namespaces: bool,
 }
 
 /// What kubectl takes for Computes.
-const KINDS: [&str; 5] =
-    ["computes", "compute", "cmp", "computes.poros.dataos.io", "compute.poros.dataos.io"];
+pub(super) const KINDS: [&str; 6] = [
+    "computes",
+    "compute",
+    "cmp",
+    "computes.poros.dataos.io",
+    "compute.poros.dataos.io",
+    "computes.v1beta1.poros.dataos.io",
+];
 
 impl Get {
-    pub(super) fn request(self) -> Result<Request, Failure> {
-        let (kind, name) = match self.what.split_once('/') {
-            Some((kind, name)) => (kind, Some(name.to_owned())),
-            None => (self.what.as_str(), None),
-        };
-        if !KINDS.contains(&kind) {
-            return Err(Failure::new(Exit::Usage, format!("{kind:?} is not known here; there is: computes")));
-        }
-        let names = name.into_iter().chain(self.names).collect();
-        Ok(Request { names, owner: Owner::Anybody, selector: self.selector, no_headers: self.no_headers })
+    /// Whether errors are JSON as well.
+    pub(super) fn speaks_json(&self) -> bool {
+        self.output == Some(Output::Json)
     }
+
+    pub(super) fn request(self) -> Result<Request, Failure> {
+        let names = names(&self.what)?;
+        let format = Format {
+            output: self.output.unwrap_or_default(),
+            headed: !self.no_headers,
+            events: self.output_watch_events,
+            single: names.len() == 1,
+            managed_fields: self.show_managed_fields,
+            ..Format::plain(Voice::Kubectl)
+        };
+        Ok(Request {
+            names,
+            files: self.filename,
+            owner: Owner::Anybody,
+            selector: self.selector,
+            status: self.status.unwrap_or_default(),
+            stage: self.stage.unwrap_or_default(),
+            sort: self.sort_by.map_or_else(Sort::default, Sort::Path),
+            again: if self.watch { Again::Watch } else { Again::No },
+            ..Request::of(format)
+        })
+    }
+}
+
+/// `computes`, `compute NAME…`, or `compute/NAME…`.
+fn names(what: &[String]) -> Result<Vec<String>, Failure> {
+    let usage = |text: String| Failure::new(Exit::Usage, text);
+    let known = |kind: &str| KINDS.contains(&kind.to_ascii_lowercase().as_str());
+    let Some(first) = what.first() else { return Ok(Vec::new()) };
+    if !first.contains('/') {
+        if !known(first) {
+            return Err(usage(format!("{first:?} is not known here; there is: computes")));
+        }
+        if let Some(name) = what.iter().skip(1).find(|name| name.contains('/')) {
+            return Err(usage(format!(
+                "{name:?} stands after {first}, and is no name; give names, or {first}/NAME each"
+            )));
+        }
+        return Ok(what.iter().skip(1).cloned().collect());
+    }
+    let name = |what: &String| match what.split_once('/') {
+        Some((kind, name)) if known(kind) && !name.is_empty() && !name.contains('/') => Ok(name.to_owned()),
+        _ => Err(usage(format!("{what:?} is not known here; there is: compute/NAME"))),
+    };
+    what.iter().map(name).collect()
 }

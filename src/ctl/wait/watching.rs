@@ -93,7 +93,7 @@ async fn hear(
                     // An API server that has just started says so to everybody; a watch that never had a list may not.
                     Some(401 | 403) if !state.begun => return Err(Failure::new(Exit::Denied, text)),
                     Some(404) if !state.begun => {
-                        return Err(no_computes(&CallError::NotFound(why)));
+                        return Err(no_computes(&CallError::Unserved(why)));
                     }
                     // A watch that breaks once is begun anew at once.
                     _ if state.failures == 2 => {
@@ -110,5 +110,4 @@ async fn hear(
 /// Their CRD is not installed.
 pub(super) fn no_computes(error: &CallError) -> Failure {
     Failure::of_call("this cluster knows no Computes", error)
-        .remedy("install their CRD: poros crd | kubectl apply --server-side -f -")
 }

@@ -1,4 +1,4 @@
-//! The table of faults, row by row. `docs/faults.md` is made from it, and `poros explain` tells it.
+//! The table of faults, row by row. `docs/faults.md` is made from it, and `kubectl poros explain` tells it.
 
 use crate::decide::fault::{Blame, Category, Row, Step};
 
@@ -193,7 +193,7 @@ impl Category {
                 pods: "placed; they wait as Pending until a node fits",
                 healed_by: "a node of the pool that is ready",
                 to_do: &[
-                    ("see why no node matches", "poros explain compute NAME"),
+                    ("see why no node matches", "kubectl poros explain compute NAME"),
                     ("label nodes as the selector says", "kubectl label node NODE KEY=VALUE"),
                     (
                         "or say that the pool grows from nothing",
@@ -210,7 +210,10 @@ impl Category {
                 pods: "placed; they wait as Pending until a node fits",
                 healed_by: "a node of the pool that is ready",
                 to_do: &[
-                    ("see which nodes match, and what speaks against them", "poros explain compute NAME"),
+                    (
+                        "see which nodes match, and what speaks against them",
+                        "kubectl poros explain compute NAME",
+                    ),
                     ("see why a node is not ready", "kubectl describe node NODE"),
                 ],
             },

@@ -22,6 +22,16 @@ impl ComputeExplanation {
         for notice in &self.notices {
             page.say("Notice", Line::new(notice).tone(Tone::Odd));
         }
+        self.tell_substance(&mut page);
+        for transition in &self.history {
+            page.say("History", transition.as_str());
+        }
+        self.tell_unseen(&mut page);
+        page
+    }
+
+    /// What is in force, built, there and used.
+    pub(in crate::view) fn tell_substance(&self, page: &mut Page) {
         for line in &self.in_force {
             page.say("In force", line.as_str());
         }
@@ -29,7 +39,7 @@ impl ComputeExplanation {
             page.say("Built", built.as_str());
         }
         if let Some(pool) = &self.pool {
-            pool.tell(&mut page, "Pool", "fit");
+            pool.tell(page, "Pool", "fit");
             if pool.fitting > 0 {
                 page.say("Pool", format!("what fits offers {}", pairs(&self.offers)));
             }
@@ -48,25 +58,25 @@ impl ComputeExplanation {
             page.say("Overlaps", format!("with Compute {} in {nodes}: {names}", overlap.compute));
         }
         if let Some(users) = &self.users {
-            users.tell(&mut page);
+            users.tell(page);
         }
         let tone = if self.deletion.blocked { Tone::Odd } else { Tone::Plain };
         page.say("Deletion", Line::new(&self.deletion.text).tone(tone));
         if let Some(command) = &self.deletion.command {
             page.say("Deletion", Line::command(command));
         }
-        for transition in &self.history {
-            page.say("History", transition.as_str());
-        }
+    }
+
+    /// What could not be seen, and why.
+    pub(in crate::view) fn tell_unseen(&self, page: &mut Page) {
         for why in &self.unseen {
             page.say("Not seen", Line::new(why).tone(Tone::Odd));
         }
-        page
     }
 }
 
 impl FaultTold {
-    fn tell(&self, page: &mut Page) {
+    pub(in crate::view) fn tell(&self, page: &mut Page) {
         page.say(
             "Fault",
             Line::new(format!("{}, found in the step {}", self.category, self.step)).tone(Tone::Bad),
@@ -74,7 +84,7 @@ impl FaultTold {
         page.say("Fault", self.what);
         page.say("Fault", format!("pods that name it: {}", self.pods));
         page.say("Fault", format!("healed by: {}", self.healed_by));
-        for (what, command) in &self.to_do {
+        for (what, command) in self.acts() {
             page.say("What to do", format!("{what}:"));
             page.say("What to do", Line::command(command));
         }
@@ -110,7 +120,7 @@ impl UsersTold {
         }
         if !self.unplaced.is_empty() {
             let text = format!(
-                "{} more carry the label, but were not placed by it (poros explain pod tells why): {}",
+                "{} more carry the label, but were not placed by it (kubectl poros explain pod tells why): {}",
                 self.unplaced.len(),
                 listed(&self.unplaced, LISTED)
             );

@@ -1,5 +1,9 @@
 //! `get`: the reference's table, whose Computes are shown, and which.
 
+pub mod changes;
+pub mod formats;
+pub mod many;
+
 use serde_json::{Value, json};
 
 use super::transcript::Transcript;
@@ -20,9 +24,12 @@ fn of(owner: &str, name: &str) -> Value {
 async fn the_page_comes_out_as_printed() {
     let cluster = cluster::shared().await;
     let mut told = Transcript::new("get-page", cluster, "iamgroot");
-    told.run("dataos-ctl get -t compute");
     let client = cluster.client().await;
     let name = "new-usecases";
+    // So that there is another's, however few tests run.
+    apply(&client, &of("somebody", "cli-get-other")).await;
+    told.replace(r"shows all \d+ *", "shows all N");
+    told.run("dataos-ctl get -t compute");
     told.file("new-usecases.yaml", of("iamgroot", name).to_string());
     told.quietly("kubectl apply -f new-usecases.yaml");
     wait::active(&client, name).await;
@@ -31,6 +38,7 @@ async fn the_page_comes_out_as_printed() {
     told.run("dataos-ctl resource get -t compute -n new-usecases --no-headers");
     told.compare();
     clear(&client, name).await;
+    clear(&client, "cli-get-other").await;
 }
 
 async fn rows_grow_with_what_they_show() {

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use xtask::assets::{Plan, Settings, Tool};
+use xtask::assets::{Plan, Settings};
 use xtask::demo::Story;
 use xtask::report::{Report, Terminal};
 use xtask::rig::{Options, Rig, free_port};
@@ -38,11 +38,12 @@ pub(crate) fn run(arguments: &Arguments) -> Ended {
         report.line(&plan.table().text());
     }
     let assets = plan.carry_out(&settings, &mut report)?;
-    let poros = Poros { program: poros::build()?, port: free_port()? };
+    let built = poros::build()?;
     signals::listen()?;
     let rig = Rig::start_with(Options::whole("demo"), assets, &mut report)?;
-    let usage = usage(&rig, &poros);
-    let programs = poros.program.parent().map(Path::to_path_buf).unwrap_or_default();
+    let programs = built.folder(&rig)?;
+    let poros = built.poros(free_port()?);
+    let usage = usage(&rig, &poros, &programs);
     Ok(play(Story::new(rig, programs), &poros).end(arguments.once, &usage)?)
 }
 
@@ -70,19 +71,20 @@ fn play(mut story: Story, poros: &Poros) -> Story {
 }
 
 /// What a stranger can do next, in a terminal that knows nothing yet.
-fn usage(rig: &Rig, poros: &Poros) -> String {
+fn usage(rig: &Rig, poros: &Poros, programs: &Path) -> String {
     format!(
         "
 Now it is yours. In another terminal:
 
   export KUBECONFIG={}
-  alias kubectl={}
-  alias poros={}
+  export PATH={}:$PATH
 
 Look around:
   kubectl get computes -w
   kubectl describe compute reports
-  poros explain compute reports
+  kubectl poros why reports
+  kubectl poros tree
+  dataos-ctl get -t compute -a
   kubectl explain compute.spec.nodePool
 
 Change things; the first brings query-default back:
@@ -97,8 +99,7 @@ See Poros at work:
 
 Ctrl-C stops everything.",
         quoted(rig.kubeconfig()),
-        quoted(rig.assets().path(Tool::Kubectl)),
-        quoted(&poros.program),
+        quoted(programs),
         quoted(&xtask::workspace::root().join("examples")),
         quoted(&poros::log(rig)),
         poros.port,

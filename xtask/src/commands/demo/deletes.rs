@@ -20,7 +20,7 @@ pub(super) fn refuse(scene: &Scene<'_>) -> Result<(), StepError> {
         let mark = &compute["metadata"]["deletionTimestamp"];
         if mark.is_null() { Ok(()) } else { Err(format!("deletionTimestamp {mark}")) }
     })?;
-    let told = scene.run("poros explain compute query-default")?;
+    let told = scene.run("kubectl poros explain compute query-default")?;
     scene.holds("it says who uses it, and what would let it go", || {
         if told.contains("latecomer") { Ok(()) } else { Err("latecomer is not named".to_owned()) }
     })

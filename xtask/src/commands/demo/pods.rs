@@ -36,8 +36,8 @@ pub(super) fn explain(scene: &Scene<'_>) -> Result<(), StepError> {
     scene.until("it is Pending: the scheduler finds no node", limit, &["pod", "greedy"], |pod| {
         condition_is(pod, "PodScheduled", "False", "Unschedulable")
     })?;
-    scene.remark("The program that runs as the controller also explains; for that it only reads, with your own rights.");
-    let told = scene.run("poros explain pod greedy")?;
+    scene.remark("What you type beside the controller explains; it only reads, with your own rights.");
+    let told = scene.run("kubectl poros explain pod greedy")?;
     scene.holds("of each node it is said why it does not fit", || {
         let expected = ["none of 5 nodes fits", "too small: cpu 8", "runnable-1"];
         match expected.into_iter().find(|words| !told.contains(words)) {

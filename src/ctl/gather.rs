@@ -1,5 +1,5 @@
-//! Asks the API server for all that an explanation is drawn from, all at once. What may not be seen is said, with the right
-//! that is missing, and the rest is told.
+//! Asks the API server for all that an answer is drawn from, all at once. What may not be seen is said, with the right that
+//! is missing, and the rest is told.
 
 use kube::Client;
 use serde_json::Value;
@@ -9,17 +9,19 @@ use crate::cluster::{read, status};
 use crate::decide::judge::judge;
 use crate::decide::manifest::Kind;
 use crate::decide::observed::{Child, Compute};
-use crate::view::Seen;
 use crate::view::change::ChangeFacts;
 use crate::view::compute::ComputeFacts;
+use crate::view::events::{self, Events};
 use crate::view::manifest::Document;
 use crate::view::pod::facts::{self, Pod};
 use crate::view::pod::{PodFacts, Trial};
+use crate::view::tree;
 use crate::view::users::UserPod;
+use crate::view::{Seen, Unseen};
 
 /// What was seen; or why not, and what that leaves open.
 fn seen<T>(found: Result<T, CallError>, what: &str, so: &str) -> Seen<T> {
-    found.map_err(|error| format!("{what} cannot be seen, so {so} is not known: {}", error.chain()))
+    found.map_err(|error| Unseen { what: what.to_owned(), so: so.to_owned(), why: error.chain() })
 }
 
 /// All about a pod.
@@ -77,19 +79,30 @@ pub(super) async fn trial(client: &Client, namespace: &str, pod: &Value) -> Resu
             }
         }
         Err(
-            CallError::Refused { message, .. } | CallError::Conflict(message) | CallError::NotFound(message),
+            CallError::Refused { message, .. }
+            | CallError::Conflict(message)
+            | CallError::NotFound(message)
+            | CallError::Unserved(message),
         ) => Trial::Refused(message),
         Err(error @ (CallError::Forbidden(_) | CallError::Otherwise(_))) => Trial::Unknown(error.chain()),
-        Err(error @ (CallError::Timeout(_) | CallError::Unreachable(_))) => return Err(error),
+        Err(
+            error @ (CallError::Unauthorized(_)
+            | CallError::Login(_)
+            | CallError::Timeout(_)
+            | CallError::Unreachable(_)
+            | CallError::Unreadable(_)),
+        ) => return Err(error),
     })
 }
 
 async fn users(client: &Client, name: &str) -> Seen<Vec<UserPod>> {
-    let found = read::users(client, name).await;
-    let found = found.map(|pods| {
-        pods.into_iter().map(|(namespace, name, revision)| UserPod { namespace, name, revision }).collect()
-    });
+    let found = read::users(client, Some(name)).await;
+    let found = found.map(|mut all| all.remove(name).unwrap_or_default().into_iter().map(user).collect());
     seen(found, "pods", "who uses it")
+}
+
+fn user((namespace, name, revision): read::UserPod) -> UserPod {
+    UserPod { namespace, name, revision }
 }
 
 /// All about a Compute.
@@ -101,11 +114,12 @@ pub(super) async fn compute(client: &Client, compute: Compute, all_nodes: bool) 
         read::nodes(client),
         read::computes(client),
         users(client, name),
-        read::workloads(client, name),
+        read::workloads(client, Some(name)),
     );
-    let workloads = workloads
-        .into_iter()
-        .map(|(resource, found)| seen(found, &format!("{resource} with its label"), "which of them use it"));
+    let workloads = workloads.into_iter().map(|(resource, found)| {
+        let found = found.map(|mut all| all.remove(name).unwrap_or_default());
+        seen(found, resource, "which of them use it")
+    });
     ComputeFacts {
         compute,
         placement,
@@ -116,6 +130,40 @@ pub(super) async fn compute(client: &Client, compute: Compute, all_nodes: bool) 
         workloads: workloads.collect(),
         all_nodes,
     }
+}
+
+/// All that hangs on all Computes: each kind of object is asked for once.
+pub(super) async fn all(client: &Client, all_named: bool) -> Result<tree::Facts, CallError> {
+    let (computes, placements, bindings, nodes, pods, workloads) = tokio::join!(
+        read::computes(client),
+        read::children(client, Kind::Placement),
+        read::children(client, Kind::Binding),
+        read::nodes(client),
+        read::users(client, None),
+        read::workloads(client, None),
+    );
+    let mut computes = computes?;
+    computes.sort_by(|a, b| a.name.cmp(&b.name));
+    let pods = pods.map(|all| {
+        let users = |(name, pods): (String, Vec<_>)| (name, pods.into_iter().map(user).collect());
+        all.into_iter().map(users).collect()
+    });
+    let workloads =
+        workloads.into_iter().map(|(resource, found)| seen(found, resource, "which of them use one"));
+    Ok(tree::Facts {
+        computes,
+        placements: seen(placements, "Placements", "what is in force"),
+        bindings: seen(bindings, "MutatingAdmissionPolicyBindings", "what is in force"),
+        nodes: seen(nodes, "nodes", "what the pools are"),
+        pods: seen(pods, "pods", "who uses them"),
+        workloads: workloads.collect(),
+        all: all_named,
+    })
+}
+
+/// What happened to the Compute with this uid.
+pub(super) async fn events(client: &Client, uid: &str) -> Seen<Events> {
+    seen(read::events(client, uid).await.map(events::last), "events", "what happened of late")
 }
 
 /// All about a change of a Compute.

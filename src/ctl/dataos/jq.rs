@@ -1,0 +1,38 @@
+//! The flags of `dataos-ctl jq`.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::Args;
+
+use crate::ctl::connection::time;
+use crate::ctl::jq::Request;
+
+/// Run a jq filter over manifests.
+#[derive(Clone, Debug, Args)]
+pub(super) struct Jq {
+    /// A manifest, or any YAML or JSON; a folder, or - for standard input; may be given several times
+    #[arg(
+        long = "manifestFile",
+        visible_alias = "filename",
+        short = 'f',
+        value_name = "FILE",
+        required = true
+    )]
+    files: Vec<PathBuf>,
+    /// The filter, such as '.compute.nodePool.nodeSelector'; it is run over each document, and sees nothing else
+    #[arg(long, value_name = "FILTER")]
+    filter: String,
+    /// Print strings as they are, without quotes
+    #[arg(long)]
+    raw: bool,
+    /// How long it may take
+    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = time)]
+    timeout: Duration,
+}
+
+impl Jq {
+    pub(super) fn request(self) -> Request {
+        Request { files: self.files, filter: self.filter, raw: self.raw, limit: self.timeout }
+    }
+}

@@ -1,0 +1,62 @@
+//! `develop`: what helps to write manifests, and the pages of the manual.
+
+use std::path::PathBuf;
+
+use clap::CommandFactory as _;
+use serde_json::Value;
+
+use crate::ctl::dataos::Dataos;
+use crate::ctl::failure::{Exit, Failure};
+use crate::ctl::kubectl::Kubectl;
+use crate::ctl::session::Session;
+use crate::decide::problem::written;
+use crate::view::{jsonschema, sample};
+
+/// What to print, or write.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Request {
+    /// A first manifest.
+    Generate {
+        /// Its type.
+        of_type: String,
+        /// Its version.
+        version: String,
+        /// Its name.
+        name: String,
+    },
+    /// The JSON Schema of manifests.
+    Schema {
+        /// Of those for Kubernetes, instead of native ones.
+        kubernetes: bool,
+    },
+    /// The pages of the manual, into this folder.
+    Man(PathBuf),
+}
+
+/// Prints, or writes it.
+pub fn develop(request: Request, session: &mut Session) -> Result<Exit, Failure> {
+    match request {
+        Request::Generate { of_type, version, name } => {
+            let text = sample::native(&of_type, &version, &name).map_err(|problems| {
+                let told =
+                    problems.iter().map(|problem| format!("{} {}", written(&problem.path), problem.text));
+                Failure::new(Exit::Invalid, told.collect::<Vec<_>>().join("; "))
+            })?;
+            session.terminal.data(&text)?;
+        }
+        Request::Schema { kubernetes } => {
+            let schema: Value = if kubernetes { jsonschema::kubernetes() } else { jsonschema::native() };
+            session.terminal.data(&format!("{schema:#}\n"))?;
+        }
+        Request::Man(folder) => {
+            let written = std::fs::create_dir_all(&folder).and_then(|()| {
+                clap_mangen::generate_to(Dataos::command(), &folder)?;
+                clap_mangen::generate_to(Kubectl::command(), &folder)
+            });
+            written.map_err(|error| {
+                Failure::new(Exit::Failed, format!("the manual could not be written to {folder:?}: {error}"))
+            })?;
+        }
+    }
+    Ok(Exit::Ok)
+}

@@ -1,0 +1,160 @@
+//! What `get` reads: Computes, as much of each as is shown; and the names in manifests.
+
+use std::path::PathBuf;
+
+use kube::Client;
+use serde::de::DeserializeOwned;
+
+use crate::api::listed::Listed;
+use crate::cluster::call::CallError;
+use crate::cluster::read;
+use crate::cluster::whoami::whoami;
+use crate::ctl::failure::{Exit, Failure, Located};
+use crate::ctl::files::sources;
+use crate::ctl::get::{Owner, Request};
+use crate::ctl::session::Session;
+use crate::decide::judge::{Form, judge};
+use crate::view::choice::{Choice, Sort};
+use crate::view::listing::Found;
+use crate::view::manifest::documents;
+use crate::view::names::{absent, count};
+use crate::view::talk::Voice;
+
+/// What was read.
+#[derive(Debug)]
+pub(super) struct Answer {
+    /// What is shown, in its order.
+    pub(super) found: Vec<Found>,
+    /// Of which it is shown.
+    pub(super) choice: Choice,
+    /// How many there are.
+    pub(super) all: usize,
+    /// Those that are asked for, whatever their state.
+    pub(super) asked: usize,
+    /// What to say of names that do not exist.
+    pub(super) missing: Vec<String>,
+    /// The version of the list; empty where there was none.
+    pub(super) version: String,
+}
+
+/// Reads what is asked for: with one request, and one more for who asks where that matters.
+pub(super) async fn computes<K>(client: &Client, request: &Request) -> Result<Answer, Failure>
+where
+    K: Clone + DeserializeOwned + Into<Found>,
+{
+    let me = async {
+        match &request.owner {
+            Owner::Mine => whoami(client).await.map(Some),
+            Owner::Named(name) => Ok(Some(name.clone())),
+            Owner::Anybody => Ok(None),
+        }
+    };
+    let (listing, owner) = tokio::join!(listing::<K>(client, request), me);
+    let owner = owner.map_err(|error| Failure::of_call("who you are could not be asked", &error))?;
+    let listing = listing?;
+    let (status, stage) = (request.status.clone(), request.stage.clone());
+    let choice = Choice { names: request.names.clone(), owner, status, stage };
+    let mut found: Vec<Found> = listing.items.into_iter().map(Into::into).collect();
+    let all = found.len();
+    let missing = match &listing.others {
+        Some(others) => missing(request, others),
+        None => missing(request, &found.iter().map(|found| found.name().to_owned()).collect::<Vec<_>>()),
+    };
+    let asked = found.iter().filter(|found| choice.names_or_owns(&found.listed)).count();
+    found.retain(|found| choice.takes(&found.listed));
+    found.sort_by(|a, b| request.sort.compare((&a.listed, &a.object), (&b.listed, &b.object)));
+    if request.format.voice == Voice::Kubectl && request.sort == Sort::default() {
+        // kubectl shows what is named in the order in which it is.
+        found.sort_by_key(|found| request.names.iter().position(|name| name == found.name()));
+    }
+    Ok(Answer { found, choice, all, asked, missing, version: listing.version })
+}
+
+struct Listing<K> {
+    items: Vec<K>,
+    version: String,
+    /// The names that there are, where they are not those of the items.
+    others: Option<Vec<String>>,
+}
+
+/// One by its name, if one is named and it is there; else all. A watch begins at a list.
+async fn listing<K>(client: &Client, request: &Request) -> Result<Listing<K>, Failure>
+where
+    K: Clone + DeserializeOwned,
+{
+    let failed = |error: CallError| match error {
+        CallError::NotFound(_) => {
+            let text = "this cluster knows no Computes: their CRD is not installed";
+            let failure = Failure::new(Exit::NotFound, text);
+            failure.remedy("who runs the cluster installs it: poros crd | kubectl apply --server-side -f -")
+        }
+        error => Failure::of_call("Computes could not be read", &error),
+    };
+    let labels = request.selector.as_deref();
+    let once = request.again != super::Again::Watch && labels.is_none();
+    if let [name] = request.names.as_slice()
+        && once
+        && is_name(name)
+    {
+        let found = read::compute_as::<K>(client, name).await.map_err(failed)?;
+        if let Some(found) = found {
+            return Ok(Listing { items: vec![found], version: String::new(), others: None });
+        }
+        // Only to say what was meant.
+        let others = read::computes_as::<Listed>(client, None).await.map_err(failed)?;
+        let others = others.into_iter().map(|listed| listed.metadata.name).collect();
+        return Ok(Listing { items: Vec::new(), version: String::new(), others: Some(others) });
+    }
+    let listing = read::computes_listed::<K>(client, labels).await.map_err(failed)?;
+    Ok(Listing { items: listing.items, version: listing.version, others: None })
+}
+
+/// Whether it can be asked for: what is no name would ask for something else.
+fn is_name(name: &str) -> bool {
+    !name.is_empty() && name.chars().all(|sign| sign.is_ascii_alphanumeric() || "-._".contains(sign))
+}
+
+fn missing(request: &Request, there: &[String]) -> Vec<String> {
+    let names = request.names.iter().filter(|name| !there.contains(name));
+    names.map(|name| absent("Compute", name, there)).collect()
+}
+
+/// The names of the Computes in these files, in both forms of a manifest. What is no Compute is told, and passed over.
+pub(super) fn names_in(files: &[PathBuf], session: &mut Session) -> Result<Vec<String>, Failure> {
+    let mut names = Vec::new();
+    let mut failure = Failure::new(Exit::Invalid, "");
+    for source in sources(files, false) {
+        let file = source.name.clone();
+        let bytes = source.read().map_err(|error| Failure::of(Exit::Failed, &error))?;
+        for document in documents(&file, &bytes) {
+            let document = match document {
+                Ok(document) => document,
+                Err(error) => {
+                    let (line, column) = error.place().unwrap_or((1, 1));
+                    let detail = error.to_string();
+                    let located = Located { file: file.clone(), line, column, detail, ..Located::default() };
+                    failure.errors.push(located);
+                    continue;
+                }
+            };
+            let judged = judge(&document.value());
+            if judged.form == Form::Foreign {
+                let (line, _) = document.place(&[]);
+                let text = format!("{file} line {line}: {} is no Compute, and is passed over", judged.title);
+                session.terminal.warn("", &text);
+            } else if !judged.name().is_empty() {
+                names.push(judged.name().to_owned());
+            }
+        }
+    }
+    if !failure.errors.is_empty() {
+        let texts: Vec<&str> = failure.errors.iter().map(|error| error.detail.as_str()).collect();
+        failure.text = texts.join("\n  ");
+        return Err(failure);
+    }
+    if names.is_empty() {
+        let text = format!("{} named with -f, and no Compute is in it", count(files.len(), "file"));
+        return Err(Failure::new(Exit::Invalid, text));
+    }
+    Ok(names)
+}

@@ -1,0 +1,197 @@
+//! jq filters: compiled with the place of what is wrong, and run without a view of anything but their input: no
+//! environment, no files, no modules, nothing that ends the process or writes beside the answer.
+//!
+//! A filter may run for ever, and take any memory: who runs one bounds both.
+
+use jaq_core::data::JustLut;
+use jaq_core::load::{self, Arena, File, Loader};
+use jaq_core::{Compiler, Ctx, Vars, unwrap_valr};
+use jaq_json::{Val, read, write};
+use serde_json::Value;
+use thiserror::Error;
+
+/// Built-ins of jq that see or touch more than their input.
+const WITHHELD: [&str; 11] = [
+    "env",
+    "halt",
+    "halt_error",
+    "debug",
+    "debug_empty",
+    "stderr",
+    "stderr_empty",
+    "input",
+    "inputs",
+    "repl",
+    "input_filename",
+];
+
+/// The longest filter, in bytes.
+const LONGEST: usize = 64 << 10;
+
+/// Why a filter does not compile.
+#[derive(Debug, Error, PartialEq, Eq)]
+pub enum FilterError {
+    /// It is not how filters are written, or names something that there is not.
+    #[error("the filter is wrong at line {line}, column {column}: {text}")]
+    Wrong {
+        /// The line, from 1.
+        line: usize,
+        /// The column, from 1, in characters.
+        column: usize,
+        /// What.
+        text: String,
+    },
+    /// It wants a module.
+    #[error("the filter wants a module, and there is none: write it in one piece")]
+    Module,
+    /// It is too long.
+    #[error("the filter is longer than {} KiB", LONGEST >> 10)]
+    Long,
+}
+
+/// A filter.
+pub struct Filter(jaq_core::Filter<JustLut<Val>>);
+
+impl Filter {
+    /// Compiles it.
+    pub fn compile(text: &str) -> Result<Self, FilterError> {
+        if text.len() > LONGEST {
+            return Err(FilterError::Long);
+        }
+        let defined = jaq_core::defs().chain(jaq_std::defs()).chain(jaq_json::defs());
+        let functions = jaq_core::funs().chain(jaq_std::funs()).chain(jaq_json::funs());
+        let arena = Arena::default();
+        let loader = Loader::new(defined.filter(|defined| !WITHHELD.contains(&defined.name)));
+        let modules = loader.load(&arena, File { code: text, path: () }).map_err(|errors| {
+            let first = errors.into_iter().next().map(|(_, error)| error);
+            match first {
+                Some(load::Error::Lex(errors)) => first_of(
+                    text,
+                    errors
+                        .into_iter()
+                        .map(|(expect, found)| (found, format!("expected {}", expect.as_str()))),
+                ),
+                Some(load::Error::Parse(errors)) => first_of(
+                    text,
+                    errors
+                        .into_iter()
+                        .map(|(expect, found)| (found, format!("expected {}", expect.as_str()))),
+                ),
+                Some(load::Error::Io(_)) | None => FilterError::Module,
+            }
+        })?;
+        let functions = functions.filter(|(name, ..)| !WITHHELD.contains(name));
+        let compiled = Compiler::default().with_funs(functions).compile(modules).map_err(|errors| {
+            let all = errors.into_iter().flat_map(|(_, errors)| errors);
+            first_of(
+                text,
+                all.map(|(found, undefined)| (found, format!("there is no {} {found}", undefined.as_str()))),
+            )
+        })?;
+        Ok(Self(compiled))
+    }
+
+    /// Runs it: what it gives, one after the other, each as indented JSON, and strings as they are if `raw`. It ends with the
+    /// first error.
+    pub fn run(&self, input: &Value, raw: bool) -> impl Iterator<Item = Result<String, String>> {
+        let input = read::parse_single(input.to_string().as_bytes()).map_err(|error| error.to_string());
+        let (input, unread) = match input {
+            Ok(input) => (Some(input), None),
+            Err(error) => (None, Some(Err(error))),
+        };
+        let outputs = input.into_iter().flat_map(|input| {
+            let context = Ctx::<JustLut<Val>>::new(&self.0.lut, Vars::new([]));
+            self.0.id.run((context, input)).map(unwrap_valr)
+        });
+        let mut failed = false;
+        let outputs = outputs
+            .map(move |output| output.map(|value| text(&value, raw)).map_err(|error| error.to_string()));
+        unread.into_iter().chain(outputs).take_while(move |output| {
+            let goes_on = !failed;
+            failed = output.is_err();
+            goes_on
+        })
+    }
+}
+
+fn text(value: &Val, raw: bool) -> String {
+    match value {
+        Val::TStr(text) if raw => String::from_utf8_lossy(text).into_owned(),
+        value => {
+            let style = write::Pp { indent: Some("  ".to_owned()), sep_space: true, ..write::Pp::default() };
+            let mut bytes = Vec::new();
+            // Writing into memory cannot fail.
+            let _ = write::write(&mut bytes, &style, 0, value);
+            String::from_utf8_lossy(&bytes).into_owned()
+        }
+    }
+}
+
+fn first_of<'a>(whole: &str, errors: impl Iterator<Item = (&'a str, String)>) -> FilterError {
+    let at = |part: &str| load::span(whole, part).start.min(whole.len());
+    let first = errors.map(|(part, text)| (at(part), text)).min_by_key(|(at, _)| *at);
+    let (at, text) = first.unwrap_or_default();
+    let before = whole.get(..at).unwrap_or_default();
+    let line = before.matches('\n').count() + 1;
+    let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
+    FilterError::Wrong { line, column, text }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn gives(filter: &str, input: &Value) -> Vec<Result<String, String>> {
+        Filter::compile(filter).unwrap().run(input, true).collect()
+    }
+
+    fn wrong(filter: &str) -> String {
+        Filter::compile(filter).err().unwrap().to_string()
+    }
+
+    #[test]
+    fn a_filter_gives_what_jq_gives() {
+        let input = json!({"value": "error", "runs": [{"phase": "failed"}, {"phase": "done"}], "n": 1});
+        let all = |filter: &str| gives(filter, &input).into_iter().collect::<Result<Vec<_>, _>>().unwrap();
+        assert_eq!(all(".value"), ["error"]);
+        assert_eq!(all(".runs[] | select(.phase == \"failed\") | .phase"), ["failed"]);
+        assert_eq!(all(".runs | length, (map(.phase) | join(\",\"))"), ["2", "failed,done"]);
+        assert_eq!(all("{a: .n}"), ["{\n  \"a\": 1\n}"]);
+        assert_eq!(all("\"2026-11-22T09:00:00Z\" | fromdateiso8601"), ["1795338000"]);
+        assert_eq!(all("now | type"), ["number"]);
+        assert_eq!(all("empty"), [""; 0]);
+        assert_eq!(all("first(repeat(1))"), ["1"]);
+        assert_eq!(all("[.value | test(\"^err\")]"), ["[\n  true\n]"]);
+        let failed = gives(".n, .value.x, .n", &input);
+        assert_eq!(failed.len(), 2, "{failed:?}");
+        assert!(failed[0].is_ok() && failed[1].is_err(), "{failed:?}");
+    }
+
+    #[test]
+    fn what_does_not_compile_is_told_with_its_place() {
+        for (filter, expect) in [
+            (".a |", "line 1, column 5"),
+            (".a\n| .b[", "line 2, column 5: expected closing bracket"),
+            ("foo", "line 1, column 1: there is no filter foo"),
+            (".é | nope(1)", "line 1, column 6: there is no filter nope"),
+            ("$x", "there is no variable $x"),
+            ("", "line 1, column 1"),
+            ("import \"a\" as a; a::b", "module"),
+        ] {
+            let said = wrong(filter);
+            assert!(said.contains(expect), "{filter:?}: {said}");
+        }
+        assert_eq!(wrong(&" ".repeat(LONGEST + 1)), "the filter is longer than 64 KiB");
+    }
+
+    #[test]
+    fn nothing_but_the_input_is_seen() {
+        for filter in
+            ["env", "$ENV", "input", "inputs", "halt", "halt_error", "debug", "stderr", "input_filename"]
+        {
+            assert!(wrong(filter).contains("there is no"), "{filter}");
+        }
+    }
+}
