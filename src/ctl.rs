@@ -13,6 +13,8 @@ pub mod files;
 pub mod get;
 pub mod jq;
 pub mod kubectl;
+pub mod mistyped;
+pub mod reference;
 pub mod session;
 pub mod terminal;
 pub mod version;

@@ -86,10 +86,16 @@ pub fn offered_to_kubectl(arguments: &[OsString]) -> Exit {
         words.push(OsString::new());
     }
     let (last, directory) = (words.len() - 1, std::env::current_dir().ok());
+    let flag = words[last].to_string_lossy().starts_with('-');
     let found = complete(&mut named(Kubectl::command()), words, last, directory.as_deref());
     let mut text = String::new();
     for candidate in found.into_iter().flatten().filter(|candidate| !candidate.is_hide_set()) {
-        text += &candidate.get_value().to_string_lossy();
+        let value = candidate.get_value().to_string_lossy();
+        // As kubectl does: flags are offered to who begins to type one.
+        if value.starts_with('-') && !flag {
+            continue;
+        }
+        text += &value;
         if let Some(help) = candidate.get_help() {
             text += &format!("\t{}", help.to_string().lines().next().unwrap_or_default());
         }

@@ -3,8 +3,9 @@
 
 mod access;
 mod get;
+mod tools;
 pub mod transcript;
 
 pub fn trials() -> Vec<libtest_mimic::Trial> {
-    [access::trials(), get::trials()].into_iter().flatten().collect()
+    [access::trials(), get::trials(), tools::trials()].into_iter().flatten().collect()
 }

@@ -6,12 +6,13 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use clap::Parser as _;
+use clap::{CommandFactory as _, Parser as _};
 use poros::ctl::completion;
 use poros::ctl::connection::Connection;
 use poros::ctl::dataos::Dataos;
 use poros::ctl::failure::{Exit, Failure};
 use poros::ctl::kubectl::Kubectl;
+use poros::ctl::mistyped;
 use poros::ctl::session::Session;
 use poros::ctl::terminal::{Manners, Terminal};
 use poros::view::talk::Voice;
@@ -33,7 +34,7 @@ fn main() -> ExitCode {
                 let json = program.speaks_json();
                 start(Voice::Kubectl, &manners, connection, json, async |session| program.run(session).await)
             }
-            Err(error) => usage(&error),
+            Err(error) => usage(error, &Kubectl::command()),
         }
     } else {
         match Dataos::try_parse_from(arguments) {
@@ -42,14 +43,15 @@ fn main() -> ExitCode {
                 let json = program.speaks_json();
                 start(Voice::Dataos, &manners, connection, json, async |session| program.run(session).await)
             }
-            Err(error) => usage(&error),
+            Err(error) => usage(error, &Dataos::command()),
         }
     };
     ExitCode::from(exit.code())
 }
 
 /// Help and version are data; what does not fit is an error of usage.
-fn usage(error: &clap::Error) -> Exit {
+fn usage(error: clap::Error, command: &clap::Command) -> Exit {
+    let error = mistyped::meant(error, command);
     let _ = error.print();
     if error.use_stderr() { Exit::Usage } else { Exit::Ok }
 }
