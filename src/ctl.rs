@@ -3,9 +3,11 @@
 //! Two programs over one core: [`dataos`] and [`kubectl`] are what can be typed, each with the short flags of its model;
 //! a file a verb does what they ask. Data and talk leave through [`terminal`], errors as a [`failure`].
 
+pub mod apply;
 pub mod completion;
 pub mod connection;
 pub mod dataos;
+pub mod delete;
 pub mod develop;
 pub mod explain;
 pub mod failure;
@@ -18,3 +20,5 @@ pub mod reference;
 pub mod session;
 pub mod terminal;
 pub mod version;
+pub mod wait;
+pub mod which;

@@ -12,6 +12,7 @@ pub mod events;
 pub mod fault;
 pub mod filter;
 pub mod fit;
+pub mod goal;
 pub mod hash;
 pub mod judge;
 pub mod lease;

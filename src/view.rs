@@ -6,7 +6,10 @@
 pub mod change;
 pub mod compute;
 pub mod computes;
+pub mod course;
+pub mod deletion;
 pub mod denied;
+pub mod duration;
 pub mod faults;
 pub mod in_force;
 pub mod jsonschema;

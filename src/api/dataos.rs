@@ -2,14 +2,9 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::api::names::API_VERSION;
+use crate::api::identifier::TYPE;
+use crate::api::names::{API_VERSION, VERSION_SHOWN};
 
-/// The `type` of a Compute.
-pub const TYPE: &str = "compute";
-/// The `version` of a Compute, as it is printed.
-pub const VERSION: &str = "v1beta";
-/// Every `version` that a Compute's manifest may say.
-pub const VERSIONS: [&str; 3] = [VERSION, "v1beta1", "v1"];
 /// The field that holds what is a Compute's own.
 pub const BODY: &str = "compute";
 
@@ -93,7 +88,7 @@ pub fn to_native(compute: &Value) -> Value {
             put(&mut native, field.native, value.clone());
         }
     }
-    put(&mut native, &["version"], VERSION.into());
+    put(&mut native, &["version"], VERSION_SHOWN.into());
     put(&mut native, &["type"], TYPE.into());
     native
 }

@@ -50,6 +50,9 @@ pub const MANAGER_BUILDER: &str = "poros-builder";
 /// Field manager of the status.
 pub const MANAGER_STATUS: &str = "poros-status";
 
+/// Field manager of what people apply with `dataos-ctl`.
+pub const MANAGER_CTL: &str = "dataos-ctl";
+
 /// Who tells events: `reportingController`.
 pub const REPORTING_CONTROLLER: &str = "poros.dataos.io/poros";
 /// Where events about a Compute are: the API server takes those about cluster-scoped objects here alone.

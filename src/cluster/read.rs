@@ -11,7 +11,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use crate::api::names::LABEL_COMPUTE;
-use crate::cluster::call::{CallError, call};
+use crate::cluster::call::{CallError, call, named};
 use crate::cluster::resources;
 use crate::decide::manifest::Kind;
 use crate::decide::observed::{Child, Compute};
@@ -44,6 +44,34 @@ where
         call(async { client.request::<ObjectList<K>>(asked?).await }).await
     })
     .await
+}
+
+/// A Compute, and the same as it is stored.
+#[derive(Clone, Debug)]
+pub struct Stored {
+    /// What Poros reads of it.
+    pub compute: Compute,
+    /// All of it.
+    pub object: Value,
+}
+
+pub(super) fn stored(object: DynamicObject) -> Stored {
+    let value = serde_json::to_value(&object).unwrap_or_default();
+    Stored { compute: project::compute(object), object: value }
+}
+
+/// The Compute of this name, as it is stored; none if there is none.
+pub async fn compute(client: &Client, name: &str) -> Result<Option<Stored>, CallError> {
+    match call(resources::computes(client).get_opt(name)).await? {
+        Some(object) => named(object, name).map(|object| Some(stored(object))),
+        None => Ok(None),
+    }
+}
+
+/// All Computes that a label selector matches (all for none), as they are stored.
+pub async fn computes_stored(client: &Client, selector: Option<&str>) -> Result<Vec<Stored>, CallError> {
+    let all = computes_as::<DynamicObject>(client, selector).await?;
+    Ok(all.into_iter().map(stored).collect())
 }
 
 /// The Placement or binding of a Compute; none if there is none.

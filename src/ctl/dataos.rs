@@ -1,12 +1,17 @@
 //! What can be typed after `dataos-ctl`: the reference's verbs and short flags; what is new has long names alone.
 
+mod apply;
 mod asked;
+mod delete;
 mod develop;
 mod get;
 mod jq;
+mod wait;
+mod which;
 
 use clap::{Parser, Subcommand};
 
+use crate::ctl::apply::Verb as WriteVerb;
 use crate::ctl::completion::{self, Completion};
 use crate::ctl::connection::Connection;
 use crate::ctl::failure::{Exit, Failure};
@@ -32,6 +37,16 @@ pub struct Dataos {
 enum Verb {
     /// Show Computes: your own, or everybody's with -a
     Get(get::Get),
+    /// Make Computes, or change them, to what manifests say
+    Apply(Box<apply::Apply>),
+    /// Make Computes that are not there yet
+    Create(Box<apply::Apply>),
+    /// Change Computes that are there
+    Update(Box<apply::Apply>),
+    /// Delete Computes, and wait until they are gone
+    Delete(delete::Delete),
+    /// Wait for Computes, and say why at once where it is in vain
+    Wait(wait::Wait),
     /// The same verbs, as the reference has them: resource get, resource apply, ...
     #[command(subcommand)]
     Resource(Resource),
@@ -51,6 +66,14 @@ enum Verb {
 enum Resource {
     /// Show Computes: your own, or everybody's with -a
     Get(get::Get),
+    /// Make Computes, or change them, to what manifests say
+    Apply(Box<apply::Apply>),
+    /// Make Computes that are not there yet
+    Create(Box<apply::Apply>),
+    /// Change Computes that are there
+    Update(Box<apply::Apply>),
+    /// Delete Computes, and wait until they are gone
+    Delete(delete::Delete),
 }
 
 impl Dataos {
@@ -58,7 +81,19 @@ impl Dataos {
     pub fn speaks_json(&self) -> bool {
         match &self.verb {
             Verb::Version(version) => version.speaks_json(),
-            Verb::Get(_) | Verb::Resource(_) | Verb::Jq(_) | Verb::Develop(_) | Verb::Completion(_) => false,
+            Verb::Apply(apply)
+            | Verb::Create(apply)
+            | Verb::Update(apply)
+            | Verb::Resource(Resource::Apply(apply) | Resource::Create(apply) | Resource::Update(apply)) => {
+                apply.speaks_json()
+            }
+            Verb::Wait(wait) => wait.speaks_json(),
+            Verb::Get(_)
+            | Verb::Delete(_)
+            | Verb::Jq(_)
+            | Verb::Develop(_)
+            | Verb::Completion(_)
+            | Verb::Resource(Resource::Get(_) | Resource::Delete(_)) => false,
         }
     }
 
@@ -72,6 +107,24 @@ impl Dataos {
             Verb::Develop(develop) => crate::ctl::develop::develop(develop.request()?, session),
             Verb::Version(version) => version::version(version, session).await,
             Verb::Completion(completion) => completion::completion(&completion, session),
+            Verb::Apply(apply) | Verb::Resource(Resource::Apply(apply)) => {
+                write(*apply, WriteVerb::Apply, session).await
+            }
+            Verb::Create(apply) | Verb::Resource(Resource::Create(apply)) => {
+                write(*apply, WriteVerb::Create, session).await
+            }
+            Verb::Update(apply) | Verb::Resource(Resource::Update(apply)) => {
+                write(*apply, WriteVerb::Update, session).await
+            }
+            Verb::Delete(delete) | Verb::Resource(Resource::Delete(delete)) => {
+                Box::pin(crate::ctl::delete::delete(delete.request(session)?, session)).await
+            }
+            Verb::Wait(wait) => Box::pin(crate::ctl::wait::wait(wait.request()?, session)).await,
         }
     }
+}
+
+async fn write(apply: apply::Apply, verb: WriteVerb, session: &mut Session) -> Result<Exit, Failure> {
+    let request = apply.request(verb, session);
+    Box::pin(crate::ctl::apply::apply(request, session)).await
 }

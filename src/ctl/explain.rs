@@ -1,6 +1,6 @@
 //! `poros explain`: reads what is needed with the rights of who asks, and tells it. It needs no running Poros.
 
-mod gather;
+pub(super) mod gather;
 
 use std::path::PathBuf;
 use std::sync::Arc;

@@ -32,11 +32,13 @@ pub enum Exit {
     Terminal = 8,
     /// `--diff`: something would change.
     Changes = 10,
+    /// Ctrl-C, as shells have it.
+    Interrupted = 130,
 }
 
 impl Exit {
     /// All of them.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Ok,
         Self::Failed,
         Self::Usage,
@@ -47,6 +49,7 @@ impl Exit {
         Self::TimedOut,
         Self::Terminal,
         Self::Changes,
+        Self::Interrupted,
     ];
 
     /// The number.
@@ -67,6 +70,7 @@ impl Exit {
             Self::TimedOut => "timed out",
             Self::Terminal => "an error that does not go by itself",
             Self::Changes => "something would change",
+            Self::Interrupted => "interrupted",
         }
     }
 
@@ -82,6 +86,7 @@ impl Exit {
             Self::TimedOut => "timeout",
             Self::Terminal => "terminal",
             Self::Changes => "changes",
+            Self::Interrupted => "interrupted",
         }
     }
 }

@@ -31,11 +31,11 @@ const STANDARD_INPUT: &str = "standard input";
 pub struct Source {
     /// What people call it.
     pub name: String,
-    from: From,
+    from: Origin,
 }
 
 #[derive(Debug)]
-enum From {
+enum Origin {
     StandardInput,
     File(PathBuf),
     /// Not a regular file, and named by the person, who knows.
@@ -103,7 +103,7 @@ pub fn sources(paths: &[PathBuf], recursive: bool) -> Vec<Source> {
     let mut input = false;
     for path in paths {
         if path.as_os_str() == "-" {
-            let from = if input { From::Unusable(FileError::Twice) } else { From::StandardInput };
+            let from = if input { Origin::Unusable(FileError::Twice) } else { Origin::StandardInput };
             input = true;
             found.push(Source { name: STANDARD_INPUT.into(), from });
             continue;
@@ -125,8 +125,8 @@ pub fn sources(paths: &[PathBuf], recursive: bool) -> Vec<Source> {
                     found.push(unusable(FileError::Empty { folder: name, hint: hint.into() }));
                 }
             }
-            Ok(about) if about.is_file() => found.push(Source { name, from: From::File(path.clone()) }),
-            Ok(_) => found.push(Source { name, from: From::Special(path.clone()) }),
+            Ok(about) if about.is_file() => found.push(Source { name, from: Origin::File(path.clone()) }),
+            Ok(_) => found.push(Source { name, from: Origin::Special(path.clone()) }),
         }
     }
     found
@@ -142,7 +142,7 @@ fn unusable(error: FileError) -> Source {
         }
         FileError::Twice => STANDARD_INPUT.into(),
     };
-    Source { name, from: From::Unusable(error) }
+    Source { name, from: Origin::Unusable(error) }
 }
 
 struct Walk<'a> {
@@ -186,7 +186,7 @@ impl Walk<'_> {
                 }
                 _ if !manifest => {}
                 Ok(about) if about.is_file() => {
-                    self.found.push(Source { name: file, from: From::File(path) })
+                    self.found.push(Source { name: file, from: Origin::File(path) });
                 }
                 Ok(_) => self.found.push(unusable(FileError::Special { file })),
                 Err(source) => self.found.push(unusable(FileError::Io { file, source })),
@@ -200,10 +200,10 @@ impl Source {
     pub fn read(self) -> Result<Vec<u8>, FileError> {
         let Self { name: file, from } = self;
         let read = match from {
-            From::Unusable(error) => return Err(error),
-            From::StandardInput => bounded(io::stdin().lock()),
-            From::File(path) => File::open(path).and_then(bounded),
-            From::Special(path) => {
+            Origin::Unusable(error) => return Err(error),
+            Origin::StandardInput => bounded(io::stdin().lock()),
+            Origin::File(path) => File::open(path).and_then(bounded),
+            Origin::Special(path) => {
                 let (sender, opened) = mpsc::channel();
                 // Opening a pipe waits for its writer, and nothing can interrupt that but the end of the process.
                 std::thread::spawn(move || sender.send(File::open(path)));

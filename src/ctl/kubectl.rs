@@ -1,6 +1,8 @@
 //! What can be typed after `kubectl poros`: the flags mean what they mean to kubectl.
 
 mod get;
+mod wait;
+mod which;
 
 use clap::{Parser, Subcommand};
 
@@ -30,6 +32,8 @@ enum Verb {
     Get(get::Get),
     /// Show versions: of this program, of the cluster, and of the Computes that it serves
     Version(Version),
+    /// Wait for Computes, and say why at once where it is in vain
+    Wait(wait::Wait),
 }
 
 impl Kubectl {
@@ -37,6 +41,7 @@ impl Kubectl {
     pub fn speaks_json(&self) -> bool {
         match &self.verb {
             Verb::Version(version) => version.speaks_json(),
+            Verb::Wait(wait) => wait.speaks_json(),
             Verb::Get(_) => false,
         }
     }
@@ -46,6 +51,7 @@ impl Kubectl {
         match self.verb {
             Verb::Get(get) => Box::pin(crate::ctl::get::get(get.request()?, session)).await,
             Verb::Version(version) => version::version(version, session).await,
+            Verb::Wait(wait) => Box::pin(crate::ctl::wait::wait(wait.request()?, session)).await,
         }
     }
 }

@@ -1,12 +1,15 @@
 //! Where the answers go: data to standard output, talk to standard error.
 
-use std::io::{self, IsTerminal as _, Write};
+use std::io::{self, BufRead as _, IsTerminal as _, Read as _, Write};
 use std::time::Instant;
 
 use clap::{Args, ValueEnum};
 use thiserror::Error;
 
 use crate::view::talk::{self, Level, Voice};
+
+/// The longest answer to a question, in bytes.
+const ANSWER: u64 = 1024;
 
 /// How it talks.
 #[derive(Clone, Debug, Default, Args)]
@@ -47,6 +50,8 @@ pub struct Look {
     pub interactive: bool,
     /// Whether a line of talk can be written over.
     pub live: bool,
+    /// Whether somebody can be asked.
+    pub asks: bool,
     /// Whether emoji can be shown.
     pub emoji: bool,
     /// Columns of the terminal that shows the data; none where there is no terminal: nothing is cut there.
@@ -72,6 +77,7 @@ impl Look {
             coloured: coloured(data),
             coloured_talk: coloured(talk),
             interactive: data,
+            asks: talk && io::stdin().is_terminal(),
             live: talk && !dumb && !manners.plain,
             emoji: !manners.plain && (locale.contains("utf-8") || locale.contains("utf8")),
             width: width.filter(|width| *width > 0),
@@ -97,6 +103,8 @@ pub struct Terminal {
     began: Instant,
     voice: Voice,
     quiet: bool,
+    /// Whether it says how far something is.
+    follows: bool,
     /// What can be shown.
     pub look: Look,
     /// The last progress, and whether its line is still open.
@@ -113,6 +121,7 @@ impl Terminal {
             voice,
             // As kubectl, which says nothing unless something is wrong.
             quiet: manners.quiet || voice == Voice::Kubectl,
+            follows: !manners.quiet,
             look: Look::of_this_process(manners),
             progress: None,
         }
@@ -162,7 +171,7 @@ impl Terminal {
 
     /// Says how far something is: over the last such line where that can be done, else once for each change.
     pub fn progress(&mut self, text: &str) {
-        if self.progress.as_ref().is_some_and(|(last, _)| last == text) {
+        if !self.follows || self.progress.as_ref().is_some_and(|(last, _)| last == text) {
             return;
         }
         if self.look.live {
@@ -172,22 +181,26 @@ impl Terminal {
             self.write_talk(&format!("\r\u{1b}[K{shown}"));
             self.progress = Some((text.to_owned(), true));
         } else {
-            self.say_plainly(text);
+            let line = talk::line(self.voice, Level::Info, self.seconds(), text, false);
+            self.write_talk(&line);
             self.progress = Some((text.to_owned(), false));
         }
+    }
+
+    /// Asks whoever looks; gives back the line that was typed, without blanks around it. Only where [`Look::asks`].
+    pub fn ask(&mut self, question: &str) -> String {
+        self.end_progress();
+        self.write_talk(question);
+        let mut answer = String::new();
+        // What cannot be read is no answer.
+        let _ = io::stdin().lock().take(ANSWER).read_line(&mut answer);
+        answer.trim().to_owned()
     }
 
     /// Writes text to where talk goes, as it is.
     pub fn aside(&mut self, text: &str) {
         self.end_progress();
         self.write_talk(text);
-    }
-
-    fn say_plainly(&mut self, text: &str) {
-        if !self.quiet || self.voice == Voice::Kubectl {
-            let line = talk::line(self.voice, Level::Info, self.seconds(), text, false);
-            self.write_talk(&line);
-        }
     }
 
     fn say(&mut self, level: Level, text: &str) {

@@ -8,8 +8,9 @@ use std::fmt;
 use serde_json::Value;
 
 use crate::api::compute::ComputeSpec;
-use crate::api::dataos::{BODY, FIELDS, OTHER_TYPES, TYPE, VERSION, VERSIONS, fields_in, to_kubernetes};
-use crate::api::names::{API_VERSION, GROUP};
+use crate::api::dataos::{BODY, FIELDS, OTHER_TYPES, fields_in, to_kubernetes};
+use crate::api::identifier::{TYPE, VERSIONS};
+use crate::api::names::{API_VERSION, GROUP, VERSION_SHOWN};
 use crate::decide::problem::{Problem, Step, nearest, path, quoted, shown};
 use crate::decide::schema::check_compute;
 use crate::decide::validate;
@@ -117,7 +118,8 @@ fn kubernetes(document: &Value) -> Judged {
                 shown(other),
             ),
         };
-        if !meant && !(ours && kind.is_empty()) {
+        let near = meant || (ours && kind.is_empty());
+        if !near {
             return foreign(title(name, version, kind), problem);
         }
         problems.push(problem);
@@ -151,7 +153,7 @@ fn kubernetes(document: &Value) -> Judged {
     problems.extend(check_compute(&compute));
     problems.extend(metadata::problems(&compute));
     problems.extend(rules(&compute, &problems));
-    Judged { form: Form::Kubernetes, title: title(name, VERSION, TYPE), compute, problems }
+    Judged { form: Form::Kubernetes, title: title(name, VERSION_SHOWN, TYPE), compute, problems }
 }
 
 fn native(document: &Value) -> Judged {
@@ -168,7 +170,7 @@ fn native(document: &Value) -> Judged {
         }
         Value::String(kind) => problems.push(Problem::word(path(&["type"]), kind, vec![TYPE.into()])),
         Value::Null => {
-            problems.push(Problem::new(Vec::new(), format!("lacks type, which is required: {TYPE}")))
+            problems.push(Problem::new(Vec::new(), format!("lacks type, which is required: {TYPE}")));
         }
         other => {
             let what = format!("is {}; it takes {TYPE}", shown(other));
@@ -183,7 +185,8 @@ fn native(document: &Value) -> Judged {
             problems.push(Problem::word(path(&["version"]), version, allowed));
         }
         Value::Null => {
-            problems.push(Problem::new(Vec::new(), format!("lacks version, which is required: {VERSION}")));
+            problems
+                .push(Problem::new(Vec::new(), format!("lacks version, which is required: {VERSION_SHOWN}")));
         }
         other => {
             let what = format!("is {}; it takes {}", shown(other), VERSIONS.join(", "));
@@ -211,7 +214,7 @@ fn native(document: &Value) -> Judged {
     if document["name"].is_null() {
         problems.push(Problem::new(Vec::new(), "lacks name, which is required"));
     }
-    let title = title(name, VERSION, if known { TYPE } else { kind });
+    let title = title(name, VERSION_SHOWN, if known { TYPE } else { kind });
     Judged { form: Form::Native, title, compute, problems }
 }
 
@@ -219,7 +222,8 @@ fn native(document: &Value) -> Judged {
 fn unknown(document: &Value, parent: &[&str]) -> Vec<Problem> {
     let fields = parent.iter().fold(document, |value, key| &value[*key]);
     let known = fields_in(parent);
-    let strange = |key: &&String| !known.contains(key) && !(parent.is_empty() && *key == "status");
+    let stated = |key: &str| parent.is_empty() && key == "status";
+    let strange = |key: &&String| !known.contains(key) && !stated(key);
     let keys = fields.as_object().into_iter().flatten().map(|(key, _)| key);
     keys.filter(strange)
         .map(|key| {

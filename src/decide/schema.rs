@@ -2,6 +2,8 @@
 //!
 //! The API server says the same, one apply later. Only what the schemas of Poros use is read; a test holds that to be all.
 
+use std::sync::LazyLock;
+
 use serde_json::Value;
 
 use crate::api::crd;
@@ -15,14 +17,17 @@ const VALUE_PATTERN: &str = "^([A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?)?$";
 /// Everything in the manifest of a Compute that its schema does not take. `status` is the API server's to drop.
 pub fn check_compute(manifest: &Value) -> Vec<Problem> {
     let mut found = Vec::new();
-    let Some(schema) = compute_schema() else { return found };
-    Walk { found: &mut found }.object(&schema, manifest, &mut Vec::new());
+    if let Some(schema) = compute_schema() {
+        Walk { found: &mut found }.object(schema, manifest, &mut Vec::new());
+    }
     found
 }
 
 /// The schema of a Compute as the API server has it.
-pub fn compute_schema() -> Option<Value> {
-    root(&crd::computes())
+pub fn compute_schema() -> Option<&'static Value> {
+    // Made once: it takes longer than to judge a manifest by it.
+    static SCHEMA: LazyLock<Option<Value>> = LazyLock::new(|| root(&crd::computes()));
+    SCHEMA.as_ref()
 }
 
 /// The schema of a CRD's one version, as JSON.

@@ -48,6 +48,17 @@ pub struct ChangeFacts {
     pub pods: Seen<Vec<UserPod>>,
     /// Whether every node is to be named.
     pub all_nodes: bool,
+    /// What the API server says that it would store, where it was asked: it knows what else is in the Compute.
+    pub answer: Option<Answer>,
+}
+
+/// A Compute before and after a dry run: what people write of it, `metadata` and `spec`.
+#[derive(Clone, Debug)]
+pub struct Answer {
+    /// As it is stored; null for none.
+    pub before: Value,
+    /// As it would be.
+    pub after: Value,
 }
 
 /// What a manifest would do.
@@ -141,7 +152,11 @@ pub fn explain(facts: &ChangeFacts) -> Change {
         Ok(candidate) => candidate,
         Err(problems) => return Change { problems, ..change },
     };
-    change.edits = edits(facts.current.as_ref(), &candidate);
+    change.edits = match &facts.answer {
+        Some(Answer { before: Value::Null, .. }) => Vec::new(),
+        Some(Answer { before, after }) => differing(before, after),
+        None => edits(facts.current.as_ref(), &candidate),
+    };
     let settings = settings(facts);
     let valid = validate(&candidate, &settings);
     let content = match &valid {
@@ -188,7 +203,8 @@ fn candidate(facts: &ChangeFacts, judged: &Judged) -> Result<Compute, Vec<Misfit
             .map(|problem| placed(&problem.path, problem.sentence()))
             .collect());
     }
-    let spec: ComputeSpec = serde_json::from_value(judged.compute["spec"].clone())
+    let stored = facts.answer.as_ref().map_or(&judged.compute, |answer| &answer.after);
+    let spec: ComputeSpec = serde_json::from_value(stored["spec"].clone())
         .map_err(|why| vec![placed(&path(&["spec"]), format!("spec: {why}"))])?;
     Ok(match &facts.current {
         Some(current) => {
@@ -219,8 +235,13 @@ fn edits(current: Option<&Compute>, candidate: &Compute) -> Vec<String> {
     let wanted =
         ComputeSpec { owner: wanted.owner.clone().or_else(|| stored.owner.clone()), ..wanted.clone() };
     let json = |spec: &ComputeSpec| serde_json::to_value(spec).unwrap_or_default();
+    differing(&serde_json::json!({"spec": json(stored)}), &serde_json::json!({"spec": json(&wanted)}))
+}
+
+/// The fields that differ.
+fn differing(before: &Value, after: &Value) -> Vec<String> {
     let mut found = Vec::new();
-    differences(&mut vec![Step::Key("spec".into())], &json(stored), &json(&wanted), &mut found);
+    differences(&mut Vec::new(), before, after, &mut found);
     found
 }
 

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use crate::decide::fault::{Blame, Category, Row};
+use crate::decide::goal::Mend;
 
 const HEAD: &str = "\
 # Faults
@@ -54,6 +55,11 @@ fn section(text: &mut String, category: Category) {
     let _ = writeln!(text, "- **Conditions**: {}.", conditions(&row));
     let _ = writeln!(text, "- **Pods that name the Compute** are {}.", row.pods);
     let _ = writeln!(text, "- **Healed by** {}.", row.healed_by);
+    let wait = match category.mend() {
+        Mend::Itself(_) => "goes on",
+        Mend::Somebody(_) => "ends at once while the stage is `error` (exit code 8)",
+    };
+    let _ = writeln!(text, "- **`dataos-ctl wait`** {wait}: {}.", category.mend().why());
     text.push_str("\nWhat to do:\n\n");
     for (index, (what, command)) in row.to_do.iter().enumerate() {
         let _ = writeln!(text, "{}. {what}: `{command}`", index + 1);

@@ -2,7 +2,8 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::api::dataos::{BODY, FIELDS, TYPE, VERSIONS};
+use crate::api::dataos::{BODY, FIELDS};
+use crate::api::identifier::{TYPE, VERSIONS};
 use crate::api::names::API_VERSION;
 use crate::decide::schema::compute_schema;
 
@@ -89,7 +90,7 @@ struct Fields {
 }
 
 fn fields() -> Fields {
-    let mut root = compute_schema().unwrap_or_default();
+    let mut root = compute_schema().cloned().unwrap_or_default();
     let mut taken = |pointer: &str| {
         let mut schema = root.pointer_mut(pointer).map(Value::take).unwrap_or_default();
         standard(&mut schema);

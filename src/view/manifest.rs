@@ -10,6 +10,7 @@ mod tree;
 pub use decode::LONGEST;
 pub use interpolate::Variables;
 
+use serde::Serialize;
 use serde_json::Value;
 use thiserror::Error;
 
@@ -93,8 +94,9 @@ impl ManifestError {
     }
 }
 
-/// One document of a file.
-#[derive(Clone, Debug)]
+/// One document of a file. It serialises as it was written: in its order, without comments.
+#[derive(Clone, Debug, Serialize)]
+#[serde(transparent)]
 pub struct Document {
     root: Node,
 }
@@ -221,11 +223,7 @@ impl Document {
 pub fn scalar(text: &str) -> String {
     let word = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | '_' | '/');
     let safe = text.starts_with(|c: char| c.is_ascii_alphanumeric()) && text.chars().all(word);
-    if safe && tree::plain(text) == Value::from(text) {
-        text.to_owned()
-    } else {
-        Value::from(text).to_string()
-    }
+    if safe && tree::plain(text) == *text { text.to_owned() } else { Value::from(text).to_string() }
 }
 
 /// A text for people, from what a parser says of a sign: without signs that a terminal acts on.

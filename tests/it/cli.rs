@@ -2,10 +2,25 @@
 //! compared byte for byte.
 
 mod access;
+mod apply;
+mod delete;
 mod get;
+mod lint;
 mod tools;
 pub mod transcript;
+mod wait;
 
 pub fn trials() -> Vec<libtest_mimic::Trial> {
-    [access::trials(), get::trials(), tools::trials()].into_iter().flatten().collect()
+    [
+        get::trials(),
+        apply::trials(),
+        lint::trials(),
+        delete::trials(),
+        wait::trials(),
+        access::trials(),
+        tools::trials(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
 }

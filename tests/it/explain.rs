@@ -307,7 +307,7 @@ async fn a_changed_manifest_is_told_by_what_it_would_do() {
     let told = ask_as(cluster.rig.kubeconfig(), &["compute", "-f", "-"], text);
     told.holds(&[
         "standard input cannot be built: 2 errors\n",
-        "standard input:6:3: spec.nodepool is no field; there are: dataplane",
+        "standard input:6:3: spec.nodepool is no field; did you mean nodePool? There are:",
         "standard input:4:1: spec lacks nodePool, which is required\n",
         "  Until then what is in force stays so\n",
     ]);

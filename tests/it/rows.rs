@@ -13,7 +13,7 @@ mod rights;
 mod stored;
 mod told;
 mod usage;
-mod users;
+pub mod users;
 
 use std::sync::Once;
 

@@ -4,7 +4,7 @@ mod hostile;
 mod verdicts;
 
 use poros::decide::judge::{Judged, judge};
-use poros::decide::problem::{Problem, path};
+use poros::decide::problem::Problem;
 use poros::view::manifest::{Document, documents, scalar};
 use poros::view::{jsonschema, sample};
 use serde_json::{Value, json};
@@ -140,16 +140,16 @@ fn fits(schema: &Value, value: &Value) -> Result<(), String> {
             }
             "items" => value.as_array().into_iter().flatten().try_for_each(|item| fits(wanted, item))?,
             "minimum" => {
-                check(value.as_f64().is_none_or(|value| value >= wanted.as_f64().unwrap()), keyword)?
+                check(value.as_f64().is_none_or(|value| value >= wanted.as_f64().unwrap()), keyword)?;
             }
             "maximum" => {
-                check(value.as_f64().is_none_or(|value| value <= wanted.as_f64().unwrap()), keyword)?
+                check(value.as_f64().is_none_or(|value| value <= wanted.as_f64().unwrap()), keyword)?;
             }
             "minItems" | "minLength" | "minProperties" => {
-                check(size.is_none_or(|size| size >= bound()), keyword)?
+                check(size.is_none_or(|size| size >= bound()), keyword)?;
             }
             "maxItems" | "maxLength" | "maxProperties" => {
-                check(size.is_none_or(|size| size <= bound()), keyword)?
+                check(size.is_none_or(|size| size <= bound()), keyword)?;
             }
             // The two patterns of the schema are tested where they are read.
             "pattern" => check(value.is_string(), keyword)?,
@@ -183,15 +183,13 @@ fn both_json_schemas_take_what_the_validator_takes() {
         ("/compute/nodePool/extra", json!(1)),
     ] {
         let mut native = native.clone();
-        match native.pointer_mut(pointer) {
-            Some(there) => *there = value,
-            None => {
-                let (parent, key) = pointer.rsplit_once('/').unwrap();
-                native.pointer_mut(parent).unwrap()[key] = value;
-            }
+        let (parent, key) = pointer.rsplit_once('/').unwrap();
+        if let Some(there) = native.pointer_mut(pointer) {
+            *there = value;
+        } else {
+            native.pointer_mut(parent).unwrap()[key] = value;
         }
         assert!(fits(&jsonschema::native(), &native).is_err(), "{pointer}");
         assert_ne!(judge(&native).problems, [], "{pointer}");
     }
-    assert_eq!(path(&["a"]).len(), 1);
 }

@@ -14,6 +14,7 @@ use serde::de::DeserializeOwned;
 use tokio::time::Instant;
 
 use crate::cluster::call::chain;
+use crate::cluster::client::Unknown;
 use crate::world::Change;
 
 /// The API server ends each watch after this long, and the client takes one that is silent for 5 s more as dead. It
@@ -33,11 +34,11 @@ const FAILURES_UNTIL_ANEW: u32 = 4;
 
 /// What a watch tells.
 #[derive(Debug)]
-pub enum News {
+pub enum News<T = Change> {
     /// A list is about to be asked for.
     Listing,
     /// Something changed.
-    Change(Change),
+    Change(T),
     /// The list is complete: from now on changes are live.
     Synced,
     /// It fails, for this reason; it goes on trying.
@@ -78,14 +79,14 @@ impl<K> Seen<K> {
 }
 
 /// Watches for ever. `project` makes of an object what is to be told of it, if anything.
-pub(super) async fn supervise<K>(
+pub(super) async fn supervise<K, T>(
     api: Api<K>,
     config: Config,
     audit: Duration,
     known: &Known,
     held: impl Fn() -> Vec<String> + Send,
-    tell: impl Fn(News) + Send,
-    project: impl Fn(String, Seen<K>) -> Option<Change> + Send,
+    tell: impl Fn(News<T>) + Send,
+    project: impl Fn(String, Seen<K>) -> Option<T> + Send,
 ) where
     K: Resource + Clone + DeserializeOwned + Debug + Send + 'static,
 {
@@ -209,17 +210,23 @@ fn between(least: Duration, most: Duration) -> Duration {
 }
 
 /// Why a watch fails: what the API server said, or the error with its causes. kube's own texts repeat their sources.
-fn failing(error: &watcher::Error) -> News {
+fn failing<T>(error: &watcher::Error) -> News<T> {
     use watcher::Error;
     match error {
         Error::InitialListFailed(kube::Error::Api(status))
         | Error::WatchStartFailed(kube::Error::Api(status))
         | Error::WatchFailed(kube::Error::Api(status)) => said(status),
         Error::WatchError(status) => said(status),
+        Error::InitialListFailed(kube::Error::Service(error))
+        | Error::WatchStartFailed(kube::Error::Service(error))
+            if error.is::<Unknown>() =>
+        {
+            News::Failing { why: error.to_string(), code: Some(401) }
+        }
         error => News::Failing { why: chain(error), code: None },
     }
 }
 
-fn said(status: &kube::core::Status) -> News {
+fn said<T>(status: &kube::core::Status) -> News<T> {
     News::Failing { why: format!("{} (status {})", status.message, status.code), code: Some(status.code) }
 }

@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use crate::cluster::call::CallError;
 use crate::cluster::{read, status};
+use crate::decide::judge::judge;
 use crate::decide::manifest::Kind;
 use crate::decide::observed::{Child, Compute};
 use crate::view::Seen;
@@ -127,14 +128,14 @@ pub(super) async fn compute(client: &Client, compute: Compute, all_nodes: bool) 
 }
 
 /// All about a change of a Compute.
-pub(super) async fn change(
+pub(in crate::ctl) async fn change(
     client: &Client,
     file: String,
     document: Document,
     current: Option<Compute>,
     all_nodes: bool,
 ) -> ChangeFacts {
-    let name = document.name();
+    let name = judge(&document.value()).name().to_owned();
     let (placement, binding, nodes, computes, pods) = tokio::join!(
         child(client, Kind::Placement, &name),
         child(client, Kind::Binding, &name),
@@ -152,5 +153,6 @@ pub(super) async fn change(
         computes: seen(computes, "other Computes", "which of them would overlap with it"),
         pods,
         all_nodes,
+        answer: None,
     }
 }

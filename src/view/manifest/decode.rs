@@ -28,7 +28,7 @@ pub(super) fn text<'a>(file: &str, bytes: &'a [u8]) -> Result<&'a str, ManifestE
         Ok(text) => Ok(text),
         Err(error) => {
             let before = &bytes[..error.valid_up_to()];
-            let line = 1 + before.iter().filter(|byte| **byte == b'\n').count();
+            let line = before.split(|byte| *byte == b'\n').count();
             refused(format!("is no UTF-8 text (line {line}, byte {}); save it as UTF-8", before.len()))
         }
     }

@@ -14,7 +14,7 @@ pub(super) struct Piece<'a> {
 
 /// The documents of a text; those that hold nothing but comments are left out.
 pub(super) fn pieces(text: &str) -> impl Iterator<Item = Piece<'_>> {
-    Pieces { rest: text, line: 1 }.filter(|piece| lines(piece.text).any(|line| speaks(line)))
+    Pieces { rest: text, line: 1 }.filter(|piece| lines(piece.text).any(speaks))
 }
 
 struct Pieces<'a> {

@@ -1,6 +1,7 @@
 //! From the text of a document to a tree of values, each with its place in the file.
 
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde::{Serialize, Serializer};
 use serde_json::{Map, Number, Value};
 use serde_saphyr::{Error, Location, SnippetMode, Spanned, UserMessageFormatter};
 
@@ -12,6 +13,9 @@ const VALUES: usize = 250_000;
 
 /// How deep lists and maps may be in each other: few enough for the stack of any thread, also in a debug build.
 const DEEP: usize = 32;
+
+/// How far before a scalar its tag is looked for, in characters.
+const NEAR: usize = 128;
 
 /// A place in the file; both from 1, or both 0 where it is not known.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -57,6 +61,20 @@ pub(super) struct Wrong {
     pub(super) line: u64,
     pub(super) column: u64,
     pub(super) text: String,
+}
+
+/// As it was written, in its order, without nulls.
+impl Serialize for Node {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match &self.shape {
+            Shape::Leaf(value, _) => value.serialize(serializer),
+            Shape::List(items) => items.serialize(serializer),
+            Shape::Map(fields) => {
+                let there = |(_, node): &&(Key, Self)| !matches!(node.shape, Shape::Leaf(Value::Null, _));
+                serializer.collect_map(fields.iter().filter(there).map(|(key, node)| (&key.text, node)))
+            }
+        }
+    }
 }
 
 impl Node {
@@ -121,7 +139,12 @@ fn options() -> serde_saphyr::Options {
 fn node(piece: &Piece<'_>, tree: Spanned<Tree>) -> Node {
     let place = place(piece, tree.referenced);
     let shape = match tree.value {
-        Tree::Leaf(value) => Shape::Leaf(value, style(piece.text, tree.defined)),
+        Tree::Leaf(value) => {
+            // It matters to texts alone in which something could be put.
+            let matters = value.as_str().is_some_and(|text| text.contains('$'));
+            let style = if matters { style(piece.text, tree.defined) } else { Style::Quoted };
+            Shape::Leaf(value, style)
+        }
         Tree::List(items) => Shape::List(items.into_iter().map(|item| node(piece, item)).collect()),
         Tree::Map(fields) => Shape::Map(
             fields
@@ -149,7 +172,8 @@ fn style(source: &str, at: Location) -> Style {
     let Some((before, mut rest)) = offset.and_then(|offset| source.split_at_checked(offset)) else {
         return Style::Quoted;
     };
-    // An anchor or a tag may stand before it; a tag says of which type it is.
+    // An anchor or a tag may stand before it, not far; a tag says of which type it is.
+    let before = before.char_indices().rev().take(NEAR).last().map_or(before, |(at, _)| &before[at..]);
     let properties = || before.split_whitespace().rev().take_while(|word| word.starts_with(['&', '!']));
     let mut tagged = properties().any(|word| word.starts_with('!'));
     while rest.starts_with(['&', '!']) {
@@ -163,8 +187,13 @@ fn style(source: &str, at: Location) -> Style {
 fn wrong(piece: &Piece<'_>, error: &Error) -> Wrong {
     let error = error.without_snippet();
     let at = error.location().filter(|at| *at != Location::UNKNOWN);
-    let (line, column) = at.map_or((1, 1), |at| (at.line(), at.column()));
-    let text = match error {
+    let (mut line, mut column) = at.map_or((1, 1), |at| (at.line(), at.column()));
+    let tab = tab_near(piece.text, line);
+    let mut cause = error;
+    while let Error::AliasError { error, .. } = cause {
+        cause = error.without_snippet();
+    }
+    let text = match cause {
         Error::DuplicateMappingKey { key, .. } => match key {
             Some(key) => format!("the key {} is there already; each key of a map is written once", told(key)),
             None => "this key is there already; each key of a map is written once".into(),
@@ -182,24 +211,34 @@ fn wrong(piece: &Piece<'_>, error: &Error) -> Wrong {
         }
         Error::RecursiveReferencesRequireWeakTypes { .. } => "an alias stands within its own anchor".into(),
         Error::Eof { .. } => "it ends too early".into(),
-        _ if indented_by_tab(piece.text, line) => {
+        _ if tab.is_some() => {
+            (line, column) = tab.unwrap_or((line, column));
             "a tab indents this line; YAML takes spaces alone there".into()
         }
         _ => {
-            let text = error.render_with_options(serde_saphyr::render_options! {
+            let text = cause.render_with_options(serde_saphyr::render_options! {
                 formatter: &UserMessageFormatter,
                 snippets: SnippetMode::Off,
             });
-            let suffix = format!(" at line {line}, column {column}");
-            told(text.strip_suffix(&suffix).unwrap_or(&text))
+            // The place is told before the text, and is that of the file.
+            let text = text.rsplit_once(" at line ").map_or(text.as_str(), |(text, _)| text);
+            told(if text.contains("recursion limit") {
+                "lists and maps are too deep in each other"
+            } else {
+                text
+            })
         }
     };
     Wrong { line: piece.line - 1 + line.max(1), column: column.max(1), text }
 }
 
-fn indented_by_tab(source: &str, line: u64) -> bool {
+/// The tab that indents this line, or the next one: a scalar seems to end where a tab begins the line after it.
+fn tab_near(source: &str, line: u64) -> Option<(u64, u64)> {
     let before = usize::try_from(line).unwrap_or(usize::MAX).saturating_sub(1);
-    lines(source).nth(before).is_some_and(|line| line.trim_start_matches(' ').starts_with('\t'))
+    let near = lines(source).skip(before).take(2).zip(line..);
+    near.map(|(text, line)| (text, text.trim_start_matches(' '), line))
+        .find(|(_, inner, _)| inner.starts_with('\t'))
+        .map(|(text, inner, line)| (line, (text.len() - inner.len()) as u64 + 1))
 }
 
 /// What the parser gives; [`Node`] is the same with places in the file.

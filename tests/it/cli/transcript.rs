@@ -42,6 +42,18 @@ impl Transcript {
         Self::with_kubeconfig(name, cluster, kubeconfig)
     }
 
+    /// A session as this user, who may do what roles say.
+    pub fn plain(name: &'static str, cluster: &Cluster, user: &str) -> Self {
+        let folder = cluster.rig.dir().join("cli").join(name);
+        std::fs::create_dir_all(&folder).unwrap();
+        let kubeconfig = folder.join(".kubeconfig");
+        let whole: Value = serde_saphyr::from_str(&as_user(cluster, user)).unwrap();
+        let mut plain = whole;
+        plain["users"][0]["user"].as_object_mut().unwrap().remove("as-groups");
+        std::fs::write(&kubeconfig, serde_saphyr::to_string(&plain).unwrap()).unwrap();
+        Self::with_kubeconfig(name, cluster, kubeconfig)
+    }
+
     /// A session with this kubeconfig.
     pub fn with_kubeconfig(name: &'static str, cluster: &Cluster, kubeconfig: PathBuf) -> Self {
         let folder = cluster.rig.dir().join("cli").join(name);

@@ -17,7 +17,7 @@ fn good(name: &str) -> String {
 #[test]
 fn what_is_broken_is_told_with_its_place_in_the_file_and_the_others_go_on() {
     for (broken, line, column, words) in [
-        ("a: [1, 2", 7, 9, ""),
+        ("a: [1, 2", 6, 4, "unclosed bracket '['"),
         ("a: b\n\tc: d", 7, 1, "a tab indents this line; YAML takes spaces alone there"),
         ("a:\n  b: 1\n\tc: 1", 8, 1, "a tab indents this line; YAML takes spaces alone there"),
         ("a: 1\na: 2", 7, 1, "the key a is there already; each key of a map is written once"),
@@ -25,9 +25,9 @@ fn what_is_broken_is_told_with_its_place_in_the_file_and_the_others_go_on() {
         ("x: &a [*a]", 6, 8, ""),
         ("a: b: c", 6, 5, ""),
         ("a: *none", 6, 4, ""),
-        ("a: \"open", 6, 4, ""),
+        ("a: \"open", 7, 1, ""),
         ("a: @x", 6, 4, ""),
-        ("a: !!binary x", 6, 4, ""),
+        ("a: !!binary x", 6, 13, ""),
     ] {
         let text = format!("{}---\n{broken}\n---\n{}", good("first"), good("last"));
         let found = told(&text);
@@ -97,11 +97,12 @@ fn bombs_are_bounded() {
         let below = format!("*a{}", level - 1);
         let _ = writeln!(laughs, "a{level}: &a{level} [{}]", [below.as_str(); 9].join(", "));
     }
-    let merges =
-        format!("a: &a {{x: 1}}\n{}", (0..20_000).map(|n| format!("k{n}: {{<<: *a}}\n")).collect::<String>());
+    let lines =
+        |count: usize, line: &dyn Fn(usize) -> String| (0..count).map(line).collect::<Vec<_>>().join("\n");
+    let merges = format!("a: &a {{x: 1}}\n{}", lines(20_000, &|n| format!("k{n}: {{<<: *a}}")));
     let deep = "[".repeat(10_000);
     let closed = format!("{}{}", "{a: ".repeat(10_000), "}".repeat(10_000));
-    let block: String = (0..10_000).map(|depth| format!("{}a:\n", " ".repeat(depth.min(200)))).collect();
+    let block = lines(10_000, &|depth| format!("{}a:", " ".repeat(depth.min(200))));
     let wide = format!("a: [{}]", "1,".repeat(1 << 20));
     let separators = "---\na\n".repeat(400_000);
     let items = format!("kind: List\nitems: [{}]", "1,".repeat(100_000));
@@ -118,7 +119,6 @@ fn bombs_are_bounded() {
         ("scalar", scalar),
     ] {
         let text = format!("{}---\n{text}", good("first"));
-        eprintln!("{what}");
         let start = Instant::now();
         let found = told(&text);
         assert!(start.elapsed() < Duration::from_secs(20), "{what} took {:?}", start.elapsed());
@@ -171,7 +171,7 @@ fn hostile_labels_and_tolerations_are_refused() {
     };
     let (long, longest) = ("x".repeat(63), "x".repeat(64));
     let prefixed = format!("{}.{}/{long}", "y".repeat(200), "z".repeat(52));
-    let many = |item: &str| format!(", tolerations: [{}]", [item; 10_000].join(", "));
+    let many = |item: &str| format!(", tolerations: [{}]", vec![item; 10_000].join(", "));
     for (metadata, pool, problems) in [
         (format!(", labels: {{a: {long}}}"), String::new(), 0),
         (format!(", labels: {{a: {longest}}}"), String::new(), 1),

@@ -80,11 +80,7 @@ fn each_mistake_in_a_native_manifest_has_the_place_and_path_that_were_written() 
         ("new-usecases", &long, "1:1: name has 49 characters; it takes at most 48"),
         ("new-usecases", "1", "1:1: name is a number; it takes a text (put it in quotes)"),
         ("name: new-usecases\n", "", "1:1: the manifest lacks name, which is required"),
-        (
-            "version: v1beta",
-            "version: v2",
-            "2:1: version is \"v2\"; did you mean v1? It takes v1beta, v1beta1, v1",
-        ),
+        ("version: v1beta", "version: v2", "2:1: version is \"v2\"; it takes v1beta, v1beta1, v1"),
         ("version: v1beta\n", "", "1:1: the manifest lacks version, which is required: v1beta"),
         ("type: compute", "type: comput", "3:1: type is \"comput\"; did you mean compute? It takes compute"),
         (
@@ -223,9 +219,9 @@ fn what_is_no_manifest_is_told_for_what_it_is() {
         ("hello", vec!["?:?:?", "1:1: the manifest is \"hello\"; a manifest is a map of fields"]),
         ("[1]", vec!["?:?:?", "1:1: the manifest is a list; a manifest is a map of fields"]),
         (
-            "image: x\nname: y",
+            "image: x\nname: z",
             vec![
-                "y:?:?",
+                "z:?:?",
                 "1:1: the manifest is no manifest: it has neither name, version and type, nor apiVersion and kind",
             ],
         ),

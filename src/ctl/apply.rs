@@ -1,0 +1,128 @@
+//! `apply`, `create` and `update`: manifests to the API server, each by itself, and every one is tried.
+
+mod diff;
+mod items;
+mod report;
+mod request;
+mod write;
+
+use std::pin::pin;
+
+pub use request::{Mode, Output, Request, Verb};
+
+use futures::FutureExt as _;
+use serde_json::Value;
+
+use crate::cluster::computes::Sending;
+use crate::ctl::apply::items::{Item, Ready};
+use crate::ctl::apply::report::{Done, Outcome, Report};
+use crate::ctl::apply::request::SIGN;
+use crate::ctl::failure::{Exit, Failure};
+use crate::ctl::files;
+use crate::ctl::session::Session;
+use crate::ctl::wait;
+use crate::decide::goal::Goal;
+
+const INTERRUPTED: &str = "interrupted";
+
+/// Does it.
+pub async fn apply(request: Request, session: &mut Session) -> Result<Exit, Failure> {
+    let mut report = Report::new(&request);
+    report.talk(session, SIGN, &format!("{}...", request.verb.word()));
+    let items = items::read(files::sources(&request.files, request.recursive), request.variables.as_ref());
+    let client = if request.mode.offline() || items.iter().all(|item| item.ready.is_err()) {
+        None
+    } else {
+        match session.client().await {
+            Ok(client) => Some(client),
+            Err(failure) => {
+                report.end(session, false);
+                return Err(failure);
+            }
+        }
+    };
+    // From here on the person's interrupt is told what it left.
+    let mut interrupt = pin!(tokio::signal::ctrl_c().fuse());
+    let mut seen = Vec::new();
+    for item in items {
+        let done = match (&item.ready, report.stopped.clone()) {
+            (_, Some(_)) => Done::untried(&item),
+            (Err(failure), None) => Done::failed(&item, failure.clone()),
+            (Ok(ready), None) => match repeated(&mut seen, ready) {
+                Some(Ok(())) => Done::of(&item, Outcome::Unchanged),
+                Some(Err(first)) => Done::failed(&item, twice(&item, &first)),
+                None => tokio::select! {
+                    biased;
+                    Ok(()) = &mut interrupt => {
+                        report.stopped = Some(INTERRUPTED.into());
+                        Done::failed(&item, interrupted(&item, &request))
+                    }
+                    done = one(&request, client.as_ref(), &item, ready) => done,
+                },
+            },
+        };
+        report.note(session, &request, done)?;
+    }
+    report.end(session, true);
+    let standing = report.standing();
+    if let Some(limit) = request.wait.filter(|_| !standing.is_empty() && report.stopped.is_none())
+        && let Some(client) = &client
+    {
+        let active = Goal::active();
+        let waited = wait::until(client, &standing, &active, limit, &mut session.terminal);
+        report.waited = Box::pin(waited).await.err();
+    }
+    report.conclude(session)
+}
+
+/// What becomes of one document.
+async fn one(request: &Request, client: Option<&kube::Client>, item: &Item, ready: &Ready) -> Done {
+    let Some(client) = client else {
+        let mut done = Done::of(item, Outcome::Valid);
+        done.data = (request.mode == Mode::Dereference).then(|| ready.document.clone());
+        return done;
+    };
+    let how =
+        Sending { dry_run: matches!(request.mode, Mode::ServerDryRun | Mode::Diff), force: request.force };
+    match Box::pin(write::write(client, request.verb, item, ready, how)).await {
+        Err(failed) => {
+            let mut done = Done::failed(item, failed.failure);
+            done.stops = failed.stops;
+            done
+        }
+        Ok(written) => {
+            let mut done = Done::of(item, written.outcome);
+            done.target = Some(written.target.clone());
+            done.remarks.extend(written.remark());
+            if request.mode == Mode::Diff && written.outcome != Outcome::Unchanged {
+                done.page = Some(Box::pin(diff::page(client, item, ready, written)).await);
+            }
+            done
+        }
+    }
+}
+
+/// Whether the name of a document was there before: equal, or otherwise, and then in which place.
+fn repeated(seen: &mut Vec<(String, Value, String)>, ready: &Ready) -> Option<Result<(), String>> {
+    let name = ready.judged.name();
+    if let Some((_, compute, place)) = seen.iter().find(|(there, ..)| there == name) {
+        return Some(if *compute == ready.judged.compute { Ok(()) } else { Err(place.clone()) });
+    }
+    seen.push((name.to_owned(), ready.judged.compute.clone(), ready.place.clone()));
+    None
+}
+
+fn twice(item: &Item, first: &str) -> Failure {
+    item.failure(
+        Exit::Invalid,
+        format!("another manifest of this name, with other content, is at {first}; keep one of them"),
+    )
+}
+
+fn interrupted(item: &Item, request: &Request) -> Failure {
+    let text = match request.mode {
+        Mode::Write => "interrupted: whether it was written is not known; run it again, or get it",
+        _ => "interrupted; nothing was to be written",
+    };
+    item.failure(Exit::Interrupted, text)
+}

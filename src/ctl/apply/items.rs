@@ -1,0 +1,143 @@
+//! From files to documents that can be sent, and to what is wrong with the others.
+
+use crate::cluster::call::chain;
+use crate::ctl::failure::{Exit, Failure, Located};
+use crate::ctl::files::{FileError, Source};
+use crate::decide::judge::{Form, Judged, judge};
+use crate::decide::problem::{Problem, Step};
+use crate::view::manifest::{Document, ManifestError, Variables, documents};
+
+/// The most that is read in one run, in bytes.
+const TOTAL: usize = 100 << 20;
+
+/// A document of a file, or a file that is none.
+pub(super) struct Item {
+    /// The file.
+    pub(super) file: String,
+    /// The line in it, from 1.
+    pub(super) line: u64,
+    /// What it calls itself; the file's name where it cannot be read.
+    pub(super) title: String,
+    /// What can be sent; or why nothing can.
+    pub(super) ready: Result<Box<Ready>, Failure>,
+}
+
+/// A Compute that can be sent.
+pub(super) struct Ready {
+    /// As it was written, the environment put in.
+    pub(super) document: Document,
+    /// As it is sent.
+    pub(super) judged: Judged,
+    /// `file:line`.
+    pub(super) place: String,
+}
+
+impl Item {
+    /// Something that is wrong with the whole of it.
+    pub(super) fn failure(&self, exit: Exit, text: impl Into<String>) -> Failure {
+        Failure::new(exit, format!("{}:{}: {}", self.file, self.line, text.into()))
+    }
+}
+
+/// Reads them all.
+pub(super) fn read(sources: Vec<Source>, variables: Option<&Variables>) -> Vec<Item> {
+    let mut items = Vec::new();
+    let mut total = 0;
+    for source in sources {
+        let file = source.name.clone();
+        let whole = |failure| Item { title: file.clone(), file: file.clone(), line: 1, ready: Err(failure) };
+        if total > TOTAL {
+            let text = format!(
+                "more than {TOTAL} bytes of manifests in one run; {file} and what follows was not read"
+            );
+            items.push(whole(Failure::new(Exit::Invalid, text)));
+            break;
+        }
+        let bytes = match source.read() {
+            Ok(bytes) => bytes,
+            Err(error) => {
+                let exit = match &error {
+                    FileError::Io { source, .. } if source.kind() == std::io::ErrorKind::NotFound => {
+                        Exit::NotFound
+                    }
+                    _ => Exit::Failed,
+                };
+                items.push(whole(Failure::new(exit, chain(&error))));
+                continue;
+            }
+        };
+        total += bytes.len();
+        let before = items.len();
+        items.extend(documents(&file, &bytes).into_iter().map(|document| match document {
+            Ok(document) => item(&file, document, variables),
+            Err(error) => {
+                let line = error.place().map_or(1, |(line, _)| line);
+                Item { line, ..whole(unreadable(&file, &error)) }
+            }
+        }));
+        if items.len() == before {
+            items.push(whole(Failure::new(Exit::Invalid, format!("{file} has no manifest in it"))));
+        }
+    }
+    items
+}
+
+fn unreadable(file: &str, error: &ManifestError) -> Failure {
+    let mut failure = Failure::of(Exit::Invalid, error);
+    if let Some((line, column)) = error.place() {
+        let (file, detail) = (file.to_owned(), error.to_string());
+        failure.errors.push(Located { file, line, column, detail, ..Located::default() });
+    }
+    failure
+}
+
+fn item(file: &str, mut document: Document, variables: Option<&Variables>) -> Item {
+    let unset = variables.map(|variables| document.interpolate(variables)).unwrap_or_default();
+    let judged = judge(&document.value());
+    let (line, _) = document.place(&[]);
+    let (file, title) = (file.to_owned(), judged.title.to_string());
+    let problems: Vec<&Problem> = match judged.form {
+        Form::Foreign => judged.problems.iter().collect(),
+        // Of a value that could not be put in, nothing else is to be said.
+        Form::Native | Form::Kubernetes => {
+            let told = |problem: &&Problem| unset.iter().all(|unset| unset.path != problem.path);
+            unset.iter().chain(judged.problems.iter().filter(told)).collect()
+        }
+    };
+    if problems.is_empty() {
+        let place = format!("{file}:{line}");
+        return Item { file, line, title, ready: Ok(Box::new(Ready { document, judged, place })) };
+    }
+    let mut errors: Vec<Located> =
+        problems.into_iter().map(|problem| located(&file, &document, problem)).collect();
+    errors.sort_by_key(|error| (error.line, error.column));
+    let text = match judged.form {
+        Form::Foreign => format!("{title} is no Compute"),
+        Form::Native | Form::Kubernetes => format!("{title} is no valid manifest"),
+    };
+    let failure = Failure { errors, ..Failure::new(Exit::Invalid, text) };
+    Item { file, line, title, ready: Err(failure) }
+}
+
+fn located(file: &str, document: &Document, problem: &Problem) -> Located {
+    let (line, column) = document.place(&problem.path);
+    Located {
+        file: file.to_owned(),
+        line,
+        column,
+        pointer: pointer(&problem.path),
+        detail: problem.sentence(),
+        got: problem.found.clone(),
+        allowed: problem.allowed.clone(),
+    }
+}
+
+/// A path as RFC 6901 writes it.
+fn pointer(path: &[Step]) -> String {
+    path.iter()
+        .map(|step| match step {
+            Step::Key(key) => format!("/{}", key.replace('~', "~0").replace('/', "~1")),
+            Step::Index(index) => format!("/{index}"),
+        })
+        .collect()
+}

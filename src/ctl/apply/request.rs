@@ -1,0 +1,111 @@
+//! What to do with manifests.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::view::manifest::Variables;
+
+/// What stands before lines about the whole.
+pub(super) const SIGN: &str = "🛠 ";
+/// What stands before lines about one manifest.
+pub(super) const SIGN_ONE: &str = "🔧 ";
+
+/// What to do with manifests.
+#[derive(Clone, Debug)]
+pub struct Request {
+    /// Which of the three verbs.
+    pub verb: Verb,
+    /// Files, folders, and `-` for standard input.
+    pub files: Vec<PathBuf>,
+    /// Whether subfolders are read too.
+    pub recursive: bool,
+    /// The environment that is put in; none: `$` is a sign like any other.
+    pub variables: Option<Variables>,
+    /// How far to go.
+    pub mode: Mode,
+    /// Whether fields that somebody else manages are taken over.
+    pub force: bool,
+    /// How long to wait until what was written is active.
+    pub wait: Option<Duration>,
+    /// How what was done is told as data; none: not at all.
+    pub output: Option<Output>,
+}
+
+/// Which verb.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verb {
+    /// Makes what is not there, changes what is.
+    Apply,
+    /// Makes what is not there.
+    Create,
+    /// Changes what is there.
+    Update,
+}
+
+impl Verb {
+    pub(super) fn word(self) -> &'static str {
+        match self {
+            Self::Apply => "apply",
+            Self::Create => "create",
+            Self::Update => "update",
+        }
+    }
+
+    pub(super) fn doing(self) -> &'static str {
+        match self {
+            Self::Apply => "applying",
+            Self::Create => "creating",
+            Self::Update => "updating",
+        }
+    }
+
+    pub(super) fn done(self) -> &'static str {
+        match self {
+            Self::Apply => "applied",
+            Self::Create => "created",
+            Self::Update => "updated",
+        }
+    }
+}
+
+/// How far to go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// Writes.
+    Write,
+    /// Offline: what is wrong with the manifests.
+    Lint,
+    /// The same, said as a dry run.
+    ClientDryRun,
+    /// The API server says what it would do.
+    ServerDryRun,
+    /// What would change, field by field, and on which nodes.
+    Diff,
+    /// Prints the manifests with the environment put in.
+    Dereference,
+}
+
+impl Mode {
+    pub(super) fn offline(self) -> bool {
+        matches!(self, Self::Lint | Self::ClientDryRun | Self::Dereference)
+    }
+
+    /// What follows the outcome.
+    pub(super) fn suffix(self) -> &'static str {
+        match self {
+            Self::ClientDryRun => " (client dry run)",
+            Self::ServerDryRun => " (server dry run)",
+            Self::Diff => " (nothing written)",
+            Self::Write | Self::Lint | Self::Dereference => "",
+        }
+    }
+}
+
+/// How what was done is told as data.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Output {
+    /// A list of what became of each manifest.
+    Json,
+    /// The name of each Compute, as kubectl takes it.
+    Name,
+}

@@ -1,0 +1,118 @@
+//! One Compute to the API server, and what became of it.
+
+use kube::Client;
+use kube::api::DynamicObject;
+use serde_json::{Value, json};
+
+use crate::cluster::call::CallError;
+use crate::cluster::computes::{self, Sending};
+use crate::ctl::apply::items::{Item, Ready};
+use crate::ctl::apply::report::Outcome;
+use crate::ctl::apply::request::Verb;
+use crate::ctl::failure::{Exit, Failure};
+use crate::ctl::wait::Target;
+
+/// What was, or would be, written.
+pub(super) struct Written {
+    /// What that made of it.
+    pub(super) outcome: Outcome,
+    /// What people write of the stored Compute, before; null for none.
+    pub(super) before: Value,
+    /// The same after.
+    pub(super) after: Value,
+    /// The Compute that was written, for those that wait for it.
+    pub(super) target: Target,
+    /// The owner that the manifest names.
+    owner: Option<String>,
+}
+
+impl Written {
+    /// What admission changed in it, if that matters to people.
+    pub(super) fn remark(&self) -> Option<String> {
+        let owner = self.after["spec"]["owner"].as_str()?;
+        let named = self.owner.as_deref().filter(|named| *named != owner)?;
+        Some(format!(
+            "its owner is {owner}, not {named}: who creates a Compute owns it, and only who may assign-owner can name another"
+        ))
+    }
+}
+
+/// It was not written.
+pub(super) struct Failed {
+    /// Why.
+    pub(super) failure: Failure,
+    /// Whether nothing else need be tried, and why.
+    pub(super) stops: Option<String>,
+}
+
+/// What people write of an object.
+fn written(object: &DynamicObject) -> Value {
+    json!({
+        "metadata": {"labels": object.metadata.labels, "annotations": object.metadata.annotations},
+        "spec": object.data["spec"],
+    })
+}
+
+pub(super) async fn write(
+    client: &Client,
+    verb: Verb,
+    item: &Item,
+    ready: &Ready,
+    how: Sending,
+) -> Result<Written, Failed> {
+    let judged = &ready.judged;
+    let name = judged.name();
+    let failed = |error: CallError| {
+        let what = format!("{}:{}: Compute {name} could not be {}", item.file, item.line, verb.done());
+        let mut failure = Failure::of_call(&what, &error);
+        failure.text = failure.text.replace('\n', "\n    ");
+        if matches!(error, CallError::Conflict(_)) {
+            failure = failure.remedy(
+                "--force-conflicts takes these fields over; or leave them out of the manifest, or ask who manages them",
+            );
+        }
+        let silent = matches!(error, CallError::Timeout(_) | CallError::Unreachable(_));
+        Failed { failure, stops: silent.then(|| "the API server does not answer".to_owned()) }
+    };
+    let refused = |exit, text: String| Failed { failure: item.failure(exit, text), stops: None };
+    let before = computes::stored(client, name).await.map_err(failed)?;
+    if let Some(stored) = &before
+        && stored.metadata.deletion_timestamp.is_some()
+    {
+        let text = format!(
+            "Compute {name} is being deleted; wait until it is gone: dataos-ctl wait -t compute -n {name} --for deleted"
+        );
+        return Err(refused(Exit::Conflict, text));
+    }
+    match (verb, &before) {
+        (Verb::Create, Some(_)) => {
+            let text = format!("Compute {name} is there already; apply or update changes it");
+            return Err(refused(Exit::Conflict, text));
+        }
+        (Verb::Update, None) => {
+            let text = format!("there is no Compute {name} to update; apply or create makes it");
+            return Err(refused(Exit::NotFound, text));
+        }
+        (Verb::Create, None) | (Verb::Update, Some(_)) | (Verb::Apply, _) => {}
+    }
+    let mut manifest = judged.compute.clone();
+    if let Some(stored) = &before {
+        // By its uid: one that is deleted and made anew in between is not taken for this one.
+        manifest["metadata"]["uid"] = json!(stored.metadata.uid);
+    }
+    let stored = computes::apply(client, name, &manifest, how).await.map_err(failed)?;
+    let target = Target {
+        name: name.to_owned(),
+        uid: stored.metadata.uid.clone(),
+        generation: stored.metadata.generation.unwrap_or_default(),
+    };
+    let after = written(&stored);
+    let outcome = match &before {
+        None => Outcome::Created,
+        Some(stored) if written(stored) == after => Outcome::Unchanged,
+        Some(_) => Outcome::Updated,
+    };
+    let owner = judged.compute["spec"]["owner"].as_str().map(str::to_owned);
+    let before = before.as_ref().map(written).unwrap_or_default();
+    Ok(Written { outcome, before, after, target, owner })
+}

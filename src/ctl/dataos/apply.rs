@@ -1,0 +1,118 @@
+//! The flags of `dataos-ctl apply`, `create` and `update`.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, ValueEnum};
+
+use crate::ctl::apply::{Mode, Output, Request, Verb};
+use crate::ctl::session::Session;
+use crate::view::duration;
+
+/// What `apply`, `create` and `update` take.
+#[derive(Clone, Debug, Args)]
+#[allow(clippy::struct_excessive_bools)] // switches
+pub(super) struct Apply {
+    /// A manifest, a folder of them (*.yaml, *.yml, *.json), or - for standard input; may be given several times
+    #[arg(long = "manifestFile", visible_aliases = ["file", "filename"], short = 'f', value_name = "FILE", required = true)]
+    files: Vec<PathBuf>,
+    /// Read subfolders too
+    #[arg(long, short = 'R')]
+    recursive: bool,
+    /// Only say what is wrong with the manifests; needs no cluster
+    #[arg(long, short = 'l', group = "how")]
+    lint: bool,
+    /// Only print the manifests, the environment put in
+    #[arg(long = "de-ref", short = 'd', group = "how")]
+    de_ref: bool,
+    /// Leave $NAME and ${NAME} as they are; else the environment is put in, and $$ is a dollar sign
+    #[arg(long)]
+    disable_interpolation: bool,
+    /// Taken and not used: a Compute has no workspace
+    #[arg(long, short = 'w')]
+    workspace: Option<String>,
+    /// Taken and not used: a Compute does not run
+    #[arg(long = "re-run", short = 'r', hide = true)]
+    re_run: bool,
+    /// Write nothing: judge the manifests here (client), or let the API server say what it would do (server)
+    #[arg(long, value_name = "WHERE", group = "how", num_args = 0..=1, default_missing_value = "client", require_equals = true)]
+    dry_run: Option<DryRun>,
+    /// Write nothing: tell what would change, field by field, and which nodes would join or leave; exit code 10 if anything
+    #[arg(long, group = "how")]
+    diff: bool,
+    /// Wait until every Compute is active; ends at once if one cannot become so
+    #[arg(long, value_name = "STATUS", num_args = 0..=1, default_missing_value = "active", require_equals = true, conflicts_with = "how")]
+    wait: Option<Until>,
+    /// How long to wait: 60s, 5m, 1h; 0 looks once
+    #[arg(long, value_name = "TIME", default_value = "5m", value_parser = duration::read)]
+    timeout: Duration,
+    /// Take over fields that another manager holds
+    #[arg(long)]
+    force_conflicts: bool,
+    /// Tell what was done as data
+    #[arg(long, value_name = "FORMAT")]
+    output: Option<Format>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum DryRun {
+    Client,
+    Server,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Until {
+    Active,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Format {
+    Json,
+    Name,
+}
+
+impl Apply {
+    /// Whether errors are told as JSON.
+    pub(super) fn speaks_json(&self) -> bool {
+        self.output == Some(Format::Json)
+    }
+
+    pub(super) fn request(self, verb: Verb, session: &mut Session) -> Request {
+        if !self.speaks_json() {
+            if let Some(workspace) = &self.workspace {
+                let text = format!("a Compute has no workspace: -w {workspace} is not used");
+                session.terminal.warn("", &text);
+            }
+            if self.re_run {
+                session.terminal.warn("", "a Compute does not run: -r is not used");
+            }
+        }
+        let mode = match self.dry_run {
+            Some(DryRun::Client) => Mode::ClientDryRun,
+            Some(DryRun::Server) => Mode::ServerDryRun,
+            None if self.lint => Mode::Lint,
+            None if self.de_ref => Mode::Dereference,
+            None if self.diff => Mode::Diff,
+            None => Mode::Write,
+        };
+        // A variable that is no UTF-8 can be in no manifest.
+        let variables = || {
+            std::env::vars_os()
+                .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+                .collect()
+        };
+        Request {
+            verb,
+            files: self.files,
+            recursive: self.recursive,
+            variables: (!self.disable_interpolation).then(variables),
+            mode,
+            force: self.force_conflicts,
+            wait: self.wait.map(|Until::Active| self.timeout),
+            output: self.output.map(|format| match format {
+                Format::Json => Output::Json,
+                Format::Name => Output::Name,
+            }),
+        }
+    }
+}

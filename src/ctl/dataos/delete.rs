@@ -1,0 +1,93 @@
+//! The flags of `dataos-ctl delete`.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{ArgAction, Args, ValueEnum};
+
+use crate::ctl::dataos::which::Named;
+use crate::ctl::delete::{Mode, Request};
+use crate::ctl::failure::Failure;
+use crate::ctl::session::Session;
+use crate::ctl::wait::NO_LIMIT;
+use crate::view::duration;
+
+/// Delete Computes.
+#[derive(Clone, Debug, Args)]
+#[allow(clippy::struct_excessive_bools)] // switches
+pub(super) struct Delete {
+    #[command(flatten)]
+    named: Named,
+    /// Those of a manifest, a folder of them, or - for standard input; may be given several times
+    #[arg(long = "manifestFile", visible_aliases = ["file", "filename"], short = 'f', value_name = "FILE")]
+    files: Vec<PathBuf>,
+    /// Read subfolders too
+    #[arg(long, short = 'R')]
+    recursive: bool,
+    /// Leave $NAME and ${NAME} in manifests as they are
+    #[arg(long)]
+    disable_interpolation: bool,
+    /// Those that these labels select, as in kubectl -l; asks first
+    #[arg(long, value_name = "LABELS", conflicts_with_all = ["name", "identifier", "id", "files"])]
+    selector: Option<String>,
+    /// Also what is in use: its users run on. At a terminal its name is to be typed first
+    #[arg(long)]
+    force: bool,
+    /// Taken and not used: a Compute has no workspace
+    #[arg(long, short = 'w')]
+    workspace: Option<String>,
+    /// Delete nothing: say what would be tried (client), or let the API server say what it would do (server)
+    #[arg(long, value_name = "WHERE", num_args = 0..=1, default_missing_value = "client", require_equals = true)]
+    dry_run: Option<DryRun>,
+    /// Wait until they are gone; --wait=false only asks for it
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, default_value = "true", default_missing_value = "true", require_equals = true, action = ArgAction::Set)]
+    wait: bool,
+    /// For so long at most, such as 60s, 2m or 1m30s. Default: until they are gone
+    #[arg(long, value_name = "TIME", value_parser = duration::read)]
+    timeout: Option<Duration>,
+    /// Ask nothing, and take every answer for yes
+    #[arg(long)]
+    yes: bool,
+    /// Ask nothing: --force is enough for what is in use, and a selector needs --yes
+    #[arg(long)]
+    no_input: bool,
+    /// What is not there is no failure
+    #[arg(long)]
+    ignore_not_found: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum DryRun {
+    Client,
+    Server,
+}
+
+impl Delete {
+    pub(super) fn request(self, session: &mut Session) -> Result<Request, Failure> {
+        if let Some(workspace) = &self.workspace {
+            session.terminal.warn("", &format!("a Compute has no workspace: -w {workspace} is not used"));
+        }
+        let variables = || {
+            std::env::vars_os()
+                .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+                .collect()
+        };
+        Ok(Request {
+            names: self.named.names()?,
+            files: self.files,
+            recursive: self.recursive,
+            variables: (!self.disable_interpolation).then(variables),
+            selector: self.selector,
+            force: self.force,
+            mode: match self.dry_run {
+                None => Mode::Delete,
+                Some(DryRun::Client) => Mode::ClientDryRun,
+                Some(DryRun::Server) => Mode::ServerDryRun,
+            },
+            wait: self.wait.then(|| self.timeout.unwrap_or(NO_LIMIT)),
+            yes: self.yes,
+            no_input: self.no_input,
+            ignore_not_found: self.ignore_not_found,
+        })
+    }
+}

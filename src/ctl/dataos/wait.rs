@@ -1,0 +1,65 @@
+//! The flags of `dataos-ctl wait`.
+
+use std::time::Duration;
+
+use clap::{Args, ValueEnum};
+
+use crate::ctl::dataos::which::Named;
+use crate::ctl::failure::Failure;
+use crate::ctl::wait::{Output, Request};
+use crate::ctl::which::Which;
+use crate::decide::goal::{Aim, Fact, Goal};
+use crate::view::duration;
+
+/// Wait for Computes.
+#[derive(Clone, Debug, Args)]
+pub(super) struct Wait {
+    #[command(flatten)]
+    named: Named,
+    /// Those that these labels select now, as in kubectl -l
+    #[arg(long, value_name = "LABELS")]
+    selector: Option<String>,
+    /// All that there are now
+    #[arg(long)]
+    all: bool,
+    /// What is waited for: status=STATUS, stage=STAGE, created, deleted; or as kubectl has it, condition=TYPE[=STATUS],
+    /// jsonpath={.FIELD}[=VALUE]. Default: status=active
+    #[arg(long = "for", value_name = "GOAL")]
+    goal: Option<Goal>,
+    /// Only while this holds, such as status=pending. Without --for: until it holds no more
+    #[arg(long = "while", value_name = "FACT")]
+    meanwhile: Option<Fact>,
+    /// For so long at most, such as 60s, 2m or 1m30s; 0 looks once
+    #[arg(long, value_name = "TIME", default_value = "60s", value_parser = duration::read)]
+    timeout: Duration,
+    /// What to print of them then: json, name
+    #[arg(long, value_name = "FORMAT", hide_possible_values = true)]
+    output: Option<Format>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Format {
+    Json,
+    Name,
+}
+
+impl Wait {
+    pub(super) fn speaks_json(&self) -> bool {
+        self.output == Some(Format::Json)
+    }
+
+    pub(super) fn request(self) -> Result<Request, Failure> {
+        let goal = match (self.goal, self.meanwhile) {
+            (None, None) => Goal::active(),
+            (None, Some(fact)) => Goal { aim: Aim::IsNot(fact), meanwhile: None },
+            (Some(goal), meanwhile) => Goal { meanwhile, ..goal },
+        };
+        let output = match self.output {
+            None => Output::Plain,
+            Some(Format::Json) => Output::Json,
+            Some(Format::Name) => Output::Name,
+        };
+        let which = Which::of(self.named.names()?, self.selector, self.all)?;
+        Ok(Request { which, goal, limit: self.timeout, output })
+    }
+}

@@ -1,0 +1,80 @@
+//! What is asked before something is deleted, and how a Compute in use is.
+
+use kube::Client;
+
+use crate::cluster::remove;
+use crate::ctl::delete::{Outcome, Request, asked, not_deleted};
+use crate::ctl::failure::{Exit, Failure};
+use crate::ctl::session::Session;
+use crate::decide::observed::Compute;
+use crate::view::names::{count, listed};
+
+/// How many names a question lists.
+const LISTED: usize = 10;
+
+/// Asks whether what a selector matched is to go. Where nobody can be asked, `--yes` must say it: nobody named them.
+pub(super) fn agreed(names: &[String], request: &Request, session: &mut Session) -> Result<(), Failure> {
+    if names.is_empty() {
+        return if request.ignore_not_found {
+            Ok(())
+        } else {
+            Err(Failure::new(Exit::NotFound, "the selector matches no Compute"))
+        };
+    }
+    if request.yes {
+        return Ok(());
+    }
+    let what = format!("{}: {}", count(names.len(), "Compute"), listed(names, LISTED));
+    if request.no_input || !session.terminal.look.asks {
+        let text = format!("the selector matches {what}; nothing was deleted, for nobody can be asked");
+        return Err(Failure::new(Exit::Usage, text).remedy("give --yes to delete what it matches"));
+    }
+    let answer = session.terminal.ask(&format!("delete {what}? Type yes: "));
+    if answer == "yes" { Ok(()) } else { Err(Failure::new(Exit::Usage, "nothing was deleted")) }
+}
+
+/// Deletes a Compute though it is in use. At a terminal its name is to be typed; elsewhere `--force` itself is the answer.
+pub(super) async fn forced(
+    client: &Client,
+    compute: &Compute,
+    request: &Request,
+    session: &mut Session,
+) -> Result<Outcome, Failure> {
+    let (name, uid) = (&compute.name, &compute.uid);
+    if session.terminal.look.asks && !request.yes && !request.no_input {
+        let users = compute.status.users.clone().unwrap_or_default();
+        let examples = if users.examples.is_empty() {
+            String::new()
+        } else {
+            format!(" ({})", listed(&users.examples, LISTED))
+        };
+        let question = format!(
+            "{name} is in use by {} and {}{examples}: they run on, and what names it anew is refused. Type {name} to delete it: ",
+            count(users.workloads as usize, "workload"),
+            count(users.pods as usize, "pod"),
+        );
+        if session.terminal.ask(&question) != *name {
+            return Err(Failure::new(
+                Exit::Conflict,
+                format!("{name} was not deleted: that is not its name"),
+            ));
+        }
+    }
+    remove::allow_in_use(client, name, uid, true).await.map_err(|error| not_deleted(name, &error))?;
+    let error = match remove::delete(client, name, uid, false).await {
+        Ok(true) => return Ok(asked(compute)),
+        Ok(false) => return Ok(Outcome::Deleted),
+        Err(error) => error,
+    };
+    let failure = not_deleted(name, &error);
+    // What stood before stays; else a later slip would delete what is in use.
+    if compute.delete_in_use {
+        return Err(failure);
+    }
+    Err(match remove::allow_in_use(client, name, uid, false).await {
+        Ok(()) => failure,
+        Err(_) => failure.remedy(format!(
+            "its annotation poros.dataos.io/delete-in-use could not be taken back: kubectl annotate compute {name} poros.dataos.io/delete-in-use-"
+        )),
+    })
+}

@@ -1,0 +1,247 @@
+//! `wait`: until Computes are as asked, or cannot be any more. Other verbs wait by [`until`].
+
+mod telling;
+mod watching;
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use kube::Client;
+use serde_json::{Value, json};
+use tokio::time::Instant;
+
+use crate::api::names::GROUP;
+use crate::cluster::call::CallError;
+use crate::cluster::read;
+use crate::ctl::failure::{Exit, Failure};
+use crate::ctl::session::Session;
+use crate::ctl::terminal::Terminal;
+pub use crate::ctl::wait::telling::Manner;
+use crate::ctl::wait::telling::Telling;
+use crate::ctl::wait::watching::{FEW, no_computes, watch};
+use crate::ctl::which::Which;
+use crate::decide::goal::{Aim, Cause, Goal};
+pub use crate::view::course::Target;
+use crate::view::course::{Course, End};
+use crate::view::duration;
+use crate::view::names::absent;
+use crate::view::talk::Voice;
+
+/// What stands before lines of a wait.
+const SIGN: &str = "⏳ ";
+const WAITING: Manner = Manner { sign: SIGN, doing: "" };
+
+/// Longer than anybody waits: for those that set no limit.
+pub const NO_LIMIT: Duration = Duration::from_secs(7 * 24 * 3600);
+/// Waits until all of these Computes are as the goal says, for so long at most; 0 looks once. Tells how they stand on the
+/// way. Gives back the Computes as they were seen last, those that are left.
+///
+/// The failures: what cannot come any more ([`Exit::Terminal`]), what never was ([`Exit::NotFound`]), the time
+/// ([`Exit::TimedOut`]), Ctrl-C ([`Exit::Interrupted`]), a right that is missing ([`Exit::Denied`]).
+pub async fn until(
+    client: &Client,
+    targets: &[Target],
+    goal: &Goal,
+    limit: Duration,
+    terminal: &mut Terminal,
+) -> Result<Vec<Value>, Failure> {
+    let mut course = Course::new(goal.clone(), targets);
+    Box::pin(run(client, &mut course, limit, WAITING, terminal)).await?;
+    Ok(course.seen())
+}
+
+/// As [`until`], of a wait that its caller wants to look at afterwards.
+pub(super) async fn run(
+    client: &Client,
+    course: &mut Course,
+    limit: Duration,
+    manner: Manner,
+    terminal: &mut Terminal,
+) -> Result<(), Failure> {
+    let deadline = Instant::now() + limit;
+    let mut telling = Telling { manner, terminal, unsettled: None };
+    let looked = look(client, course, &mut telling).await;
+    // Whoever wrote something a moment ago waits through an API server that is away; who begins with it is told.
+    let written = course.knows_all();
+    match looked {
+        Err(error) if !(written && passes(&error) && !limit.is_zero()) => {
+            return Err(Failure::of_call("the Computes to wait for could not be read", &error));
+        }
+        _ => {}
+    }
+    if course.end().is_none() && !limit.is_zero() {
+        let reached = tokio::select! {
+            reached = watch(client, course, deadline, &mut telling) => reached,
+            () = interrupted() => {
+                let (text, _) = course.left();
+                return Err(Failure::new(Exit::Interrupted, format!("interrupted: {text}")));
+            }
+        };
+        reached?;
+    }
+    match course.end() {
+        Some(End::Met) => Ok(()),
+        Some(End::Never { name, cause, standing }) => {
+            let mut text = course.hopeless(&name, cause, &standing);
+            let exit = match cause {
+                Cause::Absent => Exit::NotFound,
+                Cause::Gone | Cause::Fault | Cause::Over => Exit::Terminal,
+            };
+            if cause == Cause::Absent {
+                text = not_there(client, &name).await?;
+            }
+            Err(with(Failure::new(exit, text), standing.to_do))
+        }
+        None => {
+            let (text, to_do) = course.left();
+            let after = duration::told(limit);
+            let text = match limit.is_zero() {
+                true => format!("not {} yet: {text}", course.goal().told()),
+                false => format!("timed out after {after}: {text}"),
+            };
+            Err(with(Failure::new(Exit::TimedOut, text), to_do))
+        }
+    }
+}
+
+fn with(failure: Failure, to_do: Vec<String>) -> Failure {
+    to_do.into_iter().fold(failure, Failure::remedy)
+}
+
+/// Whether it may be otherwise in a moment.
+fn passes(error: &CallError) -> bool {
+    match error {
+        CallError::Timeout(_) | CallError::Unreachable(_) | CallError::Unreadable(_) => true,
+        CallError::Refused { code, .. } => *code >= 500 || *code == 429,
+        CallError::Unauthorized(_)
+        | CallError::Login(_)
+        | CallError::Forbidden(_)
+        | CallError::Conflict(_)
+        | CallError::NotFound(_)
+        | CallError::Unserved(_)
+        | CallError::Otherwise(_) => false,
+    }
+}
+
+/// Ctrl-C. For ever where it cannot be heard.
+async fn interrupted() {
+    if tokio::signal::ctrl_c().await.is_err() {
+        std::future::pending::<()>().await;
+    }
+}
+
+/// What to say of a name that is not there. The error: there can be none, for there are no Computes in this cluster.
+async fn not_there(client: &Client, name: &str) -> Result<String, Failure> {
+    match read::computes_stored(client, None).await {
+        Ok(there) => {
+            let there: Vec<String> = there.into_iter().map(|stored| stored.compute.name).collect();
+            Ok(absent("Compute", name, &there))
+        }
+        Err(error @ CallError::Unserved(_)) => Err(no_computes(&error)),
+        // Who may not list them is told no more than that.
+        Err(_) => Ok(format!("no Compute named {name} exists")),
+    }
+}
+
+/// Looks once.
+async fn look(client: &Client, course: &mut Course, telling: &mut Telling<'_>) -> Result<(), CallError> {
+    let names: Vec<String> = course.names().map(str::to_owned).collect();
+    if names.len() > FEW {
+        let mut listed = BTreeSet::new();
+        for stored in read::computes_stored(client, None).await? {
+            let name = stored.compute.name.clone();
+            listed.insert(name.clone());
+            let turn = course.see(&name, Some((stored.compute, stored.object)));
+            telling.turn(&name, turn, course);
+        }
+        for (name, turn) in course.see_rest(&names, &listed) {
+            telling.turn(&name, turn, course);
+        }
+    } else {
+        let all = names.iter().map(|name| async move { (name, read::compute(client, name).await) });
+        for (name, found) in futures::future::join_all(all).await {
+            let turn = course.see(name, found?.map(|stored| (stored.compute, stored.object)));
+            telling.turn(name, turn, course);
+        }
+    }
+    Ok(())
+}
+
+/// How the result of a wait is printed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Output {
+    /// As the program that is asked does: nothing, or kubectl's line for each.
+    #[default]
+    Plain,
+    /// `compute.poros.dataos.io/NAME`, a line each.
+    Name,
+    /// The Computes as they were seen last.
+    Json,
+}
+
+/// What to wait for.
+#[derive(Clone, Debug)]
+pub struct Request {
+    /// Which Computes.
+    pub which: Which,
+    /// What is to come.
+    pub goal: Goal,
+    /// For how long at most; 0 looks once.
+    pub limit: Duration,
+    /// How the result is printed.
+    pub output: Output,
+}
+
+/// Waits, and prints what was asked for.
+pub async fn wait(request: Request, session: &mut Session) -> Result<Exit, Failure> {
+    session.terminal.info(SIGN, "wait...");
+    match Box::pin(waited(&request, session)).await {
+        Ok(text) => {
+            session.terminal.info(SIGN, "wait...complete");
+            session.terminal.data(&text)?;
+            Ok(Exit::Ok)
+        }
+        Err(failure) => {
+            // kubectl has no word for the whole.
+            if session.terminal.voice() == Voice::Dataos {
+                session.terminal.warn(SIGN, "wait...error");
+            }
+            Err(failure)
+        }
+    }
+}
+
+async fn waited(request: &Request, session: &mut Session) -> Result<String, Failure> {
+    let client = session.client().await?;
+    let targets = request.which.targets(&client).await?;
+    if targets.is_empty() {
+        if request.goal.aim == Aim::Deleted {
+            return Ok(String::new());
+        }
+        return Err(Failure::new(Exit::NotFound, "there is no Compute to wait for"));
+    }
+    let seen = until(&client, &targets, &request.goal, request.limit, &mut session.terminal).await?;
+    let names = targets.iter().map(|target| target.name.as_str());
+    Ok(match (request.output, session.terminal.voice()) {
+        (Output::Plain, Voice::Dataos) => String::new(),
+        (Output::Plain, Voice::Kubectl) => {
+            names.map(|name| format!("compute.{GROUP}/{name} condition met\n")).collect()
+        }
+        (Output::Name, _) => names.map(|name| format!("compute.{GROUP}/{name}\n")).collect(),
+        (Output::Json, _) => as_json(seen),
+    })
+}
+
+/// The one object, or a list; without what the API server keeps for itself, as kubectl shows them.
+fn as_json(mut seen: Vec<Value>) -> String {
+    for object in &mut seen {
+        if let Some(metadata) = object.get_mut("metadata").and_then(Value::as_object_mut) {
+            metadata.remove("managedFields");
+        }
+    }
+    let shown = match <[Value; 1]>::try_from(seen) {
+        Ok([one]) => one,
+        Err(several) => json!({"apiVersion": "v1", "kind": "List", "items": several}),
+    };
+    format!("{shown:#}\n")
+}

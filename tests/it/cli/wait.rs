@@ -1,0 +1,193 @@
+//! `wait`: each way in which it ends, and that nothing which breaks on the way ends it.
+
+use std::process::{Child, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+use xtask::rig::{Options, Signal};
+
+use super::transcript::{Printed, Transcript};
+use crate::harness::cluster::{self, Cluster};
+use crate::harness::objects::{compute, delete, node, nodes, patch, raw_computes, with};
+use crate::harness::proxy::{Order, Proxy, Seen};
+use crate::harness::wait;
+use crate::rows::{apply, clear, edit};
+use crate::trials;
+
+trials![
+    each_end_of_a_wait_is_told_by_its_exit_code,
+    what_comes_or_goes_meanwhile_is_seen,
+    watches_that_break_end_no_wait,
+    an_api_server_that_is_killed_ends_no_wait,
+];
+
+pub(super) fn poolless(name: &str) -> Value {
+    with(compute(name), "/spec/nodePool/minReadyNodes", json!(0))
+}
+
+/// A command that is under way.
+pub(super) fn begin(told: &Transcript, line: &str) -> Child {
+    // The shell gives its place to the program, so that a signal reaches it.
+    let mut command = told.command(&format!("exec {line}"));
+    command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+}
+
+/// Its end. A wait that does not end is ended by its own `--timeout`.
+pub(super) async fn end(child: Child) -> Printed {
+    let output = tokio::task::spawn_blocking(|| child.wait_with_output().unwrap()).await.unwrap();
+    Printed {
+        out: String::from_utf8(output.stdout).unwrap(),
+        err: String::from_utf8(output.stderr).unwrap(),
+        code: output.status.code().unwrap_or(-1),
+    }
+}
+
+async fn each_end_of_a_wait_is_told_by_its_exit_code() {
+    let cluster = cluster::shared().await;
+    let client = cluster.client().await;
+    let [active, empty, elsewhere] = ["cli-wait-active", "cli-wait-empty", "cli-wait-elsewhere"];
+    apply(&client, &poolless(active)).await;
+    apply(&client, &with(compute(empty), "/spec/progressDeadlineSeconds", json!(1))).await;
+    apply(&client, &with(compute(elsewhere), "/spec/dataplane", json!("elsewhere"))).await;
+    wait::active(&client, active).await;
+    wait::says(&client, empty, "error/building NoNodesMatch").await;
+    wait::says(&client, elsewhere, "error/error UnknownDataplane").await;
+    let mut told = Transcript::new("wait", cluster, "ann");
+    // What else there is, is other tests' business.
+    told.replace("(There|there) are: .*", "there are: …");
+    told.run("dataos-ctl wait -t compute -n cli-wait-active");
+    told.run("dataos-ctl wait -i 'cli-wait-active | v1beta | compute' --id compute:v1beta:cli-wait-active --for stage=built --output name");
+    told.run("dataos-ctl wait -t compute -n cli-wait-active --for jsonpath='{.status.nodes.summary}'=0/0 -q");
+    told.run("dataos-ctl wait -t compute -n cli-wait-none --for deleted");
+    told.run("dataos-ctl wait -t compute -n cli-wait-none");
+    told.run("dataos-ctl wait -t compute -n cli-wait-active --for deleted --timeout 0");
+    // Waiting does not heal it: it ends at once, and long before its time.
+    let begun = Instant::now();
+    told.run("dataos-ctl wait -t compute -n cli-wait-active -n cli-wait-elsewhere --timeout 10m");
+    assert!(begun.elapsed() < Duration::from_secs(60));
+    // A node may still come.
+    told.run("dataos-ctl wait -t compute -n cli-wait-empty --timeout 2s");
+    told.run("dataos-ctl wait -t compute -n cli-wait-empty --while status=pending");
+    told.run("dataos-ctl wait -t compute -n cli-wait-empty --for status=active --while status=pending");
+    told.run("dataos-ctl wait -t compute -n cli-wait-none --for created --timeout 0 --output json");
+    told.run("dataos-ctl wait -t compute -n cli-wait-active --for status=activ");
+    told.run("dataos-ctl wait -t compute --for stage=built");
+    told.run("kubectl poros wait compute/cli-wait-active --for=condition=Ready");
+    told.run("kubectl poros wait computes cli-wait-active cli-wait-none --for=delete --timeout=2s");
+    told.run("kubectl poros wait pods/a");
+    let printed = told.quietly("dataos-ctl wait -n cli-wait-active -q --output json");
+    let shown: Value = serde_json::from_str(&printed.out).unwrap();
+    assert_eq!(shown["status"]["aggregateStatus"], "active");
+    assert_eq!(shown["metadata"]["managedFields"], Value::Null);
+    told.compare();
+    for name in [active, empty, elsewhere] {
+        clear(&client, name).await;
+    }
+}
+
+async fn what_comes_or_goes_meanwhile_is_seen() {
+    let cluster = cluster::shared().await;
+    let client = cluster.client().await;
+    let name = "cli-wait-comes";
+    let mut told = Transcript::new("wait-comes", cluster, "ann");
+    // Nothing tells of a watch on the shared control plane: that one is under way is shown by its first line.
+    let line = "dataos-ctl wait -n cli-wait-comes --for created";
+    let child = begin(&told, line);
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    apply(&client, &compute(name)).await;
+    told.note(line, &end(child).await);
+    let pool = "dataos-ctl wait -n cli-wait-comes";
+    wait::says(&client, name, "pending/building AwaitingPool").await;
+    let child = begin(&told, pool);
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    node(&client, "cli-wait-comes-1", name, true).await;
+    told.note(pool, &end(child).await);
+    // An edit is waited for, not what was before it.
+    edit(&client, name, json!({"spec": {"nodePool": {"nodeSelector": {"pool": "cli-wait-no-pool"}}}})).await;
+    let child = begin(&told, pool);
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    delete(&raw_computes(&client), name).await.unwrap();
+    told.note(pool, &end(child).await);
+    told.compare();
+    wait::gone(&client, name).await;
+    delete(&nodes(&client), "cli-wait-comes-1").await.unwrap();
+}
+
+fn of_computes(seen: &Seen) -> bool {
+    seen.resource == "computes"
+}
+
+fn watch_of_computes(seen: &Seen) -> bool {
+    seen.resource == "computes" && seen.watch
+}
+
+async fn watches_that_break_end_no_wait() {
+    let cluster = cluster::shared().await;
+    let client = cluster.client().await;
+    let name = "cli-wait-breaks";
+    apply(&client, &compute(name)).await;
+    wait::says(&client, name, "pending/building AwaitingPool").await;
+    let proxy = Proxy::start(cluster).await;
+    let mut told = Transcript::with_kubeconfig("wait-breaks", cluster, proxy.kubeconfig().to_owned());
+    told.replace("could not be watched: .*; still", "could not be watched: …; still");
+    let line = "dataos-ctl wait -n cli-wait-breaks --timeout 2m";
+    let child = begin(&told, line);
+    proxy.await_count("its watch", 0, 1, watch_of_computes).await;
+    // It does not ask again and again.
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    let asked = proxy.count(0, of_computes);
+    assert_eq!(asked, 3, "one look, one list, one watch: {:?}", proxy.since(0));
+    for order in [Order::Cut, Order::Expire] {
+        let mark = proxy.mark();
+        proxy.order(order, None);
+        proxy.await_count("its watch, begun anew", mark, 1, watch_of_computes).await;
+    }
+    // Nobody answers for a while, and what happens meanwhile is seen all the same.
+    let mark = proxy.mark();
+    proxy.outage();
+    node(&client, "cli-wait-breaks-1", name, true).await;
+    wait::active(&client, name).await;
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    proxy.clear();
+    told.note(line, &end(child).await);
+    assert!(proxy.count(mark, of_computes) > 0);
+    // Ctrl-C says how it stood.
+    edit(&client, name, json!({"spec": {"nodePool": {"nodeSelector": {"pool": "cli-wait-no-pool"}}}})).await;
+    wait::says(&client, name, "pending/building AwaitingPool").await;
+    let mark = proxy.mark();
+    let child = begin(&told, line);
+    proxy.await_count("its watch", mark, 1, watch_of_computes).await;
+    let interrupted = std::process::Command::new("kill").args(["-INT", &child.id().to_string()]).status();
+    assert!(interrupted.unwrap().success());
+    told.note(&format!("{line}  # Ctrl-C"), &end(child).await);
+    told.compare();
+    clear(&client, name).await;
+    delete(&nodes(&client), "cli-wait-breaks-1").await.unwrap();
+}
+
+/// Of a cluster where Poros does not run: what holds a deletion is told, and an API server that starts anew changes nothing.
+async fn an_api_server_that_is_killed_ends_no_wait() {
+    let cluster = tokio::task::spawn_blocking(|| {
+        let cluster = Cluster::start(Options::api_only("it-cli-wait"));
+        cluster.install_policies();
+        cluster
+    });
+    let cluster = cluster.await.unwrap();
+    let client = cluster.client().await;
+    let name = "cli-wait-killed";
+    apply(&client, &poolless(name)).await;
+    let mut told = Transcript::new("wait-killed", &cluster, "ann");
+    told.replace("could not be watched: .*; still", "could not be watched: …; still");
+    told.run("dataos-ctl wait -n cli-wait-killed --timeout 2s");
+    told.run("dataos-ctl delete -t compute -n cli-wait-killed --timeout 2s");
+    let line = "dataos-ctl wait -n cli-wait-killed --for deleted --timeout 3m";
+    let child = begin(&told, line);
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    cluster.rig.stop_apiserver(Signal::Kill).unwrap();
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    cluster.rig.start_apiserver().unwrap();
+    cluster.await_served();
+    patch(&raw_computes(&client), name, &json!({"metadata": {"finalizers": null}})).await;
+    told.note(line, &end(child).await);
+    told.compare();
+}
