@@ -97,7 +97,8 @@ pub fn offered_to_kubectl(arguments: &[OsString]) -> Exit {
         }
         text += &value;
         if let Some(help) = candidate.get_help() {
-            text += &format!("\t{}", help.to_string().lines().next().unwrap_or_default());
+            text.push('\t');
+            text += help.to_string().lines().next().unwrap_or_default();
         }
         text.push('\n');
     }

@@ -77,12 +77,11 @@ impl Connection {
 
 pub(super) fn time(text: &str) -> Result<Duration, String> {
     let expected = || "a time is expected, such as 30s, 2m or 1h30m, or 0 for no limit".to_owned();
-    let time = match text.parse::<u32>() {
-        Ok(seconds) => Duration::from_secs(seconds.into()),
-        Err(_) => {
-            let time = text.parse::<SignedDuration>().map_err(|_| expected())?;
-            Duration::try_from(time).map_err(|_| expected())?
-        }
+    let time = if let Ok(seconds) = text.parse::<u32>() {
+        Duration::from_secs(seconds.into())
+    } else {
+        let time = text.parse::<SignedDuration>().map_err(|_| expected())?;
+        Duration::try_from(time).map_err(|_| expected())?
     };
     Ok(if time.is_zero() { NO_LIMIT } else { time.min(NO_LIMIT) })
 }

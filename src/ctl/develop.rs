@@ -54,7 +54,10 @@ pub fn develop(request: Request, session: &mut Session) -> Result<Exit, Failure>
                 clap_mangen::generate_to(Kubectl::command(), &folder)
             });
             written.map_err(|error| {
-                Failure::new(Exit::Failed, format!("the manual could not be written to {folder:?}: {error}"))
+                Failure::new(
+                    Exit::Failed,
+                    format!("the manual could not be written to {}: {error}", folder.display()),
+                )
             })?;
         }
     }

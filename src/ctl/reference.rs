@@ -66,9 +66,10 @@ fn written(argument: &Arg) -> String {
     let aliases = argument.get_visible_aliases().unwrap_or_default();
     let names: Vec<String> =
         short.into_iter().chain(long).chain(aliases.iter().map(|alias| format!("--{alias}"))).collect();
-    let value = match argument.get_action().takes_values() {
-        true => argument.get_value_names().unwrap_or_default().join(" "),
-        false => String::new(),
+    let value = if argument.get_action().takes_values() {
+        argument.get_value_names().unwrap_or_default().join(" ")
+    } else {
+        String::new()
     };
     match (names.is_empty(), value.is_empty()) {
         (true, _) => value.replace('|', "\\|"),
