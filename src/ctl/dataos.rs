@@ -9,12 +9,13 @@ mod jq;
 mod wait;
 mod which;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory as _, Parser, Subcommand};
 
 use crate::ctl::apply::Verb as WriteVerb;
 use crate::ctl::completion::{self, Completion};
 use crate::ctl::connection::Connection;
 use crate::ctl::failure::{Exit, Failure};
+use crate::ctl::kubectl::Kubectl;
 use crate::ctl::session::Session;
 use crate::ctl::terminal::Manners;
 use crate::ctl::version::{self, Version};
@@ -104,7 +105,10 @@ impl Dataos {
                 Box::pin(crate::ctl::get::get(get.request()?, session)).await
             }
             Verb::Jq(jq) => crate::ctl::jq::jq(jq.request(), session),
-            Verb::Develop(develop) => crate::ctl::develop::develop(develop.request()?, session),
+            Verb::Develop(develop) => {
+                let programs = [Self::command(), Kubectl::command()];
+                crate::ctl::develop::develop(develop.request()?, programs, session)
+            }
             Verb::Version(version) => version::version(version, session).await,
             Verb::Completion(completion) => completion::completion(&completion, session),
             Verb::Apply(apply) | Verb::Resource(Resource::Apply(apply)) => {

@@ -1,5 +1,6 @@
 //! docs/cli.md and the manifest for krew, held against what the program takes.
 
+use std::fmt::Write as _;
 use std::fs;
 use std::path::PathBuf;
 
@@ -49,11 +50,9 @@ fn krew_finds_the_program_by_its_name() {
             Some(address) => {
                 addresses.push(address.replace("{{ .TagName }}", &tag));
                 let indent = &line[..line.len() - line.trim_start().len()];
-                text += &format!(
-                    "{indent}uri: {}\n{indent}sha256: {}\n",
-                    addresses.last().unwrap(),
-                    "0".repeat(64)
-                );
+                let sum = "0".repeat(64);
+                let address = &addresses[addresses.len() - 1];
+                let _ = write!(text, "{indent}uri: {address}\n{indent}sha256: {sum}\n");
             }
             None => text += &(line.replace("{{ .TagName }}", &tag) + "\n"),
         }

@@ -21,9 +21,9 @@ fn main() -> ExitCode {
     let arguments: Vec<OsString> = std::env::args_os().collect();
     let name = arguments.first().map(Path::new).and_then(Path::file_stem).unwrap_or_default();
     if name == "kubectl_complete-poros" {
-        return ExitCode::from(completion::offered_to_kubectl(&arguments).code());
+        return ExitCode::from(completion::offered_to_kubectl(&arguments, Kubectl::command()).code());
     }
-    if let Some(exit) = completion::offered(&arguments) {
+    if let Some(exit) = completion::offered(&arguments, Dataos::command) {
         return ExitCode::from(exit.code());
     }
     // kubectl runs `kubectl-poros` for `kubectl poros`; krew installs it by that name.
