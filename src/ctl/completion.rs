@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use clap::{Args, Command, CommandFactory as _, ValueEnum};
+use clap::{Args, Command, ValueEnum};
 use clap_complete::engine::{ArgValueCompleter, CompletionCandidate, complete};
 use clap_complete::env::{Bash, CompleteEnv, Elvish, EnvCompleter, Fish, Powershell, Zsh};
 
@@ -17,9 +17,7 @@ use crate::api::identifier::TYPE;
 use crate::api::listed::Listed;
 use crate::cluster::client::{Access, connect};
 use crate::cluster::read;
-use crate::ctl::dataos::Dataos;
 use crate::ctl::failure::{Exit, Failure};
-use crate::ctl::kubectl::Kubectl;
 use crate::ctl::session::Session;
 
 /// Set where the shell asks what to offer.
@@ -68,8 +66,8 @@ pub fn completion(request: &Completion, session: &mut Session) -> Result<Exit, F
 }
 
 /// Answers a shell that asks what to offer; none where nobody does.
-pub fn offered(arguments: &[OsString]) -> Option<Exit> {
-    let environment = CompleteEnv::with_factory(|| named(Dataos::command())).var(VARIABLE);
+pub fn offered(arguments: &[OsString], program: fn() -> Command) -> Option<Exit> {
+    let environment = CompleteEnv::with_factory(|| named(program())).var(VARIABLE);
     let directory = std::env::current_dir().ok();
     match environment.try_complete(arguments, directory.as_deref()) {
         Ok(false) => None,
@@ -79,19 +77,26 @@ pub fn offered(arguments: &[OsString]) -> Option<Exit> {
 }
 
 /// Answers kubectl, which asks what to offer for `kubectl poros` and these words; the last is what is typed so far.
-pub fn offered_to_kubectl(arguments: &[OsString]) -> Exit {
+pub fn offered_to_kubectl(arguments: &[OsString], program: Command) -> Exit {
     let mut words: Vec<OsString> = vec!["kubectl-poros".into()];
     words.extend(arguments.iter().skip(1).cloned());
     if words.len() == 1 {
         words.push(OsString::new());
     }
     let (last, directory) = (words.len() - 1, std::env::current_dir().ok());
-    let found = complete(&mut named(Kubectl::command()), words, last, directory.as_deref());
+    let flag = words[last].to_string_lossy().starts_with('-');
+    let found = complete(&mut named(program), words, last, directory.as_deref());
     let mut text = String::new();
     for candidate in found.into_iter().flatten().filter(|candidate| !candidate.is_hide_set()) {
-        text += &candidate.get_value().to_string_lossy();
+        let value = candidate.get_value().to_string_lossy();
+        // As kubectl does: flags are offered to who begins to type one.
+        if value.starts_with('-') && !flag {
+            continue;
+        }
+        text += &value;
         if let Some(help) = candidate.get_help() {
-            text += &format!("\t{}", help.to_string().lines().next().unwrap_or_default());
+            text.push('\t');
+            text += help.to_string().lines().next().unwrap_or_default();
         }
         text.push('\n');
     }

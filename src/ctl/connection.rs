@@ -7,10 +7,8 @@ use std::time::Duration;
 use clap::Args;
 use jiff::SignedDuration;
 
-use crate::cluster::client::Access;
+use crate::cluster::client::{Access, CALL_TIMEOUT};
 
-/// How long a request may take where nobody says it: people wait for it.
-const LIMIT: Duration = Duration::from_secs(30);
 /// As good as no limit: a year.
 const NO_LIMIT: Duration = Duration::from_secs(365 * 24 * 3600);
 
@@ -51,7 +49,7 @@ pub struct Connection {
     /// Take any certificate: whoever is between you and the cluster can read and change everything
     #[arg(long, global = true, visible_alias = "tls-allow-insecure", hide_short_help = true)]
     pub insecure_skip_tls_verify: bool,
-    /// How long a request may take: 30s, 2m, or seconds; 0 for as long as it takes. Default: 30s
+    /// How long a request may take: 30s, 2m, or seconds; 0 for as long as it takes. Default: 10s
     #[arg(long, global = true, value_name = "TIME", value_parser = time, hide_short_help = true)]
     pub request_timeout: Option<Duration>,
 }
@@ -72,19 +70,18 @@ impl Connection {
             impersonate,
             groups,
             uid,
-            request_timeout: Some(self.request_timeout.unwrap_or(LIMIT)),
+            request_timeout: Some(self.request_timeout.unwrap_or(CALL_TIMEOUT)),
         }
     }
 }
 
 pub(super) fn time(text: &str) -> Result<Duration, String> {
     let expected = || "a time is expected, such as 30s, 2m or 1h30m, or 0 for no limit".to_owned();
-    let time = match text.parse::<u32>() {
-        Ok(seconds) => Duration::from_secs(seconds.into()),
-        Err(_) => {
-            let time = text.parse::<SignedDuration>().map_err(|_| expected())?;
-            Duration::try_from(time).map_err(|_| expected())?
-        }
+    let time = if let Ok(seconds) = text.parse::<u32>() {
+        Duration::from_secs(seconds.into())
+    } else {
+        let time = text.parse::<SignedDuration>().map_err(|_| expected())?;
+        Duration::try_from(time).map_err(|_| expected())?
     };
     Ok(if time.is_zero() { NO_LIMIT } else { time.min(NO_LIMIT) })
 }
