@@ -13,7 +13,7 @@ use clap::{Args, Command, ValueEnum};
 use clap_complete::engine::{ArgValueCompleter, CompletionCandidate, complete};
 use clap_complete::env::{Bash, CompleteEnv, Elvish, EnvCompleter, Fish, Powershell, Zsh};
 
-use crate::api::identifier::TYPE;
+use crate::api::identifier::{KINDS, TYPE};
 use crate::api::listed::Listed;
 use crate::cluster::client::{Access, connect};
 use crate::cluster::read;
@@ -109,11 +109,25 @@ fn named(command: Command) -> Command {
     command.mut_subcommands(named).mut_args(|argument| match argument.get_id().as_str() {
         "name" | "names" => argument.add(ArgValueCompleter::new(names)),
         "type_" => argument.add(ArgValueCompleter::new(|_: &OsStr| vec![CompletionCandidate::new(TYPE)])),
-        "what" => {
-            argument.add(ArgValueCompleter::new(|_: &OsStr| vec![CompletionCandidate::new("computes")]))
-        }
+        "what" | "compute" => argument.add(ArgValueCompleter::new(typed_names)),
         _ => argument,
     })
+}
+
+/// As kubectl names objects: `computes NAME`, or `compute/NAME`.
+fn typed_names(typed: &OsStr) -> Vec<CompletionCandidate> {
+    let text = typed.to_string_lossy();
+    if let Some((kind, name)) = text.split_once('/') {
+        let named = names(OsStr::new(name)).into_iter();
+        return named.map(|name| name.add_prefix(format!("{kind}/"))).collect();
+    }
+    // The last word is the one that is typed.
+    let before = std::env::args().collect::<Vec<_>>();
+    let kind = |word: &String| KINDS.contains(&word.as_str());
+    if before.iter().rev().skip(1).any(kind) {
+        return names(typed);
+    }
+    KINDS.iter().take(1).filter(|kind| kind.starts_with(&*text)).map(CompletionCandidate::new).collect()
 }
 
 /// The names of the Computes that there are; none where the cluster does not say so at once.

@@ -75,7 +75,7 @@ enum OnResources {
     /// Change Computes that are there
     Update(Box<apply::Apply>),
     /// Delete Computes, and wait until they are gone
-    Delete(delete::Delete),
+    Delete(Box<delete::Delete>),
 }
 
 impl Program for Dataos {

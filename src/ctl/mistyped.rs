@@ -1,4 +1,5 @@
-//! A verb that there is not: which one was perhaps meant, where two letters changed places or one is missing.
+//! A verb that there is not: which one was perhaps meant, where two letters changed places or one is missing. clap takes `gte`
+//! for `tree`.
 
 use clap::Command;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
@@ -6,10 +7,9 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 /// How many letters may be wrong.
 const WRONG: usize = 2;
 
-/// Adds what was meant to an error of usage, where it says nothing of that itself.
+/// Says in an error of usage what was meant, where few letters are wrong.
 pub fn meant(mut error: clap::Error, command: &Command) -> clap::Error {
-    let silent = error.get(ContextKind::SuggestedSubcommand).is_none();
-    if error.kind() != ErrorKind::InvalidSubcommand || !silent {
+    if error.kind() != ErrorKind::InvalidSubcommand {
         return error;
     }
     let Some(ContextValue::String(typed)) = error.get(ContextKind::InvalidSubcommand) else { return error };

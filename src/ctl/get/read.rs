@@ -50,8 +50,9 @@ where
         }
     };
     let (listing, owner) = tokio::join!(listing::<K>(client, request), me);
-    let owner = owner.map_err(|error| Failure::of_call("who you are could not be asked", &error))?;
+    // Where neither is answered, what was asked for is told.
     let listing = listing?;
+    let owner = owner.map_err(|error| Failure::of_call("who you are could not be asked", &error))?;
     let (status, stage) = (request.status.clone(), request.stage.clone());
     let choice = Choice { names: request.names.clone(), owner, status, stage };
     let mut found: Vec<Found> = listing.items.into_iter().map(|item| request.format.taken(item)).collect();
@@ -82,14 +83,7 @@ async fn listing<K>(client: &Client, request: &Request) -> Result<Listing<K>, Fa
 where
     K: Clone + DeserializeOwned,
 {
-    let failed = |error: CallError| match error {
-        CallError::NotFound(_) => {
-            let text = "this cluster knows no Computes: their CRD is not installed";
-            let failure = Failure::new(Exit::NotFound, text);
-            failure.remedy("who runs the cluster installs it: poros crd | kubectl apply --server-side -f -")
-        }
-        error => Failure::of_call("Computes could not be read", &error),
-    };
+    let failed = |error: CallError| Failure::of_call("Computes could not be listed", &error);
     let labels = request.selector.as_deref();
     let once = request.again != super::Again::Watch && labels.is_none();
     if let [name] = request.names.as_slice()

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+use crate::api::identifier::KINDS;
 use crate::ctl::failure::{Exit, Failure};
 use crate::ctl::get::{Again, Owner, Request};
 use crate::view::choice::{Sort, Words};
@@ -56,16 +57,6 @@ pub(super) struct Get {
     #[arg(long, short = 'A')]
     all_namespaces: bool,
 }
-
-/// What kubectl takes for Computes.
-pub(super) const KINDS: [&str; 6] = [
-    "computes",
-    "compute",
-    "cmp",
-    "computes.poros.dataos.io",
-    "compute.poros.dataos.io",
-    "computes.v1beta1.poros.dataos.io",
-];
 
 impl Get {
     /// Whether errors are JSON as well.

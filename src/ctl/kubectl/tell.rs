@@ -4,9 +4,9 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
+use crate::api::identifier::KINDS;
 use crate::ctl::answer::Output;
 use crate::ctl::failure::{Exit, Failure};
-use crate::ctl::kubectl::get::KINDS;
 use crate::ctl::{explain, tree, why};
 
 /// How to tell it.

@@ -1,10 +1,7 @@
 //! Computes as kubectl's arguments name them: `compute/NAME compute/OTHER`, or `computes NAME OTHER`.
 
+use crate::api::identifier::KINDS;
 use crate::ctl::failure::{Exit, Failure};
-
-/// What kubectl takes for Computes.
-const KINDS: [&str; 5] =
-    ["computes", "compute", "cmp", "computes.poros.dataos.io", "compute.poros.dataos.io"];
 
 /// The names; none where only the type is given.
 pub(super) fn names(arguments: &[String]) -> Result<Vec<String>, Failure> {
