@@ -403,6 +403,12 @@ async fn what_is_not_there_ends_with_an_error() {
     ask_about(cluster, &["pod"], &json!({"kind": "ConfigMap", "metadata": {"name": "x"}}))
         .fails(4, &["has no pod, or workload with a pod template; it has: ConfigMap x"]);
     let told = ask_as(Path::new("/nowhere.kubeconfig"), &["compute", name], "");
-    told.fails(1, &["error: the kubeconfig that KUBECONFIG names cannot be used", "/nowhere.kubeconfig"]);
+    told.fails(
+        1,
+        &[
+            "error: the kubeconfig \"/nowhere.kubeconfig\" that KUBECONFIG names cannot be read",
+            "/nowhere.kubeconfig",
+        ],
+    );
     clear(&client, name).await;
 }
