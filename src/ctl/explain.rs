@@ -5,8 +5,7 @@ use std::path::{Path, PathBuf};
 
 use kube::Client;
 
-use crate::cluster::call::CallError;
-use crate::cluster::{read, status};
+use crate::cluster::read;
 use crate::ctl::answer::{self, Output};
 use crate::ctl::failure::{Exit, Failure, Located};
 use crate::ctl::session::Session;
@@ -184,11 +183,7 @@ async fn explain_compute(name: Option<&str>, how: &How, session: &mut Session) -
     let told = answer::found("explain", session, async |session: &Session| {
         let (file, document) = changed(path, name)?;
         let client = session.client().await?;
-        let found = match status::current(&client, &document.name()).await {
-            // A manifest can be judged without the cluster's Computes.
-            Err(CallError::NotFound(_) | CallError::Unserved(_)) => None,
-            found => found.map_err(|error| named::unread(&document.name(), &error))?,
-        };
+        let found = named::look(&client, &document.name()).await?;
         let facts = Box::pin(gather::change(&client, file, document, found, how.all_nodes)).await;
         Ok(change::explain(&facts))
     })

@@ -3,15 +3,14 @@
 use std::path::PathBuf;
 
 use kube::Client;
-use serde::de::DeserializeOwned;
 
 use crate::api::listed::Listed;
-use crate::cluster::call::CallError;
-use crate::cluster::read;
+use crate::cluster::computes::{self, Read, Selection, list};
 use crate::cluster::whoami::whoami;
 use crate::ctl::failure::{Exit, Failure, Located};
 use crate::ctl::files::sources;
 use crate::ctl::get::{Owner, Request};
+use crate::ctl::named::{look, unlisted};
 use crate::ctl::session::Session;
 use crate::decide::judge::{Form, judge};
 use crate::view::choice::{Choice, Sort};
@@ -38,9 +37,9 @@ pub(super) struct Answer {
 }
 
 /// Reads what is asked for: with one request, and one more for who asks where that matters.
-pub(super) async fn computes<K>(client: &Client, request: &Request) -> Result<Answer, Failure>
+pub(super) async fn answer<K>(client: &Client, request: &Request) -> Result<Answer, Failure>
 where
-    K: Clone + DeserializeOwned + Into<Found>,
+    K: Read + Into<Found>,
 {
     let me = async {
         match &request.owner {
@@ -80,32 +79,23 @@ struct Listing<K> {
 /// One by its name, if one is named and it is there; else all. A watch begins at a list.
 async fn listing<K>(client: &Client, request: &Request) -> Result<Listing<K>, Failure>
 where
-    K: Clone + DeserializeOwned,
+    K: Read,
 {
-    let failed = |error: CallError| match error {
-        CallError::NotFound(_) => {
-            let text = "this cluster knows no Computes: their CRD is not installed";
-            let failure = Failure::new(Exit::NotFound, text);
-            failure.remedy("who runs the cluster installs it: poros crd | kubectl apply --server-side -f -")
-        }
-        error => Failure::of_call("Computes could not be read", &error),
-    };
-    let labels = request.selector.as_deref();
-    let once = request.again != super::Again::Watch && labels.is_none();
+    let once = request.again != super::Again::Watch && request.selector.is_none();
     if let [name] = request.names.as_slice()
         && once
         && is_name(name)
     {
-        let found = read::compute_as::<K>(client, name).await.map_err(failed)?;
-        if let Some(found) = found {
+        if let Some(found) = look(client, name).await? {
             return Ok(Listing { items: vec![found], version: String::new(), others: None });
         }
         // Only to say what was meant.
-        let others = read::computes_as::<Listed>(client, None).await.map_err(failed)?;
+        let others = computes::all::<Listed>(client).await.map_err(|error| unlisted(&error))?;
         let others = others.into_iter().map(|listed| listed.metadata.name).collect();
         return Ok(Listing { items: Vec::new(), version: String::new(), others: Some(others) });
     }
-    let listing = read::computes_listed::<K>(client, labels).await.map_err(failed)?;
+    let selection = Selection { labels: request.selector.clone(), name: None };
+    let listing = list(client, &selection).await.map_err(|error| unlisted(&error))?;
     Ok(Listing { items: listing.items, version: listing.version, others: None })
 }
 
