@@ -49,8 +49,8 @@ where
         }
     };
     let (listing, owner) = tokio::join!(listing::<K>(client, request), me);
-    let owner = owner.map_err(|error| Failure::of_call("who you are could not be asked", &error))?;
     let listing = listing?;
+    let owner = owner.map_err(|error| Failure::of_call("who you are could not be asked", &error))?;
     let (status, stage) = (request.status.clone(), request.stage.clone());
     let choice = Choice { names: request.names.clone(), owner, status, stage };
     let mut found: Vec<Found> = listing.items.into_iter().map(Into::into).collect();
