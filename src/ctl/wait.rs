@@ -16,7 +16,7 @@ use crate::cluster::computes;
 use crate::ctl::failure::{Exit, Failure};
 use crate::ctl::named::missing;
 use crate::ctl::session::Session;
-use crate::ctl::terminal::Terminal;
+use crate::ctl::terminal::{Terminal, interrupted};
 pub use crate::ctl::wait::telling::Manner;
 use crate::ctl::wait::telling::Telling;
 use crate::ctl::wait::watching::{FEW, watch};
@@ -24,8 +24,8 @@ use crate::ctl::which::Which;
 use crate::decide::goal::{Aim, Cause, Goal};
 pub use crate::view::course::Target;
 use crate::view::course::{Course, End};
-use crate::view::duration;
 use crate::view::talk::Voice;
+use crate::view::time;
 
 /// What stands before lines of a wait.
 const SIGN: &str = "⏳ ";
@@ -92,7 +92,7 @@ pub(super) async fn run(
         }
         None => {
             let (text, to_do) = course.left();
-            let after = duration::told(limit);
+            let after = time::told(limit);
             let text = if limit.is_zero() {
                 format!("not {} yet: {text}", course.goal().told())
             } else {
@@ -105,13 +105,6 @@ pub(super) async fn run(
 
 fn with(failure: Failure, to_do: Vec<String>) -> Failure {
     to_do.into_iter().fold(failure, Failure::remedy)
-}
-
-/// Ctrl-C. For ever where it cannot be heard.
-async fn interrupted() {
-    if tokio::signal::ctrl_c().await.is_err() {
-        std::future::pending::<()>().await;
-    }
 }
 
 /// Looks once.

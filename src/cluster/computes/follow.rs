@@ -114,15 +114,14 @@ async fn once<K: Read, E>(
     watched: &mut Option<Instant>,
     tell: &mut impl FnMut(News<K>) -> Result<(), E>,
 ) -> Result<(), Broke<E>> {
-    let version = match version {
-        Some(version) => version,
-        None => {
-            let listing = list(client, selection).await;
-            let listing = listing.map_err(|error| Broke::Call { error, missed: true })?;
-            let version = version.insert(listing.version);
-            tell(News::All(listing.items)).map_err(Broke::Told)?;
-            version
-        }
+    let version = if let Some(version) = version {
+        version
+    } else {
+        let listing = list(client, selection).await;
+        let listing = listing.map_err(|error| Broke::Call { error, missed: true })?;
+        let version = version.insert(listing.version);
+        tell(News::All(listing.items)).map_err(Broke::Told)?;
+        version
     };
     let mut parameters = WatchParams::default().timeout(LASTS);
     parameters.label_selector.clone_from(&selection.labels);

@@ -7,15 +7,14 @@ use kube::Client;
 use crate::api::listed::Listed;
 use crate::cluster::computes::{self, Read, Selection, list};
 use crate::cluster::whoami::whoami;
-use crate::ctl::failure::{Exit, Failure, Located};
-use crate::ctl::files::sources;
+use crate::ctl::failure::{Exit, Failure};
+use crate::ctl::files::{documents, sources};
 use crate::ctl::get::{Owner, Request};
 use crate::ctl::named::{look, unlisted};
 use crate::ctl::session::Session;
 use crate::decide::judge::{Form, judge};
 use crate::view::choice::{Choice, Sort};
 use crate::view::listing::Found;
-use crate::view::manifest::documents;
 use crate::view::names::{absent, count};
 use crate::view::talk::Voice;
 
@@ -111,19 +110,14 @@ fn missing(request: &Request, there: &[String]) -> Vec<String> {
 
 /// The names of the Computes in these files, in both forms of a manifest. What is no Compute is told, and passed over.
 pub(super) fn names_in(files: &[PathBuf], session: &mut Session) -> Result<Vec<String>, Failure> {
-    let mut names = Vec::new();
-    let mut failure = Failure::new(Exit::Invalid, "");
+    let (mut names, mut failures) = (Vec::new(), Vec::new());
     for source in sources(files, false) {
         let file = source.name.clone();
-        let bytes = source.read().map_err(|error| Failure::of(Exit::Failed, &error))?;
-        for document in documents(&file, &bytes) {
+        for document in documents(&file, &source.read()?) {
             let document = match document {
                 Ok(document) => document,
-                Err(error) => {
-                    let (line, column) = error.place().unwrap_or((1, 1));
-                    let detail = error.to_string();
-                    let located = Located { file: file.clone(), line, column, detail, ..Located::default() };
-                    failure.errors.push(located);
+                Err(failure) => {
+                    failures.push(failure);
                     continue;
                 }
             };
@@ -137,10 +131,11 @@ pub(super) fn names_in(files: &[PathBuf], session: &mut Session) -> Result<Vec<S
             }
         }
     }
-    if !failure.errors.is_empty() {
-        let texts: Vec<&str> = failure.errors.iter().map(|error| error.detail.as_str()).collect();
-        failure.text = texts.join("\n  ");
-        return Err(failure);
+    if !failures.is_empty() {
+        let texts: Vec<&str> = failures.iter().map(|failure| failure.text.as_str()).collect();
+        let failure = Failure::new(Exit::Invalid, texts.join("\n  "));
+        let errors = failures.into_iter().flat_map(|failure| failure.errors).collect();
+        return Err(Failure { errors, ..failure });
     }
     if names.is_empty() {
         let text = format!("{} named with -f, and no Compute is in it", count(files.len(), "file"));
