@@ -11,6 +11,16 @@ pub const TYPE: &str = "compute";
 /// Versions of a Compute that are taken: what the reference prints, what the API server says, and what old manifests say.
 pub const VERSIONS: [&str; 3] = [VERSION_SHOWN, VERSION, "v1"];
 
+/// What kubectl takes for Computes.
+pub const KINDS: [&str; 6] = [
+    "computes",
+    "compute",
+    "cmp",
+    "computes.poros.dataos.io",
+    "compute.poros.dataos.io",
+    "computes.v1beta1.poros.dataos.io",
+];
+
 /// A resource, named as the reference does.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Identifier {

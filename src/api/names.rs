@@ -102,9 +102,9 @@ pub const WEBHOOK_COMPUTES: &str = "computes.poros.dataos.io";
 /// The Secret with the certificates of the webhook, in the namespace of Poros.
 pub const WEBHOOK_SECRET: &str = "poros-webhook";
 
-/// The ClusterRole that lets people see Computes and Placements.
+/// The role, in the whole cluster, that lets people see Computes and Placements.
 pub const ROLE_VIEW: &str = "poros-view";
-/// The ClusterRole that lets people change Computes.
+/// The role, in the whole cluster, that lets people change Computes.
 pub const ROLE_EDIT: &str = "poros-edit";
 
 /// Service account of the dry-run pod that proves a placement.

@@ -9,17 +9,15 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use clap::{Args, Command, CommandFactory as _, ValueEnum};
+use clap::{Args, Command, ValueEnum};
 use clap_complete::engine::{ArgValueCompleter, CompletionCandidate, complete};
 use clap_complete::env::{Bash, CompleteEnv, Elvish, EnvCompleter, Fish, Powershell, Zsh};
 
-use crate::api::identifier::TYPE;
+use crate::api::identifier::{KINDS, TYPE};
 use crate::api::listed::Listed;
 use crate::cluster::client::{Access, connect};
 use crate::cluster::computes;
-use crate::ctl::dataos::Dataos;
 use crate::ctl::failure::{Exit, Failure};
-use crate::ctl::kubectl::Kubectl;
 use crate::ctl::session::Session;
 
 /// Set where the shell asks what to offer.
@@ -68,8 +66,8 @@ pub fn completion(request: &Completion, session: &mut Session) -> Result<Exit, F
 }
 
 /// Answers a shell that asks what to offer; none where nobody does.
-pub fn offered(arguments: &[OsString]) -> Option<Exit> {
-    let environment = CompleteEnv::with_factory(|| named(Dataos::command())).var(VARIABLE);
+pub fn offered(arguments: &[OsString], program: fn() -> Command) -> Option<Exit> {
+    let environment = CompleteEnv::with_factory(|| named(program())).var(VARIABLE);
     let directory = std::env::current_dir().ok();
     match environment.try_complete(arguments, directory.as_deref()) {
         Ok(false) => None,
@@ -79,19 +77,26 @@ pub fn offered(arguments: &[OsString]) -> Option<Exit> {
 }
 
 /// Answers kubectl, which asks what to offer for `kubectl poros` and these words; the last is what is typed so far.
-pub fn offered_to_kubectl(arguments: &[OsString]) -> Exit {
+pub fn offered_to_kubectl(arguments: &[OsString], program: Command) -> Exit {
     let mut words: Vec<OsString> = vec!["kubectl-poros".into()];
     words.extend(arguments.iter().skip(1).cloned());
     if words.len() == 1 {
         words.push(OsString::new());
     }
     let (last, directory) = (words.len() - 1, std::env::current_dir().ok());
-    let found = complete(&mut named(Kubectl::command()), words, last, directory.as_deref());
+    let flag = words[last].to_string_lossy().starts_with('-');
+    let found = complete(&mut named(program), words, last, directory.as_deref());
     let mut text = String::new();
     for candidate in found.into_iter().flatten().filter(|candidate| !candidate.is_hide_set()) {
-        text += &candidate.get_value().to_string_lossy();
+        let value = candidate.get_value().to_string_lossy();
+        // As kubectl does: flags are offered to who begins to type one.
+        if value.starts_with('-') && !flag {
+            continue;
+        }
+        text += &value;
         if let Some(help) = candidate.get_help() {
-            text += &format!("\t{}", help.to_string().lines().next().unwrap_or_default());
+            text.push('\t');
+            text += help.to_string().lines().next().unwrap_or_default();
         }
         text.push('\n');
     }
@@ -104,11 +109,25 @@ fn named(command: Command) -> Command {
     command.mut_subcommands(named).mut_args(|argument| match argument.get_id().as_str() {
         "name" | "names" => argument.add(ArgValueCompleter::new(names)),
         "type_" => argument.add(ArgValueCompleter::new(|_: &OsStr| vec![CompletionCandidate::new(TYPE)])),
-        "what" => {
-            argument.add(ArgValueCompleter::new(|_: &OsStr| vec![CompletionCandidate::new("computes")]))
-        }
+        "what" | "compute" => argument.add(ArgValueCompleter::new(typed_names)),
         _ => argument,
     })
+}
+
+/// As kubectl names objects: `computes NAME`, or `compute/NAME`.
+fn typed_names(typed: &OsStr) -> Vec<CompletionCandidate> {
+    let text = typed.to_string_lossy();
+    if let Some((kind, name)) = text.split_once('/') {
+        let named = names(OsStr::new(name)).into_iter();
+        return named.map(|name| name.add_prefix(format!("{kind}/"))).collect();
+    }
+    // The last word is the one that is typed.
+    let before = std::env::args().collect::<Vec<_>>();
+    let kind = |word: &String| KINDS.contains(&word.as_str());
+    if before.iter().rev().skip(1).any(kind) {
+        return names(typed);
+    }
+    KINDS.iter().take(1).filter(|kind| kind.starts_with(&*text)).map(CompletionCandidate::new).collect()
 }
 
 /// The names of the Computes that there are; none where the cluster does not say so at once.

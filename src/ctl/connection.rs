@@ -6,11 +6,9 @@ use std::time::Duration;
 
 use clap::Args;
 
-use crate::cluster::client::Access;
+use crate::cluster::client::{Access, CALL_TIMEOUT};
 use crate::view::time::{self, TimeError};
 
-/// How long a request may take where nobody says it: people wait for it.
-const LIMIT: Duration = Duration::from_secs(30);
 /// As good as no limit: a year.
 const NO_LIMIT: Duration = Duration::from_secs(365 * 24 * 3600);
 
@@ -51,7 +49,7 @@ pub struct Connection {
     /// Take any certificate: whoever is between you and the cluster can read and change everything
     #[arg(long, global = true, visible_alias = "tls-allow-insecure", hide_short_help = true)]
     pub insecure_skip_tls_verify: bool,
-    /// How long a request may take: 30s, 2m, or seconds; 0 for as long as it takes. Default: 30s
+    /// How long a request may take: 30s, 2m, or seconds; 0 for as long as it takes. Default: 10s
     #[arg(long, global = true, value_name = "TIME", value_parser = limit, hide_short_help = true)]
     pub request_timeout: Option<Duration>,
 }
@@ -72,7 +70,7 @@ impl Connection {
             impersonate,
             groups,
             uid,
-            request_timeout: Some(self.request_timeout.unwrap_or(LIMIT)),
+            request_timeout: Some(self.request_timeout.unwrap_or(CALL_TIMEOUT)),
         }
     }
 }

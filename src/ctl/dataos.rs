@@ -9,15 +9,18 @@ mod tell;
 mod wait;
 mod which;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory as _, Parser, Subcommand};
 
 use crate::ctl::apply::Verb as WriteVerb;
 use crate::ctl::completion::{self, Completion};
 use crate::ctl::connection::Connection;
 use crate::ctl::failure::{Exit, Failure};
+use crate::ctl::kubectl::Kubectl;
+use crate::ctl::program::Program;
 use crate::ctl::session::Session;
 use crate::ctl::terminal::Manners;
 use crate::ctl::version::{self, Version};
+use crate::view::talk::Voice;
 
 /// Names pools of nodes, and tells how they are.
 #[derive(Debug, Parser)]
@@ -25,12 +28,10 @@ use crate::ctl::version::{self, Version};
 pub struct Dataos {
     #[command(subcommand)]
     verb: Verb,
-    /// How it talks.
     #[command(flatten)]
-    pub manners: Manners,
-    /// Which cluster.
+    manners: Manners,
     #[command(flatten)]
-    pub connection: Connection,
+    connection: Connection,
 }
 
 #[derive(Debug, Subcommand)]
@@ -73,12 +74,17 @@ enum OnResources {
     /// Change Computes that are there
     Update(Box<apply::Apply>),
     /// Delete Computes, and wait until they are gone
-    Delete(delete::Delete),
+    Delete(Box<delete::Delete>),
 }
 
-impl Dataos {
-    /// Whether what is asked for is JSON, so that errors are as well.
-    pub fn speaks_json(&self) -> bool {
+impl Program for Dataos {
+    const VOICE: Voice = Voice::Dataos;
+
+    fn common(&self) -> (Manners, Connection) {
+        (self.manners.clone(), self.connection.clone())
+    }
+
+    fn speaks_json(&self) -> bool {
         match &self.verb {
             Verb::Plain(verb) | Verb::Resource(verb) => verb.speaks_json(),
             Verb::Wait(wait) => wait.speaks_json(),
@@ -91,8 +97,7 @@ impl Dataos {
         }
     }
 
-    /// Does what was typed.
-    pub async fn run(self, session: &mut Session) -> Result<Exit, Failure> {
+    async fn run(self, session: &mut Session) -> Result<Exit, Failure> {
         match self.verb {
             Verb::Plain(verb) | Verb::Resource(verb) => verb.run(session).await,
             Verb::Wait(wait) => Box::pin(crate::ctl::wait::wait(wait.request()?, session)).await,
@@ -105,7 +110,10 @@ impl Dataos {
                 Box::pin(crate::ctl::explain::explain(explain.request(), session)).await
             }
             Verb::Jq(jq) => crate::ctl::jq::jq(jq.request(), session),
-            Verb::Develop(develop) => crate::ctl::develop::develop(develop.request()?, session),
+            Verb::Develop(develop) => {
+                let programs = [Self::command(), Kubectl::command()];
+                crate::ctl::develop::develop(develop.request()?, programs, session)
+            }
             Verb::Version(version) => version::version(version, session).await,
             Verb::Completion(completion) => completion::completion(&completion, session),
         }

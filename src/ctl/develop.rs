@@ -2,12 +2,10 @@
 
 use std::path::PathBuf;
 
-use clap::CommandFactory as _;
+use clap::Command;
 use serde_json::Value;
 
-use crate::ctl::dataos::Dataos;
 use crate::ctl::failure::{Exit, Failure};
-use crate::ctl::kubectl::Kubectl;
 use crate::ctl::session::Session;
 use crate::decide::problem::written;
 use crate::view::{jsonschema, sample};
@@ -33,8 +31,8 @@ pub enum Request {
     Man(PathBuf),
 }
 
-/// Prints, or writes it.
-pub fn develop(request: Request, session: &mut Session) -> Result<Exit, Failure> {
+/// Prints, or writes it; the manual is that of these programs.
+pub fn develop(request: Request, programs: [Command; 2], session: &mut Session) -> Result<Exit, Failure> {
     match request {
         Request::Generate { of_type, version, name } => {
             let text = sample::native(&of_type, &version, &name).map_err(|problems| {
@@ -50,11 +48,13 @@ pub fn develop(request: Request, session: &mut Session) -> Result<Exit, Failure>
         }
         Request::Man(folder) => {
             let written = std::fs::create_dir_all(&folder).and_then(|()| {
-                clap_mangen::generate_to(Dataos::command(), &folder)?;
-                clap_mangen::generate_to(Kubectl::command(), &folder)
+                programs.into_iter().try_for_each(|program| clap_mangen::generate_to(program, &folder))
             });
             written.map_err(|error| {
-                Failure::new(Exit::Failed, format!("the manual could not be written to {folder:?}: {error}"))
+                Failure::new(
+                    Exit::Failed,
+                    format!("the manual could not be written to {}: {error}", folder.display()),
+                )
             })?;
         }
     }

@@ -9,9 +9,11 @@ use clap::{Parser, Subcommand};
 
 use crate::ctl::connection::Connection;
 use crate::ctl::failure::{Exit, Failure};
+use crate::ctl::program::Program;
 use crate::ctl::session::Session;
 use crate::ctl::terminal::Manners;
 use crate::ctl::version::{self, Version};
+use crate::view::talk::Voice;
 
 /// Shows Computes, and tells why they are as they are.
 #[derive(Debug, Parser)]
@@ -19,12 +21,10 @@ use crate::ctl::version::{self, Version};
 pub struct Kubectl {
     #[command(subcommand)]
     verb: Verb,
-    /// How it talks.
     #[command(flatten)]
-    pub manners: Manners,
-    /// Which cluster.
+    manners: Manners,
     #[command(flatten)]
-    pub connection: Connection,
+    connection: Connection,
 }
 
 #[derive(Debug, Subcommand)]
@@ -43,9 +43,14 @@ enum Verb {
     Version(Version),
 }
 
-impl Kubectl {
-    /// Whether what is asked for is JSON, so that errors are as well.
-    pub fn speaks_json(&self) -> bool {
+impl Program for Kubectl {
+    const VOICE: Voice = Voice::Kubectl;
+
+    fn common(&self) -> (Manners, Connection) {
+        (self.manners.clone(), self.connection.clone())
+    }
+
+    fn speaks_json(&self) -> bool {
         match &self.verb {
             Verb::Wait(wait) => wait.speaks_json(),
             Verb::Why(why) => why.speaks_json(),
@@ -56,8 +61,7 @@ impl Kubectl {
         }
     }
 
-    /// Does what was typed.
-    pub async fn run(self, session: &mut Session) -> Result<Exit, Failure> {
+    async fn run(self, session: &mut Session) -> Result<Exit, Failure> {
         match self.verb {
             Verb::Get(get) => Box::pin(crate::ctl::get::get(get.request()?, session)).await,
             Verb::Wait(wait) => Box::pin(crate::ctl::wait::wait(wait.request()?, session)).await,

@@ -1,5 +1,7 @@
 //! `version`: of this program, of the API server, and of the Computes that it serves.
 
+use std::fmt::Write as _;
+
 use clap::{Args, ValueEnum};
 use serde::Serialize;
 
@@ -66,20 +68,22 @@ pub async fn version(request: Version, session: &mut Session) -> Result<Exit, Fa
 
 async fn asked(session: &Session) -> Result<(String, Vec<String>), Failure> {
     let client = session.client().await?;
-    let (server, served) = tokio::join!(discovery::version(&client), discovery::computes(&client));
+    let (server, computes) = tokio::join!(discovery::version(&client), discovery::computes(&client));
     let failed = |error| Failure::of_call("the versions of the cluster could not be asked", &error);
-    Ok((server.map_err(failed)?, served.map_err(failed)?))
+    Ok((server.map_err(failed)?, computes.map_err(failed)?))
 }
 
 fn told(versions: &Versions) -> String {
     let mut text = format!("Client:  {}\n", versions.client);
     if let Some(server) = &versions.server {
-        text += &format!("Server:  Kubernetes {server}\n");
+        let _ = writeln!(text, "Server:  Kubernetes {server}");
     }
     match &versions.compute {
         None => {}
         Some(served) if served.is_empty() => text += "Compute: not served; Poros is not installed there\n",
-        Some(served) => text += &format!("Compute: {GROUP}/{}\n", served.join(", ")),
+        Some(served) => {
+            let _ = writeln!(text, "Compute: {GROUP}/{}", served.join(", "));
+        }
     }
     text
 }

@@ -173,9 +173,10 @@ mod tests {
     fn what_does_not_compile_is_told_with_its_place() {
         for (filter, expect) in [
             (".a |", "line 1, column 5"),
-            (".a\n| .b[", "line 2, column 5: expected closing bracket"),
+            (".a\n| .b[", "line 2, column 6: expected closing bracket"),
             ("foo", "line 1, column 1: there is no filter foo"),
-            (".é | nope(1)", "line 1, column 6: there is no filter nope"),
+            (".\"é\" | nope(1)", "line 1, column 8: there is no filter nope"),
+            (".é", "line 1, column 2: expected token"),
             ("$x", "there is no variable $x"),
             ("", "line 1, column 1"),
             ("import \"a\" as a; a::b", "module"),

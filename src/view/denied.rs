@@ -53,16 +53,13 @@ impl Denied {
             None => format!("--user={user}"),
         };
         let full = if group.is_empty() { resource.clone() } else { format!("{resource}.{group}") };
-        match self.role() {
-            Some(role) => format!(
+        if let Some(role) = self.role() {
+            return format!(
                 "an administrator may give it by the role {role}: kubectl create clusterrolebinding {role}-NAME --clusterrole={role} {whom}"
-            ),
-            None => {
-                let at =
-                    namespace.as_ref().map(|name| format!(" in the namespace {name}")).unwrap_or_default();
-                format!("ask an administrator for the verb {verb} on {full}{at} for {user}")
-            }
+            );
         }
+        let at = namespace.as_ref().map(|name| format!(" in the namespace {name}")).unwrap_or_default();
+        format!("ask an administrator for the verb {verb} on {full}{at} for {user}")
     }
 }
 

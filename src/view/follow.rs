@@ -1,6 +1,6 @@
 //! What a watch tells people: each change once, whatever a broken watch tells again.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// What became of an object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,8 +60,8 @@ impl<T: Clone, N: PartialEq> Shown<T, N> {
     }
 
     /// These are all that there are: the names of those that went unseen.
-    pub fn missing(&self, there: &[String]) -> Vec<String> {
-        self.known.keys().filter(|name| !there.contains(name)).cloned().collect()
+    pub fn missing(&self, there: &BTreeSet<&str>) -> Vec<String> {
+        self.known.keys().filter(|name| !there.contains(name.as_str())).cloned().collect()
     }
 }
 
@@ -79,7 +79,7 @@ mod tests {
         assert_eq!(shown.seen("a", "a3", 3, false), Some((Event::Modified, "a3")), "it leaves them");
         assert_eq!(shown.seen("a", "a4", 4, false), None);
         assert_eq!(shown.seen("a", "a5", 5, true), Some((Event::Added, "a5")));
-        assert_eq!(shown.missing(&["b".into()]), ["a"]);
+        assert_eq!(shown.missing(&BTreeSet::from(["b"])), ["a"]);
         assert_eq!(shown.gone("b", None), None, "it was never shown");
         assert_eq!(shown.gone("a", None), Some((Event::Deleted, "a5")));
         assert_eq!(shown.gone("a", None), None);

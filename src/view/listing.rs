@@ -3,14 +3,14 @@
 use std::fmt::Write as _;
 
 use jiff::Timestamp;
-use serde::Deserialize as _;
+use serde::{Deserialize as _, Serialize};
 use serde_json::{Value, json};
 
 use crate::api::dataos::{BODY, to_native};
 use crate::api::listed::Listed;
 use crate::view::computes::{Field, KUBECTL, KUBECTL_WIDE, REFERENCE, REFERENCE_WIDE, lasting, table};
 use crate::view::follow::Event;
-use crate::view::output::{Output, as_columns, as_json, as_name, as_yaml, list};
+use crate::view::output::{List, Output, as_columns, as_json, as_name, as_yaml};
 use crate::view::table::{Column, Layout, Table};
 use crate::view::talk::Voice;
 
@@ -92,6 +92,17 @@ impl Format {
         self.is_table() && !self.fields().contains(&Field::Message)
     }
 
+    /// What was read, as far as it is shown.
+    pub fn taken(&self, read: impl Into<Found>) -> Found {
+        let mut found = read.into();
+        if !self.managed_fields
+            && let Some(metadata) = found.object.get_mut("metadata").and_then(Value::as_object_mut)
+        {
+            metadata.remove("managedFields");
+        }
+        found
+    }
+
     /// Whether whole objects are needed.
     pub fn needs_objects(&self) -> bool {
         self.details || self.output.needs_objects()
@@ -125,7 +136,7 @@ impl Format {
         } else if self.output == Output::Name {
             Vec::new()
         } else {
-            vec![self.object(found).to_string()]
+            vec![found.listed.metadata.resource_version.clone()]
         }
     }
 
@@ -141,8 +152,7 @@ impl Format {
             let texts = found.iter().map(|found| details(&found.object));
             return Ok(texts.collect::<Result<Vec<_>, _>>()?.join("---\n"));
         }
-        let objects = || found.iter().map(|found| self.object(found)).collect::<Vec<_>>();
-        let whole = || list(objects(), self.single);
+        let objects: Vec<&Value> = found.iter().map(|found| &found.object).collect();
         Ok(match &self.output {
             Output::Table | Output::Wide => {
                 let rows: Vec<&Listed> = found.iter().map(|found| &found.listed).collect();
@@ -150,19 +160,23 @@ impl Format {
             }
             Output::Name => found.iter().map(|found| as_name(found.name(), self.voice)).collect(),
             Output::Columns(columns) => {
-                let objects: Vec<&Value> = found.iter().map(|found| &found.object).collect();
                 as_columns(columns, &objects).laid_out(Layout::Kubectl, self.headed, screen, widths)
             }
             // The paths that people know begin at a List, in both.
-            Output::JsonPath(template) => template.told(&whole()),
-            Output::Json | Output::Yaml => {
-                let value = match self.voice {
-                    Voice::Dataos => Value::Array(objects()),
-                    Voice::Kubectl => whole(),
-                };
-                if self.output == Output::Json { as_json(&value) } else { as_yaml(&value)? }
-            }
+            Output::JsonPath(template) => match objects.as_slice() {
+                [one] if self.single => template.told(one),
+                all => template.told(&json!(List::of(all))),
+            },
+            Output::Json | Output::Yaml => match (self.voice, objects.as_slice()) {
+                (Voice::Kubectl, [one]) if self.single => self.document(one)?,
+                (Voice::Kubectl, all) => self.document(&List::of(all))?,
+                (Voice::Dataos, all) => self.document(&all)?,
+            },
         })
+    }
+
+    fn document(&self, value: &impl Serialize) -> Result<String, serde_saphyr::ser_error::Error> {
+        if self.output == Output::Json { Ok(as_json(value)) } else { as_yaml(value) }
     }
 
     /// Changes as text, each by itself; `headed` for the first of them.
@@ -185,8 +199,8 @@ impl Format {
             table
         };
         let object = |(event, found): &(Event, Found)| {
-            let object = self.object(found);
-            if self.events { json!({"type": event.word(), "object": object}) } else { object }
+            let object = &found.object;
+            if self.events { json!({"type": event.word(), "object": object}) } else { object.clone() }
         };
         if self.details {
             let texts = changes
@@ -206,7 +220,7 @@ impl Format {
             }
             Output::Name => changes.iter().map(|(_, found)| as_name(found.name(), self.voice)).collect(),
             Output::JsonPath(template) => {
-                changes.iter().map(|(_, found)| template.told(&self.object(found))).collect()
+                changes.iter().map(|(_, found)| template.told(&found.object)).collect()
             }
             Output::Json if self.events => {
                 changes.iter().map(|change| object(change).to_string() + "\n").collect()
@@ -217,16 +231,6 @@ impl Format {
                 texts.map(|text| text.map(|text| format!("---\n{text}"))).collect::<Result<_, _>>()?
             }
         })
-    }
-
-    fn object(&self, found: &Found) -> Value {
-        let mut object = found.object.clone();
-        if !self.managed_fields
-            && let Some(metadata) = object.get_mut("metadata").and_then(Value::as_object_mut)
-        {
-            metadata.remove("managedFields");
-        }
-        object
     }
 }
 
@@ -259,7 +263,7 @@ mod tests {
     use super::*;
 
     fn found() -> Found {
-        Found::from(json!({
+        Format::plain(Voice::Dataos).taken(json!({
             "apiVersion": "poros.dataos.io/v1beta1", "kind": "Compute",
             "metadata": {"name": "a", "managedFields": [1], "uid": "u"},
             "spec": {"owner": "ann", "purpose": "query", "nodePool": {"nodeSelector": {"k": "v"}}},

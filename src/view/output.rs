@@ -1,10 +1,11 @@
 //! What `--output` takes, and objects in those formats that are no table of Computes.
 
+use std::collections::BTreeMap;
 use std::str::FromStr;
 
-use serde::Serialize as _;
+use serde::Serialize;
+use serde_json::Value;
 use serde_json::ser::PrettyFormatter;
-use serde_json::{Value, json};
 use thiserror::Error;
 
 use crate::api::identifier::TYPE;
@@ -153,25 +154,38 @@ impl Output {
     }
 }
 
-/// Objects as kubectl gives them: one that was asked for by name as it is, others in a `List`.
-pub fn list(mut objects: Vec<Value>, single: bool) -> Value {
-    if single && objects.len() == 1 {
-        return objects.remove(0);
+/// Objects as kubectl gives them.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct List<'a> {
+    api_version: &'static str,
+    items: &'a [&'a Value],
+    kind: &'static str,
+    metadata: BTreeMap<&'static str, &'static str>,
+}
+
+impl<'a> List<'a> {
+    /// Of these.
+    pub fn of(items: &'a [&'a Value]) -> Self {
+        // Of no use to anybody, and always there.
+        let metadata = BTreeMap::from([("resourceVersion", "")]);
+        Self { api_version: "v1", items, kind: "List", metadata }
     }
-    json!({"apiVersion": "v1", "kind": "List", "items": objects, "metadata": {"resourceVersion": ""}})
 }
 
 /// JSON, in lines as kubectl has them.
-pub fn as_json(value: &Value) -> String {
+pub fn as_json(value: &impl Serialize) -> String {
     let mut bytes = Vec::new();
     let formatter = PrettyFormatter::with_indent(b"    ");
     let written = value.serialize(&mut serde_json::Serializer::with_formatter(&mut bytes, formatter));
-    let text = String::from_utf8(bytes).ok().filter(|_| written.is_ok());
-    text.unwrap_or_else(|| value.to_string()) + "\n"
+    // What was read as JSON can be written as such.
+    debug_assert!(written.is_ok());
+    bytes.push(b'\n');
+    String::from_utf8(bytes).unwrap_or_default()
 }
 
 /// A document of YAML.
-pub fn as_yaml(value: &Value) -> Result<String, serde_saphyr::ser_error::Error> {
+pub fn as_yaml(value: &impl Serialize) -> Result<String, serde_saphyr::ser_error::Error> {
     let mut text = serde_saphyr::to_string(value)?;
     if !text.ends_with('\n') {
         text.push('\n');
@@ -203,6 +217,7 @@ pub fn as_columns(columns: &[(String, Path)], objects: &[&Value]) -> Table {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use serde_json::json;
 
     #[test]
     fn each_format_is_known_by_its_word() {
@@ -233,9 +248,8 @@ mod tests {
     #[test]
     fn objects_are_given_as_kubectl_gives_them() {
         let object = json!({"metadata": {"name": "a"}, "spec": {"n": 1}});
-        assert_eq!(list(vec![object.clone()], true), object);
-        assert_eq!(list(vec![object.clone()], false)["items"][0], object);
-        assert_eq!(list(Vec::new(), true)["kind"], "List");
+        assert_eq!(json!(List::of(&[&object]))["items"][0], object);
+        assert_eq!(json!(List::of(&[]))["kind"], "List");
         assert_eq!(as_json(&json!({"a": [1]})), "{\n    \"a\": [\n        1\n    ]\n}\n");
         assert_eq!(as_yaml(&json!({"a": 1})).unwrap(), "a: 1\n");
         let columns = columns_of("N:.metadata.name,X:.x").unwrap();

@@ -6,6 +6,7 @@ mod apply;
 mod delete;
 mod get;
 mod lint;
+mod tools;
 pub mod transcript;
 mod wait;
 mod words;
@@ -22,6 +23,7 @@ pub fn trials() -> Vec<libtest_mimic::Trial> {
         lint::trials(),
         delete::trials(),
         wait::trials(),
+        tools::trials(),
     ]
     .into_iter()
     .flatten()

@@ -6,57 +6,39 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use clap::Parser as _;
+use clap::CommandFactory as _;
 use poros::ctl::completion;
-use poros::ctl::connection::Connection;
 use poros::ctl::dataos::Dataos;
 use poros::ctl::failure::{Exit, Failure};
 use poros::ctl::kubectl::Kubectl;
+use poros::ctl::mistyped;
+use poros::ctl::program::Program;
 use poros::ctl::session::Session;
-use poros::ctl::terminal::{Manners, Terminal};
+use poros::ctl::terminal::Terminal;
 use poros::view::talk::Voice;
 
 fn main() -> ExitCode {
     let arguments: Vec<OsString> = std::env::args_os().collect();
     let name = arguments.first().map(Path::new).and_then(Path::file_stem).unwrap_or_default();
     if name == "kubectl_complete-poros" {
-        return ExitCode::from(completion::offered_to_kubectl(&arguments).code());
+        return ExitCode::from(completion::offered_to_kubectl(&arguments, Kubectl::command()).code());
     }
-    if let Some(exit) = completion::offered(&arguments) {
+    if let Some(exit) = completion::offered(&arguments, Dataos::command) {
         return ExitCode::from(exit.code());
     }
     // kubectl runs `kubectl-poros` for `kubectl poros`; krew installs it by that name.
-    let kubectl = name == "kubectl-poros" || name == "kubectl_poros";
-    let json = asks_for_json(&arguments, kubectl);
-    let exit = if kubectl {
-        match Kubectl::try_parse_from(arguments) {
-            Ok(program) => {
-                let (manners, connection) = (program.manners.clone(), program.connection.clone());
-                let json = program.speaks_json();
-                start(Voice::Kubectl, &manners, connection, json, async |session| program.run(session).await)
-            }
-            Err(error) => usage(&error, json),
-        }
+    let exit = if name == "kubectl-poros" || name == "kubectl_poros" {
+        start::<Kubectl>(arguments)
     } else {
-        match Dataos::try_parse_from(arguments) {
-            Ok(program) => {
-                let (manners, connection) = (program.manners.clone(), program.connection.clone());
-                let json = program.speaks_json();
-                start(Voice::Dataos, &manners, connection, json, async |session| program.run(session).await)
-            }
-            Err(error) => usage(&error, json),
-        }
+        start::<Dataos>(arguments)
     };
     ExitCode::from(exit.code())
 }
 
 /// Help and version are data; what does not fit is an error of usage.
-fn usage(error: &clap::Error, json: bool) -> Exit {
-    if !error.use_stderr() {
-        let _ = error.print();
-        return Exit::Ok;
-    }
-    if json {
+fn usage(error: clap::Error, command: &clap::Command, json: bool) -> Exit {
+    let error = mistyped::meant(error, command);
+    if json && error.use_stderr() {
         let text = error.to_string();
         // Usage and help are for people.
         let text = text.split("\n\nUsage:").next().unwrap_or_default();
@@ -65,25 +47,27 @@ fn usage(error: &clap::Error, json: bool) -> Exit {
     } else {
         let _ = error.print();
     }
-    Exit::Usage
+    if error.use_stderr() { Exit::Usage } else { Exit::Ok }
 }
 
 /// Whether JSON is asked for, in arguments that do not fit.
-fn asks_for_json(arguments: &[OsString], kubectl: bool) -> bool {
+fn asks_for_json(arguments: &[OsString], voice: Voice) -> bool {
+    let kubectl = voice == Voice::Kubectl;
     let words: Vec<&str> = arguments.iter().filter_map(|word| word.to_str()).collect();
     let one = |word: &&str| *word == "--output=json" || (kubectl && ["-ojson", "-o=json"].contains(word));
     let flag = |word: &str| word == "--output" || (kubectl && word == "-o");
     words.iter().any(one) || words.windows(2).any(|pair| matches!(pair, [word, "json"] if flag(word)))
 }
 
-fn start(
-    voice: Voice,
-    manners: &Manners,
-    connection: Connection,
-    json: bool,
-    run: impl AsyncFnOnce(&mut Session) -> Result<Exit, Failure>,
-) -> Exit {
-    let mut session = Session { terminal: Terminal::of_this_process(voice, manners), connection };
+fn start<P: Program>(arguments: Vec<OsString>) -> Exit {
+    let json = asks_for_json(&arguments, P::VOICE);
+    let program = match P::try_parse_from(arguments) {
+        Ok(program) => program,
+        Err(error) => return usage(error, &P::command(), json),
+    };
+    let json = program.speaks_json();
+    let (manners, connection) = program.common();
+    let mut session = Session { terminal: Terminal::of_this_process(P::VOICE, &manners), connection };
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
@@ -91,7 +75,7 @@ fn start(
             return Exit::Failed;
         }
     };
-    let result = runtime.block_on(run(&mut session));
+    let result = runtime.block_on(program.run(&mut session));
     // A name look-up that hangs must not hold the process.
     runtime.shutdown_timeout(Duration::from_secs(1));
     match result {

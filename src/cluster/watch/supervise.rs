@@ -14,6 +14,7 @@ use serde::de::DeserializeOwned;
 use tokio::time::Instant;
 
 use crate::cluster::call::chain;
+use crate::cluster::client::Unknown;
 use crate::world::Change;
 
 /// The API server ends each watch after this long, and the client takes one that is silent for 5 s more as dead. It
@@ -216,6 +217,12 @@ fn failing(error: &watcher::Error) -> News {
         | Error::WatchStartFailed(kube::Error::Api(status))
         | Error::WatchFailed(kube::Error::Api(status)) => said(status),
         Error::WatchError(status) => said(status),
+        Error::InitialListFailed(kube::Error::Service(error))
+        | Error::WatchStartFailed(kube::Error::Service(error))
+            if error.is::<Unknown>() =>
+        {
+            News::Failing { why: error.to_string(), code: Some(401) }
+        }
         error => News::Failing { why: chain(error), code: None },
     }
 }

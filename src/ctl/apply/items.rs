@@ -109,6 +109,7 @@ fn located(file: &str, document: &Document, problem: &Problem) -> Located {
         detail: problem.sentence(),
         got: problem.found.clone(),
         allowed: problem.allowed.clone(),
+        nearest: problem.nearest.clone(),
     }
 }
 

@@ -13,7 +13,7 @@ const LISTED: usize = 5;
 pub(super) fn call(error: &CallError) -> (Exit, Option<String>) {
     match error {
         CallError::Unauthorized(unknown) => (Exit::Denied, Some(log_in(unknown))),
-        CallError::Login(plugin) => (Exit::Denied, mend_plugin(plugin)),
+        CallError::Login(plugin) => (Exit::Denied, Some(mend_plugin(plugin))),
         CallError::Forbidden(message) => (Exit::Denied, Denied::read(message).map(|denied| denied.remedy())),
         CallError::Refused { code: 429, .. } => {
             (Exit::Failed, Some("the API server has more to do than it can: try again in a while".into()))
@@ -69,18 +69,18 @@ fn log_in(unknown: &Unknown) -> String {
     }
 }
 
-fn mend_plugin(plugin: &PluginError) -> Option<String> {
+fn mend_plugin(plugin: &PluginError) -> String {
     match plugin {
-        PluginError::Absent { hint: Some(hint), .. } => Some(hint.trim().to_owned()),
+        PluginError::Absent { hint: Some(hint), .. } => hint.trim().to_owned(),
         PluginError::Absent { command, .. } => {
-            Some(format!("install {command}, or choose another --context or --user"))
+            format!("install {command}, or choose another --context or --user")
         }
-        PluginError::NobodyThere { .. } => Some("run it in a terminal, or with another --user".into()),
+        PluginError::NobodyThere { .. } => "run it in a terminal, or with another --user".into(),
         PluginError::Failed { command, .. } => {
-            Some(format!("log in again by the means of {command}; what it said about it is above"))
+            format!("log in again by the means of {command}; what it said about it is above")
         }
         PluginError::Unnamed | PluginError::Start { .. } | PluginError::Unreadable { .. } => {
-            Some("see users[].user.exec in the kubeconfig".into())
+            "see users[].user.exec in the kubeconfig".into()
         }
     }
 }
@@ -111,7 +111,7 @@ pub(super) fn connect(error: &ConnectError) -> Failure {
             )
         }
         ConnectError::Choose(ChooseError::Nobody) => failed(Exit::Usage, Some("add --as USER".into())),
-        ConnectError::Login { source, .. } => failed(Exit::Denied, mend_plugin(source)),
+        ConnectError::Login { source, .. } => failed(Exit::Denied, Some(mend_plugin(source))),
         ConnectError::Absent(_) => {
             // That it is no pod either is no news to a person.
             Failure::new(Exit::Failed, error.to_string()).remedy("--kubeconfig names a file of your own")

@@ -90,15 +90,19 @@ impl Screen<'_> {
                 self.broken = true;
                 return Ok(());
             }
-            News::There(object) => self.there(object.into()).into_iter().collect(),
+            News::There(object) => {
+                let found = self.request.format.taken(object);
+                self.there(found).into_iter().collect()
+            }
             News::Gone(object) => {
-                let found: Found = object.into();
+                let found = self.request.format.taken(object);
                 let name = found.name().to_owned();
                 self.shown.gone(&name, Some(found)).into_iter().collect()
             }
             News::All(all) => {
-                let all: Vec<Found> = all.into_iter().map(Into::into).collect();
-                let names: Vec<String> = all.iter().map(|found| found.name().to_owned()).collect();
+                let all: Vec<Found> =
+                    all.into_iter().map(|object| self.request.format.taken(object)).collect();
+                let names = all.iter().map(Found::name).collect();
                 let missing = self.shown.missing(&names);
                 let gone: Vec<_> = missing.iter().filter_map(|name| self.shown.gone(name, None)).collect();
                 let there = all.into_iter().filter_map(|found| self.there(found));

@@ -48,11 +48,12 @@ where
         }
     };
     let (listing, owner) = tokio::join!(listing::<K>(client, request), me);
+    // Where neither is answered, what was asked for is told.
     let listing = listing?;
     let owner = owner.map_err(|error| Failure::of_call("who you are could not be asked", &error))?;
     let (status, stage) = (request.status.clone(), request.stage.clone());
     let choice = Choice { names: request.names.clone(), owner, status, stage };
-    let mut found: Vec<Found> = listing.items.into_iter().map(Into::into).collect();
+    let mut found: Vec<Found> = listing.items.into_iter().map(|item| request.format.taken(item)).collect();
     let all = found.len();
     let missing = match &listing.others {
         Some(others) => missing(request, others),

@@ -1,16 +1,7 @@
 //! Computes as kubectl's arguments name them: `compute/NAME compute/OTHER`, or `computes NAME OTHER`.
 
+use crate::api::identifier::KINDS;
 use crate::ctl::failure::{Exit, Failure};
-
-/// What kubectl takes for Computes.
-const KINDS: [&str; 6] = [
-    "computes",
-    "compute",
-    "cmp",
-    "computes.poros.dataos.io",
-    "compute.poros.dataos.io",
-    "computes.v1beta1.poros.dataos.io",
-];
 
 /// Whether it is a word for Computes.
 pub(super) fn is_kind(given: &str) -> bool {

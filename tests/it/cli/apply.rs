@@ -164,10 +164,12 @@ async fn what_is_being_deleted_is_left_alone() {
     told.file("a.yaml", native(name));
     told.run("dataos-ctl apply -f a.yaml");
     told.compare();
-    let stored = raw_computes(&client).get(name).await.unwrap();
-    let others: Vec<_> =
-        stored.metadata.finalizers.unwrap().into_iter().filter(|held| held != "example.com/held").collect();
-    patch(&raw_computes(&client), name, &json!({"metadata": {"finalizers": others}})).await;
+    // Once Poros has let go of it: a finalizer that is taken off meanwhile could not be put back.
+    wait::compute(&client, name, "Poros to let it go", |compute| {
+        compute.metadata.finalizers.as_ref().is_some_and(|held| held == &["example.com/held"])
+    })
+    .await;
+    patch(&raw_computes(&client), name, &json!({"metadata": {"finalizers": null}})).await;
     wait::gone(&client, name).await;
 }
 

@@ -190,7 +190,12 @@ pub fn programs(cluster: &Cluster) -> &'static Path {
             PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("programs-{}", std::process::id()));
         std::fs::create_dir_all(&folder).unwrap();
         let kubectl = PathBuf::from(cluster.rig.kubectl().get_program());
-        for (name, program) in [("dataos-ctl", &binary), ("kubectl-poros", &binary), ("kubectl", &kubectl)] {
+        for (name, program) in [
+            ("dataos-ctl", &binary),
+            ("kubectl-poros", &binary),
+            ("kubectl_complete-poros", &binary),
+            ("kubectl", &kubectl),
+        ] {
             let _ = std::fs::remove_file(folder.join(name));
             symlink(program, folder.join(name)).unwrap();
         }

@@ -197,7 +197,7 @@ async fn a_terminal_shows_why_and_is_not_commanded() {
     let mut told = Transcript::new("get-terminal", cluster, "fay.terminal");
     told.set("TERM", "xterm");
     told.replace("\r\n", "\n");
-    told.replace(" [0-9]+m?[0-9]*s ", " AGO ");
+    told.replace(" [0-9]+m?[0-9]*s +", " AGO ");
     let typed = |line: &str| format!("script -qec '{line}' /dev/null");
     told.run(&typed("dataos-ctl get"));
     told.run(&typed("dataos-ctl get --plain --quiet"));
@@ -209,7 +209,7 @@ async fn a_terminal_shows_why_and_is_not_commanded() {
         let line = typed(&format!("dataos-ctl get -n cli-terminal-hostile -q --output {format}"));
         let printed = told.quietly(&line).out;
         assert!(!printed.contains(['\u{1b}', '\u{9b}']), "{format}: {printed:?}");
-        assert!(printed.contains("b"), "{format}: {printed:?}");
+        assert!(printed.contains('b'), "{format}: {printed:?}");
     }
     told.compare();
     for name in names.iter().map(String::as_str).chain(["cli-terminal-hostile"]) {
