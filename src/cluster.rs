@@ -8,7 +8,6 @@ pub mod client;
 pub mod computes;
 pub mod discovery;
 pub mod events;
-pub mod follow;
 pub mod install;
 pub mod lease;
 pub mod probe;

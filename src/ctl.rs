@@ -5,6 +5,7 @@
 
 pub mod answer;
 pub mod apply;
+mod asked;
 pub mod completion;
 pub mod connection;
 pub mod dataos;

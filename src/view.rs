@@ -3,7 +3,6 @@
 //!
 //! Pure: what is known comes in, with what could not be seen and why; nothing is asked here.
 
-pub mod age;
 pub mod change;
 pub mod choice;
 pub mod compute;
@@ -12,7 +11,6 @@ pub mod course;
 pub mod deletion;
 pub mod denied;
 pub mod describe;
-pub mod duration;
 pub mod events;
 pub mod faults;
 pub mod follow;
@@ -21,7 +19,6 @@ pub mod jsonpath;
 pub mod jsonschema;
 pub mod listing;
 pub mod manifest;
-pub mod moments;
 pub mod names;
 pub mod nodes;
 pub mod output;
@@ -30,6 +27,7 @@ pub mod pod;
 pub mod sample;
 pub mod table;
 pub mod talk;
+pub mod time;
 pub mod tree;
 pub mod users;
 pub mod why;

@@ -12,7 +12,7 @@ use kube::api::{DeleteParams, PostParams, Preconditions};
 
 use crate::api::names::MANAGER_BUILDER;
 use crate::cluster::call::{CallError, call, named};
-use crate::cluster::{resources, status};
+use crate::cluster::{computes, resources, status};
 use crate::decide::applied::{Applied, Pace, State};
 use crate::decide::fault::{Category, Fault};
 use crate::decide::manifest::{Kind, Manifest};
@@ -105,7 +105,7 @@ impl Work<'_> {
 
     /// Reads the Compute itself; an error says why nothing can be written for it now.
     async fn look_at(&mut self, compute: &Compute) -> Result<(), State> {
-        match status::current(self.client, self.name).await {
+        match computes::one::<Compute>(self.client, self.name).await {
             Ok(Some(live)) => {
                 // Its version alone may be another: what passes decide by is the same.
                 let same = Compute { resource_version: compute.resource_version.clone(), ..live.clone() }

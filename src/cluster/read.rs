@@ -1,110 +1,27 @@
-//! Reads for explanations: by whoever asks, with that person's rights, and never a write.
+//! Reads of what hangs on Computes, for explanations: by whoever asks, with that person's rights, and never a write.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use futures::future::join_all;
 use k8s_openapi::api::core::v1::Pod;
 use k8s_openapi::api::events::v1::Event;
 use kube::Client;
-use kube::api::{Api, DynamicObject, GetParams, ListParams, PostParams};
+use kube::api::{Api, DynamicObject, ListParams, PostParams};
 use kube::core::{ObjectList, ObjectMeta, PartialObjectMeta};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use crate::api::names::{EVENT_NAMESPACE, LABEL_COMPUTE, compute_of_binding};
-use crate::cluster::call::{CallError, call, call_within, named};
+use crate::cluster::call::{CallError, call};
 use crate::cluster::resources;
 use crate::decide::manifest::Kind;
-use crate::decide::observed::{Child, Compute};
+use crate::decide::observed::Child;
 use crate::decide::pool::Node;
 use crate::world::project;
 use crate::world::users::WorkloadKind;
 
 /// Objects in one page of a list.
 const PAGE: u32 = 500;
-
-/// All Computes.
-pub async fn computes(client: &Client) -> Result<Vec<Compute>, CallError> {
-    let all = list(&resources::computes(client), ListParams::default()).await?;
-    Ok(all.into_iter().map(project::compute).collect())
-}
-
-/// Computes in one page of a list that a person waits for: so many that one answer holds them all, almost always.
-const MANY: u32 = 5_000;
-
-/// The longest that such a list may take.
-const MANY_TIMEOUT: Duration = Duration::from_secs(60);
-
-/// A list, and the version of what is stored that it shows: a watch goes on from there.
-#[derive(Clone, Debug)]
-pub struct Listing<K> {
-    /// What is in it.
-    pub items: Vec<K>,
-    /// The version.
-    pub version: String,
-}
-
-/// All Computes that a label selector matches (all for none), as `K` reads them.
-pub async fn computes_as<K>(client: &Client, selector: Option<&str>) -> Result<Vec<K>, CallError>
-where
-    K: Clone + DeserializeOwned,
-{
-    computes_listed(client, selector).await.map(|listing| listing.items)
-}
-
-/// As [`computes_as`], for who watches them from then on.
-pub async fn computes_listed<K>(client: &Client, selector: Option<&str>) -> Result<Listing<K>, CallError>
-where
-    K: Clone + DeserializeOwned,
-{
-    let mut parameters = ListParams::default().limit(MANY);
-    parameters.label_selector = selector.map(str::to_owned);
-    let request = kube::core::Request::new(resources::computes(client).resource_url());
-    paged(parameters, async |parameters| {
-        let asked = request.list(parameters).map_err(kube::Error::BuildRequest);
-        call_within(MANY_TIMEOUT, async { client.request::<ObjectList<K>>(asked?).await }).await
-    })
-    .await
-}
-
-/// A Compute, and the same as it is stored.
-#[derive(Clone, Debug)]
-pub struct Stored {
-    /// What Poros reads of it.
-    pub compute: Compute,
-    /// All of it.
-    pub object: Value,
-}
-
-pub(super) fn stored(object: DynamicObject) -> Stored {
-    let value = serde_json::to_value(&object).unwrap_or_default();
-    Stored { compute: project::compute(object), object: value }
-}
-
-/// The Compute of this name, as it is stored; none if there is none.
-pub async fn compute(client: &Client, name: &str) -> Result<Option<Stored>, CallError> {
-    match call(resources::computes(client).get_opt(name)).await? {
-        Some(object) => named(object, name).map(|object| Some(stored(object))),
-        None => Ok(None),
-    }
-}
-
-/// All Computes that a label selector matches (all for none), as they are stored.
-pub async fn computes_stored(client: &Client, selector: Option<&str>) -> Result<Vec<Stored>, CallError> {
-    let all = computes_as::<DynamicObject>(client, selector).await?;
-    Ok(all.into_iter().map(stored).collect())
-}
-
-/// The Compute of this name, as `K` reads it; none if there is none.
-pub async fn compute_as<K: DeserializeOwned>(client: &Client, name: &str) -> Result<Option<K>, CallError> {
-    let request = kube::core::Request::new(resources::computes(client).resource_url());
-    let asked = request.get(name, &GetParams::default()).map_err(kube::Error::BuildRequest);
-    match call(async { client.request::<K>(asked?).await }).await {
-        Err(CallError::NotFound(_)) => Ok(None),
-        found => found.map(Some),
-    }
-}
 
 /// The Placement or binding of a Compute; none if there is none.
 pub async fn child(client: &Client, kind: Kind, compute: &str) -> Result<Option<Child>, CallError> {
@@ -234,8 +151,8 @@ async fn list<K>(api: &Api<K>, parameters: ListParams) -> Result<Vec<K>, CallErr
 where
     K: Clone + DeserializeOwned + std::fmt::Debug,
 {
-    let listing = paged(parameters, async |parameters| call(api.list(parameters)).await).await?;
-    Ok(listing.items)
+    let (items, _) = paged(parameters, async |parameters| call(api.list(parameters)).await).await?;
+    Ok(items)
 }
 
 /// As [`list`], of metadata alone.
@@ -246,15 +163,15 @@ async fn list_metadata<K>(
 where
     K: Clone + DeserializeOwned + std::fmt::Debug,
 {
-    let listing = paged(parameters, async |parameters| call(api.list_metadata(parameters)).await).await?;
-    Ok(listing.items)
+    let (items, _) = paged(parameters, async |parameters| call(api.list_metadata(parameters)).await).await?;
+    Ok(items)
 }
 
-/// All pages of a list. One that grows too old on the way (410) is begun anew, once.
-async fn paged<T: Clone>(
+/// All pages of a list, and its version. One that grows too old on the way (410) is begun anew, once.
+pub(super) async fn paged<T: Clone>(
     parameters: ListParams,
     page: impl AsyncFn(&ListParams) -> Result<ObjectList<T>, CallError>,
-) -> Result<Listing<T>, CallError> {
+) -> Result<(Vec<T>, String), CallError> {
     let mut parameters = parameters;
     parameters.limit.get_or_insert(PAGE);
     let mut all = Vec::new();
@@ -273,7 +190,7 @@ async fn paged<T: Clone>(
         parameters.continue_token = found.metadata.continue_.filter(|token| !token.is_empty());
         if parameters.continue_token.is_none() {
             let version = found.metadata.resource_version.unwrap_or_default();
-            return Ok(Listing { items: all, version });
+            return Ok((all, version));
         }
     }
 }

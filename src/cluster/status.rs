@@ -58,11 +58,3 @@ async fn patch_finalizers(
         call(resources::computes(client).patch(&compute.name, &parameters, &Patch::Merge(&patch))).await?;
     named(stored, &compute.name)
 }
-
-/// The Compute of this name as the API server has it now; none if there is none.
-pub async fn current(client: &Client, name: &str) -> Result<Option<Compute>, CallError> {
-    match call(resources::computes(client).get_opt(name)).await? {
-        Some(object) => named(object, name).map(|object| Some(project::compute(object))),
-        None => Ok(None),
-    }
-}

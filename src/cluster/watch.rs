@@ -1,6 +1,5 @@
 //! Watches: what is watched, and what is kept of it.
 
-pub mod follow;
 mod supervise;
 
 use std::collections::HashSet;

@@ -9,7 +9,7 @@ use tracing::{debug, info, warn};
 use crate::api::status::{AggregateStatus, ComputeStatus};
 use crate::cluster::apply::{Carried, apply};
 use crate::cluster::call::CallError;
-use crate::cluster::{probe::probe, status as write};
+use crate::cluster::{computes, probe::probe, status as write};
 use crate::controller::context::Context;
 use crate::controller::memory::Next;
 use crate::decide::applied::Applied;
@@ -155,7 +155,7 @@ async fn look_again(context: &Context, compute: &Compute, error: &CallError) {
         return;
     }
     let name = compute.name.clone();
-    match write::current(&context.client, &name).await {
+    match computes::one::<Compute>(&context.client, &name).await {
         Ok(Some(live)) => context.learn_seen(vec![Change::Compute(name, Some(Box::new(live)))]),
         Ok(None) => context.learn_seen(vec![Change::Gone(name, compute.uid.clone())]),
         // The next pass meets the same, or the watch has told by then.
@@ -170,7 +170,7 @@ async fn sweep(context: &Context, observed: &Observed) -> Next {
     if !plan.writes() {
         return Next { gone: true, ..Next::default() };
     }
-    match write::current(&context.client, name).await {
+    match computes::one::<Compute>(&context.client, name).await {
         Ok(Some(live)) => {
             context.learn_seen(vec![Change::Compute(name.clone(), Some(Box::new(live)))]);
             return Next { wake: Some(Duration::from_secs(1)), ..Next::default() };

@@ -20,6 +20,7 @@ use crate::ctl::apply::request::SIGN;
 use crate::ctl::failure::{Exit, Failure};
 use crate::ctl::files;
 use crate::ctl::session::Session;
+use crate::ctl::terminal;
 use crate::ctl::wait;
 use crate::decide::goal::Goal;
 
@@ -42,7 +43,7 @@ pub async fn apply(request: Request, session: &mut Session) -> Result<Exit, Fail
         }
     };
     // From here on the person's interrupt is told what it left.
-    let mut interrupt = pin!(tokio::signal::ctrl_c().fuse());
+    let mut interrupt = pin!(terminal::interrupted().fuse());
     let mut seen = Vec::new();
     for item in items {
         let done = match (&item.ready, report.stopped.clone()) {
@@ -53,7 +54,7 @@ pub async fn apply(request: Request, session: &mut Session) -> Result<Exit, Fail
                 Some(Err(first)) => Done::failed(&item, twice(&item, &first)),
                 None => tokio::select! {
                     biased;
-                    Ok(()) = &mut interrupt => {
+                    () = &mut interrupt => {
                         report.stopped = Some(INTERRUPTED.into());
                         Done::failed(&item, interrupted(&item, &request))
                     }

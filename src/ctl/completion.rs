@@ -16,7 +16,7 @@ use clap_complete::env::{Bash, CompleteEnv, Elvish, EnvCompleter, Fish, Powershe
 use crate::api::identifier::{KINDS, TYPE};
 use crate::api::listed::Listed;
 use crate::cluster::client::{Access, connect};
-use crate::cluster::read;
+use crate::cluster::computes;
 use crate::ctl::failure::{Exit, Failure};
 use crate::ctl::session::Session;
 
@@ -139,7 +139,7 @@ fn names(typed: &OsStr) -> Vec<CompletionCandidate> {
     let found = runtime.block_on(async {
         let asked = async {
             let client = connect(&access(&words), Arc::new(|_, _| {})).await.ok()?;
-            read::computes_as::<Listed>(&client, None).await.ok()
+            computes::all::<Listed>(&client).await.ok()
         };
         tokio::time::timeout(PATIENCE, asked).await.ok().flatten()
     });

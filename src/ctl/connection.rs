@@ -5,9 +5,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
-use jiff::SignedDuration;
 
 use crate::cluster::client::{Access, CALL_TIMEOUT};
+use crate::view::time::{self, TimeError};
 
 /// As good as no limit: a year.
 const NO_LIMIT: Duration = Duration::from_secs(365 * 24 * 3600);
@@ -50,7 +50,7 @@ pub struct Connection {
     #[arg(long, global = true, visible_alias = "tls-allow-insecure", hide_short_help = true)]
     pub insecure_skip_tls_verify: bool,
     /// How long a request may take: 30s, 2m, or seconds; 0 for as long as it takes. Default: 10s
-    #[arg(long, global = true, value_name = "TIME", value_parser = time, hide_short_help = true)]
+    #[arg(long, global = true, value_name = "TIME", value_parser = limit, hide_short_help = true)]
     pub request_timeout: Option<Duration>,
 }
 
@@ -75,15 +75,10 @@ impl Connection {
     }
 }
 
-pub(super) fn time(text: &str) -> Result<Duration, String> {
-    let expected = || "a time is expected, such as 30s, 2m or 1h30m, or 0 for no limit".to_owned();
-    let time = if let Ok(seconds) = text.parse::<u32>() {
-        Duration::from_secs(seconds.into())
-    } else {
-        let time = text.parse::<SignedDuration>().map_err(|_| expected())?;
-        Duration::try_from(time).map_err(|_| expected())?
-    };
-    Ok(if time.is_zero() { NO_LIMIT } else { time.min(NO_LIMIT) })
+/// A time after which something is given up; 0 for never.
+pub(super) fn limit(text: &str) -> Result<Duration, TimeError> {
+    let limit = time::read(text)?;
+    Ok(if limit.is_zero() { NO_LIMIT } else { limit.min(NO_LIMIT) })
 }
 
 #[cfg(test)]
@@ -93,12 +88,12 @@ mod tests {
     #[test]
     fn times_are_as_kubectl_takes_them() {
         for (text, seconds) in [("30s", 30.0), ("2m", 120.0), ("1h30m", 5400.0), ("7", 7.0), ("500ms", 0.5)] {
-            assert!((time(text).unwrap().as_secs_f64() - seconds).abs() < 1e-9, "{text}");
+            assert!((limit(text).unwrap().as_secs_f64() - seconds).abs() < 1e-9, "{text}");
         }
-        assert_eq!(time("0").unwrap(), NO_LIMIT);
-        assert_eq!(time("0s").unwrap(), NO_LIMIT);
+        assert_eq!(limit("0").unwrap(), NO_LIMIT);
+        assert_eq!(limit("0s").unwrap(), NO_LIMIT);
         for text in ["", "soon", "-3s", "3 parsecs"] {
-            assert!(time(text).is_err(), "{text}");
+            assert!(limit(text).is_err(), "{text}");
         }
     }
 }

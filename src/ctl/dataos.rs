@@ -1,7 +1,6 @@
 //! What can be typed after `dataos-ctl`: the reference's verbs and short flags; what is new has long names alone.
 
 mod apply;
-mod asked;
 mod delete;
 mod develop;
 mod get;

@@ -10,12 +10,13 @@ use crate::api::identifier::Identifier;
 use crate::api::names::POLICY_IN_USE;
 use crate::api::status::Users;
 use crate::cluster::call::CallError;
-use crate::cluster::{read, remove};
+use crate::cluster::{computes, remove};
 use crate::ctl::delete::filed::filed;
 use crate::ctl::delete::force::{agreed, forced};
 use crate::ctl::delete::item::{Item, Outcome, asked, not_deleted};
 pub use crate::ctl::delete::item::{Mode, Request};
 use crate::ctl::failure::{Exit, Failure};
+use crate::ctl::named;
 use crate::ctl::session::Session;
 use crate::ctl::wait::{self, Manner};
 use crate::ctl::which::Which;
@@ -23,7 +24,6 @@ use crate::decide::goal::Goal;
 use crate::decide::observed::Compute;
 use crate::view::course::Course;
 use crate::view::deletion::{refused, remedies};
-use crate::view::names::absent;
 use crate::view::users::deletion;
 
 const SIGN: &str = "🗑 ";
@@ -140,16 +140,12 @@ async fn one(
     request: &Request,
     session: &mut Session,
 ) -> Result<Outcome, Failure> {
-    let found = read::compute(client, name).await;
-    let found =
-        found.map_err(|error| Failure::of_call(&format!("Compute {name} could not be read"), &error))?;
-    let Some(stored) = found else {
+    let Some(compute) = named::look::<Compute>(client, name).await? else {
         if request.ignore_not_found {
             return Ok(Outcome::Nothing);
         }
-        return Err(Failure::new(Exit::NotFound, not_there(client, name).await));
+        return Err(named::missing(client, name).await);
     };
-    let compute = stored.compute;
     let held = deletion(&compute, None).blocked;
     if request.mode == Mode::ClientDryRun {
         return if held && !request.force { Err(in_use(&compute)) } else { Ok(Outcome::Deleted) };
@@ -164,24 +160,13 @@ async fn one(
         Err(error) if request.force && is_in_use(&error) => forced(client, &compute, request, session).await,
         Err(error) if is_in_use(&error) => {
             // Its status may have changed since: the refusal speaks of the newest.
-            let newest = read::compute(client, name).await.ok().flatten().map(|stored| stored.compute);
+            let newest = computes::one::<Compute>(client, name).await.ok().flatten();
             Err(in_use(newest.as_ref().filter(|newest| newest.uid == compute.uid).unwrap_or(&compute)))
         }
         Err(error) => Err(not_deleted(name, &error)),
         Ok(_) if dry_run => Ok(Outcome::Deleted),
         Ok(true) => Ok(asked(&compute)),
         Ok(false) => Ok(Outcome::Deleted),
-    }
-}
-
-async fn not_there(client: &Client, name: &str) -> String {
-    match read::computes_stored(client, None).await {
-        Ok(there) => {
-            let there: Vec<String> = there.into_iter().map(|stored| stored.compute.name).collect();
-            absent("Compute", name, &there)
-        }
-        // Who may not list them is told no more than that.
-        Err(_) => format!("no Compute named {name} exists"),
     }
 }
 

@@ -5,19 +5,16 @@ use std::path::{Path, PathBuf};
 
 use kube::Client;
 
-use crate::cluster::call::CallError;
-use crate::cluster::{read, status};
+use crate::cluster::read;
 use crate::ctl::answer::{self, Output};
 use crate::ctl::failure::{Exit, Failure, Located};
+use crate::ctl::files::{documents, sources};
 use crate::ctl::session::Session;
 use crate::ctl::{gather, named};
-use crate::view::manifest::{Document, ManifestError, one, read as documents};
+use crate::view::manifest::{Document, ManifestError, one};
 use crate::view::names::absent;
 use crate::view::pod::facts::{self, Pod};
 use crate::view::{change, compute, pod};
-
-/// The longest standard input that is read, in bytes: more than a manifest may have.
-const STDIN_LIMIT: u64 = 4 << 20;
 
 /// What to explain.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -73,9 +70,9 @@ async fn explain_pod(
             let name = pod.unwrap_or_default();
             return Box::pin(stored_pod(&client, name, namespace, how.all_nodes)).await;
         };
-        let (file, text) = file(path)?;
+        let (file, all) = read_file(path)?;
         let client = session.client().await?;
-        Box::pin(pod_of_file(&client, namespace, &file, &text, how.all_nodes)).await
+        Box::pin(pod_of_file(&client, namespace, &file, all, how.all_nodes)).await
     })
     .await?;
     answer::tell(session, how.output, &told, |style| told.page().lay_out(style))
@@ -140,10 +137,9 @@ async fn pod_of_file(
     client: &Client,
     namespace: Option<&str>,
     file: &str,
-    text: &str,
+    all: Vec<Document>,
     all_nodes: bool,
 ) -> Result<pod::PodExplanation, Failure> {
-    let all = documents(file, text).map_err(|error| invalid(&error))?;
     let document = one(file, all, "pod, or workload with a pod template", |document| {
         facts::pod_of(&document.value()).is_some()
     })
@@ -184,11 +180,7 @@ async fn explain_compute(name: Option<&str>, how: &How, session: &mut Session) -
     let told = answer::found("explain", session, async |session: &Session| {
         let (file, document) = changed(path, name)?;
         let client = session.client().await?;
-        let found = match status::current(&client, &document.name()).await {
-            // A manifest can be judged without the cluster's Computes.
-            Err(CallError::NotFound(_) | CallError::Unserved(_)) => None,
-            found => found.map_err(|error| named::unread(&document.name(), &error))?,
-        };
+        let found = named::look(&client, &document.name()).await?;
         let facts = Box::pin(gather::change(&client, file, document, found, how.all_nodes)).await;
         Ok(change::explain(&facts))
     })
@@ -198,8 +190,7 @@ async fn explain_compute(name: Option<&str>, how: &How, session: &mut Session) -
 
 /// The Compute of a file; the one of this name, if one is given.
 fn changed(path: &Path, name: Option<&str>) -> Result<(String, Document), Failure> {
-    let (file, text) = file(path)?;
-    let all = documents(&file, &text).map_err(|error| invalid(&error))?;
+    let (file, all) = read_file(path)?;
     let wanted = name.map_or_else(|| "Compute".to_owned(), |name| format!("Compute named {name}"));
     let is =
         |document: &Document| document.kind() == "Compute" && name.is_none_or(|name| document.name() == name);
@@ -212,18 +203,14 @@ fn invalid(error: &ManifestError) -> Failure {
     Failure::of(Exit::Invalid, error)
 }
 
-/// The name of a file as people read it, and what is in it.
-fn file(path: &Path) -> Result<(String, String), Failure> {
-    use std::io::Read as _;
-    let (name, read) = if path.as_os_str() == "-" {
-        let mut text = String::new();
-        let read = std::io::stdin().lock().take(STDIN_LIMIT).read_to_string(&mut text);
-        ("standard input".to_owned(), read.map(|_| text))
-    } else {
-        (path.display().to_string(), std::fs::read_to_string(path))
+/// The name of a file as people read it, and its documents, all of which must be readable.
+fn read_file(path: &Path) -> Result<(String, Vec<Document>), Failure> {
+    let mut found = sources(&[path.to_path_buf()], false);
+    let (Some(source), true) = (found.pop(), found.is_empty()) else {
+        let text = format!("{} is a folder of several manifests; name one", path.display());
+        return Err(Failure::new(Exit::Usage, text));
     };
-    match read {
-        Ok(text) => Ok((name, text)),
-        Err(error) => Err(Failure::new(Exit::Usage, format!("{name} could not be read: {error}"))),
-    }
+    let file = source.name.clone();
+    let documents = documents(&file, &source.read()?).into_iter().collect::<Result<_, _>>()?;
+    Ok((file, documents))
 }

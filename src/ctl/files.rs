@@ -1,6 +1,7 @@
 //! The files that `-f` names: files, folders and standard input, each told by name, none read at any length.
 
 use std::collections::BTreeSet;
+use std::ffi::OsString;
 use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
@@ -9,7 +10,8 @@ use std::time::Duration;
 
 use thiserror::Error;
 
-use crate::view::manifest::LONGEST;
+use crate::ctl::failure::{Exit, Failure, Located};
+use crate::view::manifest::{self, Document, LONGEST, ManifestError, Variables};
 
 /// What a file is called in a folder for it to be a manifest.
 const ENDINGS: [&str; 3] = ["yaml", "yml", "json"];
@@ -215,6 +217,41 @@ impl Source {
         };
         read.map_err(|source| FileError::Io { file, source })
     }
+}
+
+/// The environment, for manifests that name its variables. One that is no UTF-8 can be in none.
+pub fn environment() -> Variables {
+    let text =
+        |(name, value): (OsString, OsString)| Some((name.into_string().ok()?, value.into_string().ok()?));
+    std::env::vars_os().filter_map(text).collect()
+}
+
+impl From<FileError> for Failure {
+    fn from(error: FileError) -> Self {
+        let exit = match &error {
+            FileError::Io { source, .. } if source.kind() == io::ErrorKind::NotFound => Exit::NotFound,
+            _ => Exit::Failed,
+        };
+        Self::of(exit, &error)
+    }
+}
+
+/// The documents of a file, each by itself, or why it is none; that there is none at all is a failure as well.
+pub fn documents(file: &str, bytes: &[u8]) -> Vec<Result<Document, Failure>> {
+    let all = manifest::documents(file, bytes);
+    if all.is_empty() {
+        return vec![Err(Failure::new(Exit::Invalid, format!("{file} has no manifest in it")))];
+    }
+    all.into_iter().map(|document| document.map_err(|error| unreadable(file, &error))).collect()
+}
+
+fn unreadable(file: &str, error: &ManifestError) -> Failure {
+    let mut failure = Failure::of(Exit::Invalid, error);
+    if let Some((line, column)) = error.place() {
+        let (file, detail) = (file.to_owned(), error.to_string());
+        failure.errors.push(Located { file, line, column, detail, ..Located::default() });
+    }
+    failure
 }
 
 fn bounded(from: impl Read) -> io::Result<Vec<u8>> {

@@ -4,8 +4,9 @@
 use kube::Client;
 use serde_json::Value;
 
+use crate::api::listed::Listed;
 use crate::cluster::call::CallError;
-use crate::cluster::{read, status};
+use crate::cluster::{computes, read};
 use crate::decide::judge::judge;
 use crate::decide::manifest::Kind;
 use crate::decide::observed::{Child, Compute};
@@ -34,8 +35,8 @@ pub(super) async fn pod(client: &Client, pod: Pod, trial: Option<Trial>, all_nod
         read::nodes(client),
     );
     let names = match &compute {
-        Ok(None) if !name.is_empty() => read::computes(client).await.map(|all| {
-            let mut names: Vec<String> = all.into_iter().map(|compute| compute.name).collect();
+        Ok(None) if !name.is_empty() => computes::all(client).await.map(|all: Vec<Listed>| {
+            let mut names: Vec<String> = all.into_iter().map(|listed| listed.metadata.name).collect();
             names.sort();
             names
         }),
@@ -54,7 +55,7 @@ pub(super) async fn pod(client: &Client, pod: Pod, trial: Option<Trial>, all_nod
 }
 
 async fn named(client: &Client, name: &str) -> Result<Option<Compute>, CallError> {
-    if name.is_empty() { Ok(None) } else { status::current(client, name).await }
+    if name.is_empty() { Ok(None) } else { computes::one(client, name).await }
 }
 
 async fn child(client: &Client, kind: Kind, name: &str) -> Seen<Option<Child>> {
@@ -112,7 +113,7 @@ pub(super) async fn compute(client: &Client, compute: Compute, all_nodes: bool) 
         child(client, Kind::Placement, name),
         child(client, Kind::Binding, name),
         read::nodes(client),
-        read::computes(client),
+        computes::all(client),
         users(client, name),
         read::workloads(client, Some(name)),
     );
@@ -135,14 +136,14 @@ pub(super) async fn compute(client: &Client, compute: Compute, all_nodes: bool) 
 /// All that hangs on all Computes: each kind of object is asked for once.
 pub(super) async fn all(client: &Client, all_named: bool) -> Result<tree::Facts, CallError> {
     let (computes, placements, bindings, nodes, pods, workloads) = tokio::join!(
-        read::computes(client),
+        computes::all(client),
         read::children(client, Kind::Placement),
         read::children(client, Kind::Binding),
         read::nodes(client),
         read::users(client, None),
         read::workloads(client, None),
     );
-    let mut computes = computes?;
+    let mut computes: Vec<Compute> = computes?;
     computes.sort_by(|a, b| a.name.cmp(&b.name));
     let pods = pods.map(|all| {
         let users = |(name, pods): (String, Vec<_>)| (name, pods.into_iter().map(user).collect());
@@ -179,7 +180,7 @@ pub(in crate::ctl) async fn change(
         child(client, Kind::Placement, &name),
         child(client, Kind::Binding, &name),
         read::nodes(client),
-        read::computes(client),
+        computes::all(client),
         users(client, &name),
     );
     ChangeFacts {

@@ -10,7 +10,7 @@ use std::time::Duration;
 use crate::api::identifier::Identifier;
 use crate::ctl::failure::{Exit, Failure};
 use crate::ctl::session::Session;
-use crate::ctl::terminal::reader_is_gone;
+use crate::ctl::terminal::{interrupted, reader_is_gone};
 use crate::view::choice::{Sort, Words};
 use crate::view::listing::Format;
 
@@ -118,7 +118,7 @@ pub async fn get(mut request: Request, session: &mut Session) -> Result<Exit, Fa
     // Who has seen enough ends it, and that is no error.
     tokio::select! {
         ended = shown => ended,
-        _ = tokio::signal::ctrl_c() => Ok(Exit::Ok),
+        () = interrupted() => Ok(Exit::Ok),
         () = reader_is_gone() => Ok(Exit::Ok),
     }
 }

@@ -51,8 +51,9 @@ pub fn jq(request: Request, session: &mut Session) -> Result<Exit, Failure> {
         let read = match source.read() {
             Ok(bytes) => documents(&name, &bytes),
             Err(error) => {
-                session.terminal.error(&chain(&error));
-                unread = Some(Exit::Failed);
+                let failure = Failure::from(error);
+                session.terminal.error(&failure.text);
+                unread = Some(failure.exit);
                 continue;
             }
         };

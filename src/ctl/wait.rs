@@ -12,20 +12,20 @@ use tokio::time::Instant;
 
 use crate::api::names::GROUP;
 use crate::cluster::call::CallError;
-use crate::cluster::read;
+use crate::cluster::computes;
 use crate::ctl::failure::{Exit, Failure};
+use crate::ctl::named::missing;
 use crate::ctl::session::Session;
-use crate::ctl::terminal::Terminal;
+use crate::ctl::terminal::{Terminal, interrupted};
 pub use crate::ctl::wait::telling::Manner;
 use crate::ctl::wait::telling::Telling;
-use crate::ctl::wait::watching::{FEW, no_computes, watch};
+use crate::ctl::wait::watching::{FEW, watch};
 use crate::ctl::which::Which;
 use crate::decide::goal::{Aim, Cause, Goal};
 pub use crate::view::course::Target;
 use crate::view::course::{Course, End};
-use crate::view::duration;
-use crate::view::names::absent;
 use crate::view::talk::Voice;
+use crate::view::time;
 
 /// What stands before lines of a wait.
 const SIGN: &str = "⏳ ";
@@ -82,19 +82,17 @@ pub(super) async fn run(
     match course.end() {
         Some(End::Met) => Ok(()),
         Some(End::Never { name, cause, standing }) => {
-            let mut text = course.hopeless(&name, cause, &standing);
-            let exit = match cause {
-                Cause::Absent => Exit::NotFound,
-                Cause::Gone | Cause::Fault | Cause::Over => Exit::Terminal,
+            let failure = match cause {
+                Cause::Absent => missing(client, &name).await,
+                Cause::Gone | Cause::Fault | Cause::Over => {
+                    Failure::new(Exit::Terminal, course.hopeless(&name, cause, &standing))
+                }
             };
-            if cause == Cause::Absent {
-                text = not_there(client, &name).await?;
-            }
-            Err(with(Failure::new(exit, text), standing.to_do))
+            Err(with(failure, standing.to_do))
         }
         None => {
             let (text, to_do) = course.left();
-            let after = duration::told(limit);
+            let after = time::told(limit);
             let text = if limit.is_zero() {
                 format!("not {} yet: {text}", course.goal().told())
             } else {
@@ -109,45 +107,22 @@ fn with(failure: Failure, to_do: Vec<String>) -> Failure {
     to_do.into_iter().fold(failure, Failure::remedy)
 }
 
-/// Ctrl-C. For ever where it cannot be heard.
-async fn interrupted() {
-    if tokio::signal::ctrl_c().await.is_err() {
-        std::future::pending::<()>().await;
-    }
-}
-
-/// What to say of a name that is not there. The error: there can be none, for there are no Computes in this cluster.
-async fn not_there(client: &Client, name: &str) -> Result<String, Failure> {
-    match read::computes_stored(client, None).await {
-        Ok(there) => {
-            let there: Vec<String> = there.into_iter().map(|stored| stored.compute.name).collect();
-            Ok(absent("Compute", name, &there))
-        }
-        Err(error @ CallError::Unserved(_)) => Err(no_computes(&error)),
-        // Who may not list them is told no more than that.
-        Err(_) => Ok(format!("no Compute named {name} exists")),
-    }
-}
-
 /// Looks once.
 async fn look(client: &Client, course: &mut Course, telling: &mut Telling<'_>) -> Result<(), CallError> {
     let names: Vec<String> = course.names().map(str::to_owned).collect();
     if names.len() > FEW {
         let mut listed = BTreeSet::new();
-        for stored in read::computes_stored(client, None).await? {
-            let name = stored.compute.name.clone();
-            listed.insert(name.clone());
-            let turn = course.see(&name, Some((stored.compute, stored.object)));
-            telling.turn(&name, turn, course);
+        for stored in computes::all(client).await? {
+            listed.insert(telling.there(stored, course));
         }
-        for (name, turn) in course.see_rest(&names, &listed) {
-            telling.turn(&name, turn, course);
-        }
+        telling.rest(&names, &listed, course);
     } else {
-        let all = names.iter().map(|name| async move { (name, read::compute(client, name).await) });
+        let all = names.iter().map(|name| async move { (name, computes::one(client, name).await) });
         for (name, found) in futures::future::join_all(all).await {
-            let turn = course.see(name, found?.map(|stored| (stored.compute, stored.object)));
-            telling.turn(name, turn, course);
+            match found? {
+                Some(stored) => drop(telling.there(stored, course)),
+                None => telling.gone(name, course),
+            }
         }
     }
     Ok(())

@@ -2,8 +2,10 @@
 
 use kube::Client;
 
-use crate::cluster::read;
+use crate::cluster::computes::{Selection, list};
 use crate::ctl::failure::{Exit, Failure};
+use crate::ctl::named::unlisted;
+use crate::decide::observed::Compute;
 use crate::view::course::Target;
 
 /// Which Computes.
@@ -40,11 +42,12 @@ impl Which {
             Self::Selected(selector) => Some(selector.as_str()),
             Self::All => None,
         };
-        let found = read::computes_stored(client, selector).await;
-        let found = found.map_err(|error| Failure::of_call("Computes could not be listed", &error))?;
+        let selected = Selection { labels: selector.map(str::to_owned), name: None };
+        let found = list::<Compute>(client, &selected).await;
+        let found = found.map_err(|error| unlisted(&error))?;
         let mut targets: Vec<Target> = found
+            .items
             .into_iter()
-            .map(|stored| stored.compute)
             .map(|compute| Target { name: compute.name, uid: Some(compute.uid), generation: 0 })
             .collect();
         targets.sort_by(|one, other| one.name.cmp(&other.name));

@@ -6,6 +6,7 @@ use thiserror::Error;
 
 use crate::api::status::{AggregateStatus, Stage};
 use crate::decide::goal::{Aim, Fact, Goal, Path};
+use crate::decide::problem::nearest;
 
 /// It names nothing that can be waited for.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
@@ -96,7 +97,7 @@ fn one_of<T: Copy>(
     let wanted = given.trim().to_ascii_lowercase();
     all.iter().copied().find(|value| word(*value) == wanted).ok_or_else(|| {
         let words: Vec<&str> = all.iter().map(|value| word(*value)).collect();
-        let meant = nearest(&wanted, words.iter().copied());
+        let meant = nearest(&wanted, &words);
         let meant = meant.map(|meant| format!(" (did you mean {meant}?)")).unwrap_or_default();
         GoalError::Value { what, given: given.to_owned(), meant, there: words.join(", ") }
     })
@@ -105,22 +106,15 @@ fn one_of<T: Copy>(
 fn form(given: &str) -> GoalError {
     let statuses = AggregateStatus::ALL.map(|status| format!("status={}", status.word()));
     let stages = Stage::ALL.map(|stage| format!("stage={}", stage.word()));
-    let all: Vec<String> = statuses.into_iter().chain(stages).collect();
+    let aims = ["created", "deleted"].map(String::from);
+    let all: Vec<String> = statuses.into_iter().chain(stages).chain(aims).collect();
     let wanted = given.to_ascii_lowercase();
     // `active` and `Ready` alone are what people try first.
     let meant = all.iter().find(|known| known.split_once('=').is_some_and(|(_, word)| word == wanted));
-    let meant = meant.map(String::as_str).or_else(|| (wanted == "ready").then_some("condition=Ready"));
-    let meant =
-        meant.or_else(|| nearest(&wanted, all.iter().map(String::as_str).chain(["created", "deleted"])));
+    let meant = meant.cloned().or_else(|| (wanted == "ready").then(|| "condition=Ready".to_owned()));
+    let meant = meant.or_else(|| nearest(&wanted, &all));
     let meant = meant.map_or_else(|| "it takes".into(), |meant| format!("did you mean {meant}? It takes"));
     GoalError::Form { given: given.to_owned(), meant }
-}
-
-fn nearest<'a>(given: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
-    let near = known.map(|known| (strsim::jaro_winkler(given, known), known));
-    near.max_by(|(a, _), (b, _)| a.total_cmp(b))
-        .filter(|(nearness, _)| *nearness > 0.85)
-        .map(|(_, known)| known)
 }
 
 #[cfg(test)]

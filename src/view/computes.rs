@@ -8,8 +8,8 @@ use crate::api::listed::Listed;
 use crate::api::names::VERSION_SHOWN;
 use crate::api::status::AggregateStatus;
 use crate::decide::fault::Category;
-use crate::view::age::age;
 use crate::view::table::{Column, Table, shown};
+use crate::view::time::age;
 
 /// What a column shows of a Compute.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

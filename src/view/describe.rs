@@ -12,9 +12,9 @@ use crate::api::status::{
 use crate::decide::observed::Compute;
 use crate::view::compute::{ComputeExplanation, ComputeFacts, deadline, explain};
 use crate::view::events::Events;
-use crate::view::moments::at;
 use crate::view::names::listed;
 use crate::view::page::{Line, Page, Style, Tone};
+use crate::view::time::at;
 use crate::view::{Seen, why_unseen};
 
 /// How many tags are told.

@@ -145,11 +145,6 @@ fn items(root: Node) -> Vec<Node> {
     }
 }
 
-/// Reads the documents of a file, all of which must be readable.
-pub fn read(file: &str, text: &str) -> Result<Vec<Document>, ManifestError> {
-    documents(file, text.as_bytes()).into_iter().collect()
-}
-
 /// The one document that is wanted; `wanted` says what that is, for the error.
 pub fn one(
     file: &str,
@@ -229,6 +224,11 @@ pub fn scalar(text: &str) -> String {
 /// A text for people, from what a parser says of a sign: without signs that a terminal acts on.
 fn told(text: &str) -> String {
     quoted(text).trim_matches('"').to_owned()
+}
+
+#[cfg(test)]
+fn read(file: &str, text: &str) -> Result<Vec<Document>, ManifestError> {
+    documents(file, text.as_bytes()).into_iter().collect()
 }
 
 #[cfg(test)]

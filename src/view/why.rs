@@ -14,9 +14,9 @@ use crate::decide::desired::ready_reason;
 use crate::decide::fault::Category;
 use crate::decide::observed::Compute;
 use crate::view::compute::{ComputeExplanation, ComputeFacts, FaultTold, deadline, explain};
-use crate::view::moments::at;
 use crate::view::page::Style;
 use crate::view::table::shown;
+use crate::view::time::at;
 use crate::view::why::evidence::{evidence, pool, proof, used};
 use crate::view::{Seen, Unseen};
 

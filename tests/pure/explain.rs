@@ -493,7 +493,7 @@ fn change_facts(text: &str, current: Option<&Value>) -> ChangeFacts {
     let facts = compute_facts(&manifest_of("query"));
     ChangeFacts {
         file: "changed.yaml".into(),
-        document: manifest::read("changed.yaml", text).unwrap().pop().unwrap(),
+        document: manifest::documents("changed.yaml", text.as_bytes()).pop().unwrap().unwrap(),
         current: current.map(compute_of),
         placement: if current.is_some() { facts.placement } else { Ok(None) },
         binding: if current.is_some() { facts.binding } else { Ok(None) },

@@ -34,11 +34,11 @@ const FAILURES_UNTIL_ANEW: u32 = 4;
 
 /// What a watch tells.
 #[derive(Debug)]
-pub enum News<T = Change> {
+pub enum News {
     /// A list is about to be asked for.
     Listing,
     /// Something changed.
-    Change(T),
+    Change(Change),
     /// The list is complete: from now on changes are live.
     Synced,
     /// It fails, for this reason; it goes on trying.
@@ -79,14 +79,14 @@ impl<K> Seen<K> {
 }
 
 /// Watches for ever. `project` makes of an object what is to be told of it, if anything.
-pub(super) async fn supervise<K, T>(
+pub(super) async fn supervise<K>(
     api: Api<K>,
     config: Config,
     audit: Duration,
     known: &Known,
     held: impl Fn() -> Vec<String> + Send,
-    tell: impl Fn(News<T>) + Send,
-    project: impl Fn(String, Seen<K>) -> Option<T> + Send,
+    tell: impl Fn(News) + Send,
+    project: impl Fn(String, Seen<K>) -> Option<Change> + Send,
 ) where
     K: Resource + Clone + DeserializeOwned + Debug + Send + 'static,
 {
@@ -210,7 +210,7 @@ fn between(least: Duration, most: Duration) -> Duration {
 }
 
 /// Why a watch fails: what the API server said, or the error with its causes. kube's own texts repeat their sources.
-fn failing<T>(error: &watcher::Error) -> News<T> {
+fn failing(error: &watcher::Error) -> News {
     use watcher::Error;
     match error {
         Error::InitialListFailed(kube::Error::Api(status))
@@ -227,6 +227,6 @@ fn failing<T>(error: &watcher::Error) -> News<T> {
     }
 }
 
-fn said<T>(status: &kube::core::Status) -> News<T> {
+fn said(status: &kube::core::Status) -> News {
     News::Failing { why: format!("{} (status {})", status.message, status.code), code: Some(status.code) }
 }

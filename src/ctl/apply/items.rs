@@ -1,11 +1,10 @@
 //! From files to documents that can be sent, and to what is wrong with the others.
 
-use crate::cluster::call::chain;
 use crate::ctl::failure::{Exit, Failure, Located};
-use crate::ctl::files::{FileError, Source};
+use crate::ctl::files::{Source, documents};
 use crate::decide::judge::{Form, Judged, judge};
 use crate::decide::problem::{Problem, Step};
-use crate::view::manifest::{Document, ManifestError, Variables, documents};
+use crate::view::manifest::{Document, Variables};
 
 /// The most that is read in one run, in bytes.
 const TOTAL: usize = 100 << 20;
@@ -56,39 +55,20 @@ pub(super) fn read(sources: Vec<Source>, variables: Option<&Variables>) -> Vec<I
         let bytes = match source.read() {
             Ok(bytes) => bytes,
             Err(error) => {
-                let exit = match &error {
-                    FileError::Io { source, .. } if source.kind() == std::io::ErrorKind::NotFound => {
-                        Exit::NotFound
-                    }
-                    _ => Exit::Failed,
-                };
-                items.push(whole(Failure::new(exit, chain(&error))));
+                items.push(whole(error.into()));
                 continue;
             }
         };
         total += bytes.len();
-        let before = items.len();
         items.extend(documents(&file, &bytes).into_iter().map(|document| match document {
             Ok(document) => item(&file, document, variables),
-            Err(error) => {
-                let line = error.place().map_or(1, |(line, _)| line);
-                Item { line, ..whole(unreadable(&file, &error)) }
+            Err(failure) => {
+                let line = failure.errors.first().map_or(1, |error| error.line);
+                Item { line, ..whole(failure) }
             }
         }));
-        if items.len() == before {
-            items.push(whole(Failure::new(Exit::Invalid, format!("{file} has no manifest in it"))));
-        }
     }
     items
-}
-
-fn unreadable(file: &str, error: &ManifestError) -> Failure {
-    let mut failure = Failure::of(Exit::Invalid, error);
-    if let Some((line, column)) = error.place() {
-        let (file, detail) = (file.to_owned(), error.to_string());
-        failure.errors.push(Located { file, line, column, detail, ..Located::default() });
-    }
-    failure
 }
 
 fn item(file: &str, mut document: Document, variables: Option<&Variables>) -> Item {

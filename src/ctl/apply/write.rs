@@ -1,11 +1,10 @@
 //! One Compute to the API server, and what became of it.
 
 use kube::Client;
-use kube::api::DynamicObject;
 use serde_json::{Value, json};
 
 use crate::cluster::call::CallError;
-use crate::cluster::computes::{self, Sending};
+use crate::cluster::computes::{self, Sending, Stored};
 use crate::ctl::apply::items::{Item, Ready};
 use crate::ctl::apply::report::Outcome;
 use crate::ctl::apply::request::Verb;
@@ -45,11 +44,12 @@ pub(super) struct Failed {
     pub(super) stops: Option<String>,
 }
 
-/// What people write of an object.
-fn written(object: &DynamicObject) -> Value {
+/// What people write of a Compute.
+fn written(stored: &Stored) -> Value {
+    let Stored { object, .. } = stored;
     json!({
-        "metadata": {"labels": object.metadata.labels, "annotations": object.metadata.annotations},
-        "spec": object.data["spec"],
+        "metadata": {"labels": object["metadata"]["labels"], "annotations": object["metadata"]["annotations"]},
+        "spec": object["spec"],
     })
 }
 
@@ -75,9 +75,9 @@ pub(super) async fn write(
         Failed { failure, stops: silent.then(|| "the API server does not answer".to_owned()) }
     };
     let refused = |exit, text: String| Failed { failure: item.failure(exit, text), stops: None };
-    let before = computes::stored(client, name).await.map_err(failed)?;
+    let before = computes::one::<Stored>(client, name).await.map_err(failed)?;
     if let Some(stored) = &before
-        && stored.metadata.deletion_timestamp.is_some()
+        && stored.compute.deleting
     {
         let text = format!(
             "Compute {name} is being deleted; wait until it is gone: dataos-ctl wait -t compute -n {name} --for deleted"
@@ -98,13 +98,13 @@ pub(super) async fn write(
     let mut manifest = judged.compute.clone();
     if let Some(stored) = &before {
         // By its uid: one that is deleted and made anew in between is not taken for this one.
-        manifest["metadata"]["uid"] = json!(stored.metadata.uid);
+        manifest["metadata"]["uid"] = json!(stored.compute.uid);
     }
     let stored = computes::apply(client, name, &manifest, how).await.map_err(failed)?;
     let target = Target {
         name: name.to_owned(),
-        uid: stored.metadata.uid.clone(),
-        generation: stored.metadata.generation.unwrap_or_default(),
+        uid: Some(stored.compute.uid.clone()),
+        generation: stored.compute.generation,
     };
     let after = written(&stored);
     let outcome = match &before {

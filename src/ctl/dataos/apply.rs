@@ -6,8 +6,9 @@ use std::time::Duration;
 use clap::{Args, ValueEnum};
 
 use crate::ctl::apply::{Mode, Output, Request, Verb};
+use crate::ctl::files::environment;
 use crate::ctl::session::Session;
-use crate::view::duration;
+use crate::view::time;
 
 /// What `apply`, `create` and `update` take.
 #[derive(Clone, Debug, Args)]
@@ -44,7 +45,7 @@ pub(super) struct Apply {
     #[arg(long, value_name = "STATUS", num_args = 0..=1, default_missing_value = "active", require_equals = true, conflicts_with = "how")]
     wait: Option<Until>,
     /// How long to wait: 60s, 5m, 1h; 0 looks once
-    #[arg(long, value_name = "TIME", default_value = "5m", value_parser = duration::read)]
+    #[arg(long, value_name = "TIME", default_value = "5m", value_parser = time::read)]
     timeout: Duration,
     /// Take over fields that another manager holds
     #[arg(long)]
@@ -95,17 +96,11 @@ impl Apply {
             None if self.diff => Mode::Diff,
             None => Mode::Write,
         };
-        // A variable that is no UTF-8 can be in no manifest.
-        let variables = || {
-            std::env::vars_os()
-                .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
-                .collect()
-        };
         Request {
             verb,
             files: self.files,
             recursive: self.recursive,
-            variables: (!self.disable_interpolation).then(variables),
+            variables: (!self.disable_interpolation).then(environment),
             mode,
             force: self.force_conflicts,
             wait: self.wait.map(|Until::Active| self.timeout),

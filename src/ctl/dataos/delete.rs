@@ -8,9 +8,10 @@ use clap::{ArgAction, Args, ValueEnum};
 use crate::ctl::dataos::which::Named;
 use crate::ctl::delete::{Mode, Request};
 use crate::ctl::failure::{Exit, Failure};
+use crate::ctl::files::environment;
 use crate::ctl::session::Session;
 use crate::ctl::wait::NO_LIMIT;
-use crate::view::duration;
+use crate::view::time;
 
 /// Delete Computes.
 #[derive(Clone, Debug, Args)]
@@ -43,7 +44,7 @@ pub(super) struct Delete {
     #[arg(long, value_name = "BOOL", num_args = 0..=1, default_value = "true", default_missing_value = "true", require_equals = true, action = ArgAction::Set)]
     wait: bool,
     /// For so long at most, such as 60s, 2m or 1m30s. Default: until they are gone
-    #[arg(long, value_name = "TIME", value_parser = duration::read)]
+    #[arg(long, value_name = "TIME", value_parser = time::read)]
     timeout: Option<Duration>,
     /// Ask nothing, and take every answer for yes
     #[arg(long)]
@@ -67,11 +68,6 @@ impl Delete {
         if let Some(workspace) = &self.workspace {
             session.terminal.warn("", &format!("a Compute has no workspace: -w {workspace} is not used"));
         }
-        let variables = || {
-            std::env::vars_os()
-                .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
-                .collect()
-        };
         let names = self.named.names()?;
         if names.is_empty() && self.files.is_empty() && self.selector.is_none() {
             let text = "which Computes? Name them with -n, -i or -f, or choose them by --selector";
@@ -81,7 +77,7 @@ impl Delete {
             names,
             files: self.files,
             recursive: self.recursive,
-            variables: (!self.disable_interpolation).then(variables),
+            variables: (!self.disable_interpolation).then(environment),
             selector: self.selector,
             force: self.force,
             mode: match self.dry_run {

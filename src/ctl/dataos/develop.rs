@@ -6,7 +6,7 @@ use clap::{Args, Subcommand};
 
 use crate::api::identifier::TYPE;
 use crate::api::names::VERSION_SHOWN;
-use crate::ctl::dataos::asked::{known_type, known_version};
+use crate::ctl::dataos::which::{known_type, known_version};
 use crate::ctl::develop::Request;
 use crate::ctl::failure::Failure;
 

@@ -5,8 +5,7 @@ use std::time::Duration;
 
 use clap::Args;
 
-use crate::api::identifier::{Identifier, IdentifierError, TYPE};
-use crate::ctl::dataos::asked::{known, known_type, known_version};
+use crate::ctl::dataos::which::Named;
 use crate::ctl::failure::{Exit, Failure};
 use crate::ctl::get::{Again, Owner, Request};
 use crate::view::choice::{Sort, Words};
@@ -20,24 +19,11 @@ use crate::view::talk::Voice;
 #[command(after_help = EXAMPLES)]
 #[allow(clippy::struct_excessive_bools)] // each is a flag of its own
 pub(super) struct Get {
-    /// The type of resource: compute
-    #[arg(long = "type", short = 't', default_value = TYPE, value_name = "TYPE")]
-    type_: String,
-    /// The version of the resource: v1beta
-    #[arg(long, short = 'v')]
-    version: Option<String>,
-    /// The Compute of this name, whoever owns it
-    #[arg(long, short = 'n')]
-    name: Vec<String>,
+    #[command(flatten)]
+    named: Named,
     /// The workspace. A Compute is in none
     #[arg(long, short = 'w')]
     workspace: Option<String>,
-    /// A resource as NAME:VERSION:TYPE, or a row of the table
-    #[arg(long, short = 'i', value_parser = Identifier::from_row)]
-    identifier: Vec<Identifier>,
-    /// A resource as TYPE:VERSION:NAME
-    #[arg(long, value_parser = |given: &str| -> Result<Identifier, IdentifierError> { given.parse() })]
-    id: Vec<Identifier>,
     /// The Computes that a manifest names; - reads standard input
     #[arg(long = "manifestFile", visible_alias = "filename", short = 'f', value_name = "FILE")]
     file: Vec<PathBuf>,
@@ -115,13 +101,7 @@ impl Get {
     }
 
     pub(super) fn request(self) -> Result<Request, Failure> {
-        known_type(&self.type_)?;
-        if let Some(version) = &self.version {
-            known_version(version)?;
-        }
-        let named = self.name.iter().map(|name| Identifier::compute(name));
-        let identifiers = named.chain(self.identifier).chain(self.id).map(known);
-        let identifiers = identifiers.collect::<Result<Vec<_>, _>>()?;
+        let identifiers = self.named.identifiers()?;
         let owner = match self.owner {
             Some(owner) => Owner::Named(owner),
             None if self.all => Owner::Anybody,

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use clap::Args;
 
-use crate::ctl::connection::time;
+use crate::ctl::connection::limit;
 use crate::ctl::jq::Request;
 
 /// Run a jq filter over manifests.
@@ -27,7 +27,7 @@ pub(super) struct Jq {
     #[arg(long)]
     raw: bool,
     /// How long it may take
-    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = time)]
+    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = limit)]
     timeout: Duration,
 }
 

@@ -9,7 +9,7 @@ use crate::ctl::failure::Failure;
 use crate::ctl::wait::{Output, Request};
 use crate::ctl::which::Which;
 use crate::decide::goal::{Aim, Fact, Goal};
-use crate::view::duration;
+use crate::view::time;
 
 /// Wait for Computes.
 #[derive(Clone, Debug, Args)]
@@ -30,7 +30,7 @@ pub(super) struct Wait {
     #[arg(long = "while", value_name = "FACT")]
     meanwhile: Option<Fact>,
     /// For so long at most, such as 60s, 2m or 1m30s; 0 looks once
-    #[arg(long, value_name = "TIME", default_value = "60s", value_parser = duration::read)]
+    #[arg(long, value_name = "TIME", default_value = "60s", value_parser = time::read)]
     timeout: Duration,
     /// What to print of them then: json, name
     #[arg(long, value_name = "FORMAT", hide_possible_values = true)]

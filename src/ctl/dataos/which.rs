@@ -1,10 +1,12 @@
-//! The flags that say which Computes, of the verbs of `dataos-ctl` that can be about several.
+//! The flags of `dataos-ctl` that say which Computes, as the reference has them; what Poros does not know is told with what is
+//! meant.
 
 use clap::Args;
 
-use crate::api::identifier::{Identifier, IdentifierError, TYPE};
-use crate::ctl::dataos::asked::{known, known_type, known_version};
-use crate::ctl::failure::Failure;
+use crate::api::identifier::{Identifier, IdentifierError, TYPE, VERSIONS};
+use crate::ctl::failure::{Exit, Failure};
+use crate::decide::problem::nearest;
+use crate::view::names::listed;
 
 /// Which resources.
 #[derive(Clone, Debug, Args)]
@@ -16,7 +18,7 @@ pub(super) struct Named {
     /// The version of the resource: v1beta
     #[arg(long, short = 'v')]
     version: Option<String>,
-    /// The Compute of this name; several may be given
+    /// The Compute of this name, whoever owns it; several where a verb takes them
     #[arg(long, short = 'n')]
     name: Vec<String>,
     /// A resource as NAME:VERSION:TYPE, or a row of the table
@@ -28,14 +30,70 @@ pub(super) struct Named {
 }
 
 impl Named {
-    /// The names, in the order of the flags.
-    pub(super) fn names(self) -> Result<Vec<String>, Failure> {
+    /// What is named, in the order of the flags.
+    pub(super) fn identifiers(self) -> Result<Vec<Identifier>, Failure> {
         known_type(&self.type_)?;
         if let Some(version) = &self.version {
             known_version(version)?;
         }
         let named = self.name.iter().map(|name| Identifier::compute(name));
-        let identifiers = named.chain(self.identifier).chain(self.id).map(known);
-        identifiers.map(|identifier| Ok(identifier?.name)).collect()
+        let identifiers = named.chain(self.identifier).chain(self.id);
+        for identifier in identifiers.clone() {
+            known_type(&identifier.type_)?;
+            known_version(&identifier.version)?;
+        }
+        Ok(identifiers.collect())
     }
+
+    /// The names, in the order of the flags.
+    pub(super) fn names(self) -> Result<Vec<String>, Failure> {
+        Ok(self.identifiers()?.into_iter().map(|identifier| identifier.name).collect())
+    }
+
+    /// The name, of a verb that tells of one Compute; none if none is given.
+    pub(super) fn name(self) -> Result<Option<String>, Failure> {
+        if ["pod", "pods", "po"].contains(&self.type_.as_str()) {
+            let name = self.name.first().map_or("NAME", String::as_str);
+            let text = format!("this tells of Computes; of a pod tells: dataos-ctl explain pod {name}");
+            return Err(Failure::new(Exit::Usage, text));
+        }
+        let mut names = self.names()?;
+        if names.len() > 1 {
+            let text =
+                format!("this tells of one Compute, and {} are named: {}", names.len(), names.join(", "));
+            return Err(Failure::new(Exit::Usage, text));
+        }
+        Ok(names.pop().filter(|name| !name.is_empty()))
+    }
+
+    /// The name that there must be.
+    pub(super) fn one(self) -> Result<String, Failure> {
+        let missing = || Failure::new(Exit::Usage, "which Compute is meant? Give its name: -n NAME");
+        self.name()?.ok_or_else(missing)
+    }
+}
+
+/// Checks `-t`; also `computes`, and any case.
+pub(super) fn known_type(given: &str) -> Result<(), Failure> {
+    let wanted = given.trim().to_ascii_lowercase();
+    if [TYPE, "computes", "cmp"].contains(&wanted.as_str()) {
+        return Ok(());
+    }
+    let meant = match nearest(&wanted, &[TYPE]) {
+        Some(meant) => format!("did you mean {meant}?"),
+        None => format!("there is: {TYPE}"),
+    };
+    Err(Failure::new(Exit::Usage, format!("type {given:?} is not known here; {meant}")))
+}
+
+/// Checks `-v`.
+pub(super) fn known_version(given: &str) -> Result<(), Failure> {
+    if VERSIONS.contains(&given) {
+        return Ok(());
+    }
+    let text = format!(
+        "version {given:?} of a Compute is not known; there are: {}",
+        listed(&VERSIONS, VERSIONS.len())
+    );
+    Err(Failure::new(Exit::Usage, text))
 }

@@ -4,11 +4,11 @@
 use std::path::PathBuf;
 
 use crate::ctl::delete::item::Item;
-use crate::ctl::failure::{Exit, Failure, Located};
-use crate::ctl::files::{FileError, sources};
+use crate::ctl::failure::{Exit, Failure};
+use crate::ctl::files::{documents, sources};
 use crate::decide::judge::{Form, judge};
 use crate::decide::problem::{Problem, Step};
-use crate::view::manifest::{Document, ManifestError, Variables, documents};
+use crate::view::manifest::{Document, Variables};
 
 /// Those of these files and folders.
 pub(super) fn filed(files: &[PathBuf], recursive: bool, variables: Option<&Variables>) -> Vec<Item> {
@@ -16,34 +16,15 @@ pub(super) fn filed(files: &[PathBuf], recursive: bool, variables: Option<&Varia
     for source in sources(files, recursive) {
         let file = source.name.clone();
         let unusable = |failure| Item { title: file.clone(), name: Err(failure) };
-        let bytes = match source.read() {
-            Ok(bytes) => bytes,
-            Err(error) => {
-                let absent = matches!(&error, FileError::Io { source, .. } if source.kind() == std::io::ErrorKind::NotFound);
-                let exit = if absent { Exit::Usage } else { Exit::Failed };
-                items.push(unusable(Failure::of(exit, &error)));
-                continue;
-            }
-        };
-        let before = items.len();
-        items.extend(documents(&file, &bytes).into_iter().map(|document| match document {
-            Ok(document) => item(&file, document, variables),
-            Err(error) => unusable(unreadable(&file, &error)),
-        }));
-        if items.len() == before {
-            items.push(unusable(Failure::new(Exit::Invalid, format!("{file} has no manifest in it"))));
+        match source.read() {
+            Ok(bytes) => items.extend(documents(&file, &bytes).into_iter().map(|document| match document {
+                Ok(document) => item(&file, document, variables),
+                Err(failure) => unusable(failure),
+            })),
+            Err(error) => items.push(unusable(error.into())),
         }
     }
     items
-}
-
-fn unreadable(file: &str, error: &ManifestError) -> Failure {
-    let mut failure = Failure::of(Exit::Invalid, error);
-    if let Some((line, column)) = error.place() {
-        let (file, detail) = (file.to_owned(), error.to_string());
-        failure.errors.push(Located { file, line, column, detail, ..Located::default() });
-    }
-    failure
 }
 
 fn item(file: &str, mut document: Document, variables: Option<&Variables>) -> Item {

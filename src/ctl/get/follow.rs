@@ -2,12 +2,12 @@
 
 use jiff::Timestamp;
 use kube::Client;
-use serde::de::DeserializeOwned;
 
 use crate::api::listed::Listed;
-use crate::cluster::follow::{Ended, News, Versioned, Watched, follow as watch};
+use crate::cluster::computes::follow::{Ended, News, follow as watch};
+use crate::cluster::computes::{Read, Selection};
 use crate::ctl::failure::{Exit, Failure};
-use crate::ctl::get::read::computes;
+use crate::ctl::get::read::answer;
 use crate::ctl::get::show::rows;
 use crate::ctl::get::{Request, SIGN};
 use crate::ctl::session::Session;
@@ -30,15 +30,15 @@ pub(super) async fn follow(request: &Request, session: &mut Session) -> Result<E
 
 async fn of<K>(client: &Client, request: &Request, terminal: &mut Terminal) -> Result<Exit, Failure>
 where
-    K: Clone + DeserializeOwned + Versioned + Into<Found> + 'static,
+    K: Read + Into<Found>,
 {
-    let answer = Box::pin(computes::<K>(client, request)).await?;
+    let answer = Box::pin(answer::<K>(client, request)).await?;
     if !answer.missing.is_empty() {
         return Err(Failure::new(Exit::NotFound, answer.missing.join("\n  ")));
     }
     terminal.info(SIGN, "get...complete");
     terminal.gap();
-    let watched = Watched {
+    let watched = Selection {
         labels: request.selector.clone(),
         name: match request.names.as_slice() {
             [name] => Some(name.clone()),
@@ -59,7 +59,7 @@ where
     if !first.is_empty() || screen.terminal.voice() == Voice::Dataos {
         screen.print(&first)?;
     }
-    let ended = watch::<K, Failure>(client, &watched, answer.version, |news| screen.tell(news)).await;
+    let ended = watch::<K, Failure>(client, &watched, Some(answer.version), |news| screen.tell(news)).await;
     match ended {
         Ok(never) => match never {},
         Err(Ended::Told(failure)) => Err(failure),

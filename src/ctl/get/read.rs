@@ -3,20 +3,18 @@
 use std::path::PathBuf;
 
 use kube::Client;
-use serde::de::DeserializeOwned;
 
 use crate::api::listed::Listed;
-use crate::cluster::call::CallError;
-use crate::cluster::read;
+use crate::cluster::computes::{self, Read, Selection, list};
 use crate::cluster::whoami::whoami;
-use crate::ctl::failure::{Exit, Failure, Located};
-use crate::ctl::files::sources;
+use crate::ctl::failure::{Exit, Failure};
+use crate::ctl::files::{documents, sources};
 use crate::ctl::get::{Owner, Request};
+use crate::ctl::named::{look, unlisted};
 use crate::ctl::session::Session;
 use crate::decide::judge::{Form, judge};
 use crate::view::choice::{Choice, Sort};
 use crate::view::listing::Found;
-use crate::view::manifest::documents;
 use crate::view::names::{absent, count};
 use crate::view::talk::Voice;
 
@@ -38,9 +36,9 @@ pub(super) struct Answer {
 }
 
 /// Reads what is asked for: with one request, and one more for who asks where that matters.
-pub(super) async fn computes<K>(client: &Client, request: &Request) -> Result<Answer, Failure>
+pub(super) async fn answer<K>(client: &Client, request: &Request) -> Result<Answer, Failure>
 where
-    K: Clone + DeserializeOwned + Into<Found>,
+    K: Read + Into<Found>,
 {
     let me = async {
         match &request.owner {
@@ -81,25 +79,23 @@ struct Listing<K> {
 /// One by its name, if one is named and it is there; else all. A watch begins at a list.
 async fn listing<K>(client: &Client, request: &Request) -> Result<Listing<K>, Failure>
 where
-    K: Clone + DeserializeOwned,
+    K: Read,
 {
-    let failed = |error: CallError| Failure::of_call("Computes could not be listed", &error);
-    let labels = request.selector.as_deref();
-    let once = request.again != super::Again::Watch && labels.is_none();
+    let once = request.again != super::Again::Watch && request.selector.is_none();
     if let [name] = request.names.as_slice()
         && once
         && is_name(name)
     {
-        let found = read::compute_as::<K>(client, name).await.map_err(failed)?;
-        if let Some(found) = found {
+        if let Some(found) = look(client, name).await? {
             return Ok(Listing { items: vec![found], version: String::new(), others: None });
         }
         // Only to say what was meant.
-        let others = read::computes_as::<Listed>(client, None).await.map_err(failed)?;
+        let others = computes::all::<Listed>(client).await.map_err(|error| unlisted(&error))?;
         let others = others.into_iter().map(|listed| listed.metadata.name).collect();
         return Ok(Listing { items: Vec::new(), version: String::new(), others: Some(others) });
     }
-    let listing = read::computes_listed::<K>(client, labels).await.map_err(failed)?;
+    let selection = Selection { labels: request.selector.clone(), name: None };
+    let listing = list(client, &selection).await.map_err(|error| unlisted(&error))?;
     Ok(Listing { items: listing.items, version: listing.version, others: None })
 }
 
@@ -115,19 +111,14 @@ fn missing(request: &Request, there: &[String]) -> Vec<String> {
 
 /// The names of the Computes in these files, in both forms of a manifest. What is no Compute is told, and passed over.
 pub(super) fn names_in(files: &[PathBuf], session: &mut Session) -> Result<Vec<String>, Failure> {
-    let mut names = Vec::new();
-    let mut failure = Failure::new(Exit::Invalid, "");
+    let (mut names, mut failures) = (Vec::new(), Vec::new());
     for source in sources(files, false) {
         let file = source.name.clone();
-        let bytes = source.read().map_err(|error| Failure::of(Exit::Failed, &error))?;
-        for document in documents(&file, &bytes) {
+        for document in documents(&file, &source.read()?) {
             let document = match document {
                 Ok(document) => document,
-                Err(error) => {
-                    let (line, column) = error.place().unwrap_or((1, 1));
-                    let detail = error.to_string();
-                    let located = Located { file: file.clone(), line, column, detail, ..Located::default() };
-                    failure.errors.push(located);
+                Err(failure) => {
+                    failures.push(failure);
                     continue;
                 }
             };
@@ -141,10 +132,11 @@ pub(super) fn names_in(files: &[PathBuf], session: &mut Session) -> Result<Vec<S
             }
         }
     }
-    if !failure.errors.is_empty() {
-        let texts: Vec<&str> = failure.errors.iter().map(|error| error.detail.as_str()).collect();
-        failure.text = texts.join("\n  ");
-        return Err(failure);
+    if !failures.is_empty() {
+        let texts: Vec<&str> = failures.iter().map(|failure| failure.text.as_str()).collect();
+        let failure = Failure::new(Exit::Invalid, texts.join("\n  "));
+        let errors = failures.into_iter().flat_map(|failure| failure.errors).collect();
+        return Err(Failure { errors, ..failure });
     }
     if names.is_empty() {
         let text = format!("{} named with -f, and no Compute is in it", count(files.len(), "file"));

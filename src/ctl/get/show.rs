@@ -7,7 +7,7 @@ use kube::Client;
 
 use crate::api::listed::Listed;
 use crate::ctl::failure::{Exit, Failure};
-use crate::ctl::get::read::{Answer, computes};
+use crate::ctl::get::read::{Answer, answer};
 use crate::ctl::get::{Owner, Request, SIGN};
 use crate::ctl::session::Session;
 use crate::ctl::terminal::Terminal;
@@ -74,9 +74,9 @@ pub(super) async fn again(
 
 async fn read(request: &Request, client: &Client) -> Result<Answer, Failure> {
     if request.needs_objects() {
-        Box::pin(computes::<serde_json::Value>(client, request)).await
+        Box::pin(answer::<serde_json::Value>(client, request)).await
     } else {
-        Box::pin(computes::<Listed>(client, request)).await
+        Box::pin(answer::<Listed>(client, request)).await
     }
 }
 

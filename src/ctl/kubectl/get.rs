@@ -4,9 +4,9 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use crate::api::identifier::KINDS;
-use crate::ctl::failure::{Exit, Failure};
+use crate::ctl::failure::Failure;
 use crate::ctl::get::{Again, Owner, Request};
+use crate::ctl::kubectl::which::names;
 use crate::view::choice::{Sort, Words};
 use crate::view::jsonpath::Path;
 use crate::view::listing::Format;
@@ -86,27 +86,4 @@ impl Get {
             ..Request::of(format)
         })
     }
-}
-
-/// `computes`, `compute NAME…`, or `compute/NAME…`.
-fn names(what: &[String]) -> Result<Vec<String>, Failure> {
-    let usage = |text: String| Failure::new(Exit::Usage, text);
-    let known = |kind: &str| KINDS.contains(&kind.to_ascii_lowercase().as_str());
-    let Some(first) = what.first() else { return Ok(Vec::new()) };
-    if !first.contains('/') {
-        if !known(first) {
-            return Err(usage(format!("{first:?} is not known here; there is: computes")));
-        }
-        if let Some(name) = what.iter().skip(1).find(|name| name.contains('/')) {
-            return Err(usage(format!(
-                "{name:?} stands after {first}, and is no name; give names, or {first}/NAME each"
-            )));
-        }
-        return Ok(what.iter().skip(1).cloned().collect());
-    }
-    let name = |what: &String| match what.split_once('/') {
-        Some((kind, name)) if known(kind) && !name.is_empty() && !name.contains('/') => Ok(name.to_owned()),
-        _ => Err(usage(format!("{what:?} is not known here; there is: compute/NAME"))),
-    };
-    what.iter().map(name).collect()
 }

@@ -9,7 +9,7 @@ use crate::ctl::kubectl::which::names;
 use crate::ctl::wait::{NO_LIMIT, Output, Request};
 use crate::ctl::which::Which;
 use crate::decide::goal::Goal;
-use crate::view::duration::{self, DurationError};
+use crate::view::time::{self, TimeError};
 
 /// Wait for Computes.
 #[derive(Clone, Debug, Args)]
@@ -41,10 +41,10 @@ enum Format {
     Name,
 }
 
-fn limit(given: &str) -> Result<Duration, DurationError> {
+fn limit(given: &str) -> Result<Duration, TimeError> {
     match given.strip_prefix('-') {
-        Some(rest) => duration::read(rest).map(|_| NO_LIMIT),
-        None => duration::read(given),
+        Some(rest) => time::read(rest).map(|_| NO_LIMIT),
+        None => time::read(given),
     }
 }
 

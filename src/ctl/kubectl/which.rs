@@ -3,32 +3,55 @@
 use crate::api::identifier::KINDS;
 use crate::ctl::failure::{Exit, Failure};
 
-/// The names; none where only the type is given.
+/// Whether it is a word for Computes.
+pub(super) fn is_kind(given: &str) -> bool {
+    KINDS.contains(&given.to_ascii_lowercase().as_str())
+}
+
+fn usage(text: impl Into<String>) -> Failure {
+    Failure::new(Exit::Usage, text)
+}
+
+fn known(kind: &str) -> Result<(), Failure> {
+    if is_kind(kind) { Ok(()) } else { Err(usage(format!("{kind:?} is not known here; there is: computes"))) }
+}
+
+/// The names, of a verb that can be about several; none where only the type is given.
 pub(super) fn names(arguments: &[String]) -> Result<Vec<String>, Failure> {
-    let known = |kind: &str| {
-        if KINDS.contains(&kind) {
-            return Ok(());
+    let one = |argument: &String| match argument.split_once('/') {
+        Some((kind, name)) if !name.is_empty() && !name.contains('/') => {
+            known(kind).map(|()| name.to_owned())
         }
-        Err(Failure::new(Exit::Usage, format!("{kind:?} is not known here; there is: computes")))
-    };
-    let one = |argument: &str| match argument.split_once('/') {
-        Some((kind, name)) if !name.is_empty() => known(kind).map(|()| name.to_owned()),
-        _ => Err(Failure::new(Exit::Usage, format!("{argument:?} names no Compute; it takes compute/NAME"))),
+        _ => Err(usage(format!("{argument:?} names no Compute; it takes compute/NAME"))),
     };
     match arguments.split_first() {
-        Some((first, _)) if first.contains('/') => arguments.iter().map(|argument| one(argument)).collect(),
+        Some((first, _)) if first.contains('/') => arguments.iter().map(one).collect(),
         Some((kind, names)) => {
             known(kind)?;
             match names.iter().find(|name| name.contains('/')) {
-                Some(mixed) => Err(Failure::new(
-                    Exit::Usage,
-                    format!("{mixed:?} names its type again; give {kind} NAME, or {kind}/NAME alone"),
-                )),
+                Some(name) => Err(usage(format!(
+                    "{name:?} stands after {kind}, and is no name; give names, or {kind}/NAME each"
+                ))),
                 None => Ok(names.to_vec()),
             }
         }
         None => Ok(Vec::new()),
     }
+}
+
+/// The name, of a verb that tells of one Compute: `NAME`, `compute/NAME`, or `compute NAME`.
+pub(super) fn name(arguments: &[String]) -> Result<String, Failure> {
+    let (kind, name) = match arguments {
+        [one] => one.split_once('/').unwrap_or((KINDS[0], one)),
+        [kind, name] => (kind.as_str(), name.as_str()),
+        _ => ("", ""),
+    };
+    if ["pod", "pods", "po"].contains(&kind) {
+        let text = format!("this tells of Computes; of a pod tells: kubectl poros explain pod {name}");
+        return Err(usage(text));
+    }
+    known(kind)?;
+    if name.is_empty() { Err(usage("the name of a Compute is empty")) } else { Ok(name.to_owned()) }
 }
 
 #[cfg(test)]
@@ -46,6 +69,6 @@ mod tests {
         assert!(names("pods a").unwrap_err().contains("there is: computes"));
         assert!(names("compute/a b").unwrap_err().contains("compute/NAME"));
         assert!(names("compute/").unwrap_err().contains("compute/NAME"));
-        assert!(names("compute a compute/b").unwrap_err().contains("names its type again"));
+        assert!(names("compute a compute/b").unwrap_err().contains("compute/NAME each"));
     }
 }

@@ -1,11 +1,12 @@
 //! What is told of a wait on the way: only what lasts.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use tokio::time::Instant;
 
 use crate::api::identifier::Identifier;
+use crate::cluster::computes::Stored;
 use crate::ctl::terminal::Terminal;
 use crate::view::course::{Course, Turn};
 
@@ -30,8 +31,29 @@ pub(super) struct Telling<'a> {
 }
 
 impl Telling<'_> {
+    /// A Compute is there, and so. Gives back its name.
+    pub(super) fn there(&mut self, stored: Stored, course: &mut Course) -> String {
+        let name = stored.compute.name.clone();
+        let turn = course.see(&name, Some((stored.compute, stored.object)));
+        self.turn(&name, turn, course);
+        name
+    }
+
+    /// There is no Compute of this name.
+    pub(super) fn gone(&mut self, name: &str, course: &mut Course) {
+        let turn = course.see(name, None);
+        self.turn(name, turn, course);
+    }
+
+    /// Of these names, those that a list left out: there are no such Computes.
+    pub(super) fn rest(&mut self, names: &[String], listed: &BTreeSet<String>, course: &mut Course) {
+        for (name, turn) in course.see_rest(names, listed) {
+            self.turn(&name, turn, course);
+        }
+    }
+
     /// What came of a look at one Compute.
-    pub(super) fn turn(&mut self, name: &str, turn: Turn, course: &Course) {
+    fn turn(&mut self, name: &str, turn: Turn, course: &Course) {
         match turn {
             Turn::Same => {}
             Turn::Met => {

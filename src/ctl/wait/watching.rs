@@ -6,10 +6,9 @@ use kube::Client;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio::time::{Instant, timeout_at};
 
-use crate::cluster::call::CallError;
-use crate::cluster::watch::News;
-use crate::cluster::watch::follow::{Followed, follow};
-use crate::ctl::failure::{Exit, Failure};
+use crate::cluster::computes::follow::{Ended, News, follow};
+use crate::cluster::computes::{Read as _, Selection, Stored};
+use crate::ctl::failure::Failure;
 use crate::ctl::wait::telling::Telling;
 use crate::view::course::Course;
 
@@ -24,90 +23,67 @@ pub(super) async fn watch(
     telling: &mut Telling<'_>,
 ) -> Result<(), Failure> {
     let names: Vec<String> = course.names().map(str::to_owned).collect();
-    let followed: Vec<Option<String>> =
-        if names.len() > FEW { vec![None] } else { names.into_iter().map(Some).collect() };
+    let all = || vec![Selection::default()];
+    let one = |name| Selection { name: Some(name), labels: None };
+    let followed: Vec<Selection> =
+        if names.len() > FEW { all() } else { names.into_iter().map(one).collect() };
     let (sender, receiver) = unbounded_channel();
-    let watches = followed.iter().enumerate().map(|(index, name)| {
+    let watches = followed.iter().enumerate().map(|(index, selection)| {
         let sender = sender.clone();
-        // Nobody listens once it is over.
-        follow(client, name.as_deref(), move |news| drop(sender.send((index, news))))
+        follow(client, selection, None, move |news| sender.send((index, news)))
     });
     tokio::select! {
-        _ = futures::future::join_all(watches) => Ok(()),
-        heard = hear(receiver, &followed, course, deadline, telling) => heard,
+        ended = futures::future::try_join_all(watches) => match ended {
+            Err(Ended::Refused(error)) => Err(Failure::of_call("Computes could not be watched", &error)),
+            // Nobody listens once it is over.
+            Err(Ended::Told(_)) | Ok(_) => Ok(()),
+        },
+        () = hear(receiver, &followed, course, deadline, telling) => Ok(()),
     }
 }
 
-/// What was heard of a watch.
-#[derive(Clone, Default)]
-struct Heard {
-    /// Whether it ever had a list.
-    begun: bool,
-    /// The names that it told of since it began to list.
-    told: BTreeSet<String>,
-    /// How often it failed since it last told anything.
-    failures: u32,
-}
-
 async fn hear(
-    mut receiver: UnboundedReceiver<(usize, News<Followed>)>,
-    followed: &[Option<String>],
+    mut receiver: UnboundedReceiver<(usize, News<Stored>)>,
+    followed: &[Selection],
     course: &mut Course,
     deadline: Instant,
     telling: &mut Telling<'_>,
-) -> Result<(), Failure> {
-    let mut heard = vec![Heard::default(); followed.len()];
+) {
+    // How often each watch failed since it last told anything.
+    let mut failures = vec![0_u32; followed.len()];
     while course.end().is_none() {
         let due = telling.due().map_or(deadline, |due| due.min(deadline));
         let Ok(news) = timeout_at(due, receiver.recv()).await else {
             if Instant::now() >= deadline {
-                return Ok(());
+                return;
             }
             telling.settle(course);
             continue;
         };
-        let Some((index, news)) = news else { return Ok(()) };
-        let Some(state) = heard.get_mut(index) else { continue };
-        match news {
-            News::Listing => state.told.clear(),
-            News::Change((name, now)) => {
-                state.failures = 0;
-                state.told.insert(name.clone());
-                let turn = course.see(&name, now.map(|stored| (stored.compute, stored.object)));
-                telling.turn(&name, turn, course);
+        let Some((index, news)) = news else { return };
+        if let News::Broken(why) = news {
+            failures[index] += 1;
+            // A watch that breaks once is begun anew at once.
+            if failures[index] == 2 {
+                let text = format!("Computes could not be watched: {why}; still waiting");
+                telling.terminal.warn(telling.manner.sign, &text);
             }
-            News::Synced => {
-                (state.begun, state.failures) = (true, 0);
-                let names = match &followed[index] {
+            continue;
+        }
+        failures[index] = 0;
+        match news {
+            News::There(stored) => drop(telling.there(stored, course)),
+            News::Gone(stored) => telling.gone(stored.name(), course),
+            News::All(all) => {
+                let listed: BTreeSet<String> =
+                    all.into_iter().map(|stored| telling.there(stored, course)).collect();
+                let names = match &followed[index].name {
                     Some(name) => vec![name.clone()],
                     None => course.names().map(str::to_owned).collect(),
                 };
-                for (name, turn) in course.see_rest(&names, &state.told) {
-                    telling.turn(&name, turn, course);
-                }
+                telling.rest(&names, &listed, course);
             }
-            News::Failing { why, code } => {
-                state.failures += 1;
-                let text = format!("Computes could not be watched: {why}");
-                match code {
-                    // An API server that has just started says so to everybody; a watch that never had a list may not.
-                    Some(401 | 403) if !state.begun => return Err(Failure::new(Exit::Denied, text)),
-                    Some(404) if !state.begun => {
-                        return Err(no_computes(&CallError::Unserved(why)));
-                    }
-                    // A watch that breaks once is begun anew at once.
-                    _ if state.failures == 2 => {
-                        telling.terminal.warn(telling.manner.sign, &format!("{text}; still waiting"));
-                    }
-                    _ => {}
-                }
-            }
+            News::Broken(_) => {}
         }
     }
-    Ok(())
-}
-
-/// Their CRD is not installed.
-pub(super) fn no_computes(error: &CallError) -> Failure {
-    Failure::of_call("this cluster knows no Computes", error)
 }

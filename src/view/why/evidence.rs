@@ -5,9 +5,9 @@ use jiff::Timestamp;
 use crate::decide::fault::Category;
 use crate::decide::observed::Compute;
 use crate::view::compute::{ComputeExplanation, ComputeFacts};
-use crate::view::moments::at;
 use crate::view::names::{count, listed, pairs};
 use crate::view::nodes::more;
+use crate::view::time::at;
 
 /// How many groups of nodes are told.
 const GROUPS: usize = 3;
