@@ -399,7 +399,7 @@ async fn what_is_not_there_ends_with_an_error() {
     ask(cluster, &["pod", "a/b", "-n", "c"])
         .fails(2, &["a/b names the namespace a, and --namespace names c"]);
     ask(cluster, &["compute", "-f", "/nowhere.yaml"])
-        .fails(2, &["/nowhere.yaml could not be read: No such file"]);
+        .fails(3, &["/nowhere.yaml could not be read: No such file"]);
     ask_about(cluster, &["pod"], &json!({"kind": "ConfigMap", "metadata": {"name": "x"}}))
         .fails(4, &["has no pod, or workload with a pod template; it has: ConfigMap x"]);
     let told = ask_as(Path::new("/nowhere.kubeconfig"), &["compute", name], "");
