@@ -142,8 +142,13 @@ pub async fn try_pod(client: &Client, namespace: &str, pod: &Value) -> Result<Va
     call(resources::pods_in(client, namespace).create(&parameters, &object)).await.map(raw)
 }
 
+/// With its kind, which the API server may leave out.
 fn raw(object: DynamicObject) -> Value {
-    serde_json::to_value(object).unwrap_or_default()
+    let mut pod = serde_json::to_value(object).unwrap_or_default();
+    if let Some(fields) = pod.as_object_mut() {
+        fields.insert("kind".into(), "Pod".into());
+    }
+    pod
 }
 
 /// A list, page by page.

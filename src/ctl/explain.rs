@@ -105,7 +105,7 @@ async fn stored_pod(
     let found = found
         .map_err(|error| Failure::of_call(&format!("pod {namespace}/{name} could not be read"), &error))?;
     let Some(found) = found else { return Err(missing_pod(client, namespace, name).await) };
-    let mut found = facts::read(&with_kind(found))
+    let mut found = facts::read(&found)
         .map_err(|why| Failure::new(Exit::Failed, format!("the stored pod cannot be read: {why}")))?;
     found.namespace = Some(namespace.to_owned());
     Ok(pod::explain(&Box::pin(gather::pod(client, found, None, all_nodes)).await))
@@ -123,14 +123,6 @@ async fn missing_pod(client: &Client, namespace: &str, name: &str) -> Failure {
     Failure::new(Exit::NotFound, text).remedy(
         "A pod that admission refused was never stored: its workload tells why (kubectl describe), or kubectl poros explain pod -f",
     )
-}
-
-/// Of a typed list or get the API server may leave out what kind it is.
-fn with_kind(mut pod: serde_json::Value) -> serde_json::Value {
-    if let Some(fields) = pod.as_object_mut() {
-        fields.insert("kind".into(), "Pod".into());
-    }
-    pod
 }
 
 async fn pod_of_file(

@@ -69,16 +69,10 @@ async fn child(client: &Client, kind: Kind, name: &str) -> Seen<Option<Child>> {
 /// What the API server says to a pod, as a dry run. The error: that it did not answer, so nothing else will be known.
 pub(super) async fn trial(client: &Client, namespace: &str, pod: &Value) -> Result<Trial, CallError> {
     Ok(match read::try_pod(client, namespace, pod).await {
-        Ok(taken) => {
-            let mut taken = taken;
-            if let Some(fields) = taken.as_object_mut() {
-                fields.insert("kind".into(), "Pod".into());
-            }
-            match facts::read(&taken) {
-                Ok(taken) => Trial::Taken(Box::new(taken)),
-                Err(why) => Trial::Unknown(format!("its answer cannot be read: {why}")),
-            }
-        }
+        Ok(taken) => match facts::read(&taken) {
+            Ok(taken) => Trial::Taken(Box::new(taken)),
+            Err(why) => Trial::Unknown(format!("its answer cannot be read: {why}")),
+        },
         Err(
             CallError::Refused { message, .. }
             | CallError::Conflict(message)

@@ -25,7 +25,7 @@ pub async fn tree(request: Request, session: &mut Session) -> Result<Exit, Failu
         let Some(name) = &request.name else {
             return Box::pin(gather::all(&client, request.all))
                 .await
-                .map_err(|error| Failure::of_call("Computes could not be listed", &error));
+                .map_err(|error| named::unlisted(&error));
         };
         let (compute, _) = named::compute(&client, name).await?;
         Ok(Facts::from(Box::pin(gather::compute(&client, compute, request.all)).await))

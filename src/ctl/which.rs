@@ -45,11 +45,7 @@ impl Which {
         let selected = Selection { labels: selector.map(str::to_owned), name: None };
         let found = list::<Compute>(client, &selected).await;
         let found = found.map_err(|error| unlisted(&error))?;
-        let mut targets: Vec<Target> = found
-            .items
-            .into_iter()
-            .map(|compute| Target { name: compute.name, uid: Some(compute.uid), generation: 0 })
-            .collect();
+        let mut targets: Vec<Target> = found.items.iter().map(Target::incarnation).collect();
         targets.sort_by(|one, other| one.name.cmp(&other.name));
         Ok(targets)
     }

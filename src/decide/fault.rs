@@ -151,6 +151,13 @@ pub struct Row {
     pub to_do: &'static [(&'static str, &'static str)],
 }
 
+impl Row {
+    /// What to do about this Compute: what for, and the command.
+    pub fn to_do_for(&self, name: &str) -> impl Iterator<Item = (&'static str, String)> {
+        self.to_do.iter().map(move |(what, command)| (*what, command.replace("NAME", name)))
+    }
+}
+
 impl Category {
     /// All categories, in the order in which a pass meets them.
     pub const ALL: [Self; 13] = [

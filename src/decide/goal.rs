@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use crate::api::names::FINALIZER;
 use crate::api::status::{AggregateStatus, Stage};
+use crate::decide::desired::ready_reason;
 use crate::decide::fault::Category;
 use crate::decide::observed::Compute;
 
@@ -239,7 +240,7 @@ fn is_told(sight: Sight<'_>, compute: &Compute) -> bool {
 
 /// The category of the fault that the status tells, if it tells one.
 fn fault(compute: &Compute) -> Option<Category> {
-    Category::of_word(&compute.status.condition("Ready")?.reason)
+    Category::of_word(ready_reason(compute)?)
 }
 
 impl Standing {
@@ -299,9 +300,7 @@ impl Standing {
             ));
         }
         if poros {
-            let reason = compute.status.condition("Ready").map(|ready| ready.reason.as_str());
-            let fault = reason.and_then(Category::of_word);
-            let to_do = fault.map(|category| to_do(category, &compute.name)).unwrap_or_default();
+            let to_do = fault(compute).map(|category| to_do(category, &compute.name)).unwrap_or_default();
             return Self {
                 text: format!("it is being deleted: {}", compute.status.builder_state.info),
                 to_do,
@@ -325,8 +324,7 @@ const WHETHER_POROS_RUNS: &str = "see whether Poros runs: kubectl get pods,lease
 
 /// What the table of faults says to do.
 fn to_do(category: Category, name: &str) -> Vec<String> {
-    let row = category.row();
-    row.to_do.iter().map(|(what, command)| format!("{what}: {}", command.replace("NAME", name))).collect()
+    category.row().to_do_for(name).map(|(what, command)| format!("{what}: {command}")).collect()
 }
 
 /// Who mends a fault that came in the build, and why it is so.

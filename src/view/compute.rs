@@ -155,7 +155,6 @@ pub fn fault(compute: &Compute) -> Option<FaultTold> {
     let category = Category::of_word(ready_reason(compute)?)
         .or_else(|| pool.and_then(|condition| Category::of_word(&condition.reason)))?;
     let row = category.row();
-    let named = |text: &str| text.replace("NAME", &compute.name);
     Some(FaultTold {
         category: category.word(),
         step: row.step.word(),
@@ -163,7 +162,7 @@ pub fn fault(compute: &Compute) -> Option<FaultTold> {
         what: row.what,
         pods: row.pods,
         healed_by: row.healed_by,
-        to_do: row.to_do.iter().map(|(what, command)| (named(what), named(command))).collect(),
+        to_do: row.to_do_for(&compute.name).map(|(what, command)| (what.to_owned(), command)).collect(),
     })
 }
 

@@ -194,6 +194,7 @@ pub fn why(compute: &Listed, more: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::view::table::Layout;
     use serde_json::json;
 
     fn listed(name: &str, status: &str, owner: &str) -> Listed {
@@ -224,7 +225,8 @@ mod tests {
         \u{20} new-usecases     | v1beta  |    compute      |           | active |         | iamgroot     \n";
         let page = format!("        {page}");
         let compute = listed("new-usecases", "active", "iamgroot");
-        assert_eq!(table(&REFERENCE, &[&compute], now()).as_reference(true), page);
+        let table = table(&REFERENCE, &[&compute], now());
+        assert_eq!(table.laid_out(Layout::Reference, true, None, &mut Vec::new()), page);
     }
 
     #[test]

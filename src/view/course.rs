@@ -24,6 +24,11 @@ impl Target {
     pub fn named(name: impl Into<String>) -> Self {
         Self { name: name.into(), ..Self::default() }
     }
+
+    /// This incarnation, as it is now or later.
+    pub fn incarnation(compute: &Compute) -> Self {
+        Self { uid: Some(compute.uid.clone()), ..Self::named(&compute.name) }
+    }
 }
 
 /// A wait.

@@ -217,6 +217,7 @@ pub fn as_columns(columns: &[(String, Path)], objects: &[&Value]) -> Table {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::view::table::Layout;
     use serde_json::json;
 
     #[test]
@@ -253,6 +254,8 @@ mod tests {
         assert_eq!(as_json(&json!({"a": [1]})), "{\n    \"a\": [\n        1\n    ]\n}\n");
         assert_eq!(as_yaml(&json!({"a": 1})).unwrap(), "a: 1\n");
         let columns = columns_of("N:.metadata.name,X:.x").unwrap();
-        assert_eq!(as_columns(&columns, &[&object]).as_kubectl(true), "N     X\na     <none>\n");
+        let table = as_columns(&columns, &[&object]);
+        let text = table.laid_out(Layout::Kubectl, true, None, &mut Vec::new());
+        assert_eq!(text, "N     X\na     <none>\n");
     }
 }

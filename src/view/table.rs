@@ -61,16 +61,6 @@ pub struct Table {
 }
 
 impl Table {
-    /// In the layout of the reference.
-    pub fn as_reference(&self, headed: bool) -> String {
-        self.laid_out(Layout::Reference, headed, None, &mut Vec::new())
-    }
-
-    /// In the layout of kubectl.
-    pub fn as_kubectl(&self, headed: bool) -> String {
-        self.laid_out(Layout::Kubectl, headed, None, &mut Vec::new())
-    }
-
     /// In a layout, for a screen of so many columns if there is one. `widths` are the widths of the columns so far: they grow,
     /// and rows that are printed later stand under those before.
     pub fn laid_out(
@@ -260,8 +250,9 @@ mod tests {
             columns: vec![Column::new("NAME", 17), Column::new("OWNER", 0)],
             rows: vec![vec!["query-default".into(), "ann".into()], vec!["x".into(), String::new()]],
         };
-        assert_eq!(table.as_kubectl(true), "NAME            OWNER\nquery-default   ann\nx\n");
-        assert_eq!(table.as_kubectl(false), "query-default   ann\nx\n");
+        let laid_out = |headed| table.laid_out(Layout::Kubectl, headed, None, &mut Vec::new());
+        assert_eq!(laid_out(true), "NAME            OWNER\nquery-default   ann\nx\n");
+        assert_eq!(laid_out(false), "query-default   ann\nx\n");
     }
 
     #[test]

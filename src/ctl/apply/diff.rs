@@ -2,7 +2,6 @@
 
 use kube::Client;
 
-use crate::cluster::computes;
 use crate::ctl::apply::items::{Item, Ready};
 use crate::ctl::apply::write::Written;
 use crate::ctl::gather;
@@ -11,10 +10,8 @@ use crate::view::page::Page;
 
 /// The page that tells it, from what the API server would store.
 pub(super) async fn page(client: &Client, item: &Item, ready: &Ready, written: Written) -> Page {
-    // It was read a moment ago; what cannot be read now is told as new.
-    let current = computes::one(client, ready.judged.name()).await.ok().flatten();
-    let document = ready.document.clone();
-    let mut facts = Box::pin(gather::change(client, item.file.clone(), document, current, false)).await;
+    let (file, document) = (item.file.clone(), ready.document.clone());
+    let mut facts = Box::pin(gather::change(client, file, document, written.current, false)).await;
     facts.answer = Some(change::Answer { before: written.before, after: written.after });
     change::explain(&facts).page()
 }

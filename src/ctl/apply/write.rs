@@ -10,12 +10,15 @@ use crate::ctl::apply::report::Outcome;
 use crate::ctl::apply::request::Verb;
 use crate::ctl::failure::{Exit, Failure};
 use crate::ctl::wait::Target;
+use crate::decide::observed::Compute;
 
 /// What was, or would be, written.
 pub(super) struct Written {
     /// What that made of it.
     pub(super) outcome: Outcome,
-    /// What people write of the stored Compute, before; null for none.
+    /// The stored Compute, before; none where there was none.
+    pub(super) current: Option<Compute>,
+    /// What people write of it; null for none.
     pub(super) before: Value,
     /// The same after.
     pub(super) after: Value,
@@ -113,6 +116,12 @@ pub(super) async fn write(
         Some(_) => Outcome::Updated,
     };
     let owner = judged.compute["spec"]["owner"].as_str().map(str::to_owned);
-    let before = before.as_ref().map(written).unwrap_or_default();
-    Ok(Written { outcome, before, after, target, owner })
+    let (current, before) = match before {
+        Some(stored) => {
+            let before = written(&stored);
+            (Some(stored.compute), before)
+        }
+        None => (None, Value::Null),
+    };
+    Ok(Written { outcome, current, before, after, target, owner })
 }

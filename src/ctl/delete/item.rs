@@ -87,7 +87,7 @@ impl Item {
 
 /// This incarnation is asked to go.
 pub(super) fn asked(compute: &Compute) -> Outcome {
-    Outcome::Asked(Target { name: compute.name.clone(), uid: Some(compute.uid.clone()), generation: 0 })
+    Outcome::Asked(Target::incarnation(compute))
 }
 
 /// Why it was not deleted.

@@ -61,17 +61,16 @@ async fn hear(
             continue;
         };
         let Some((index, news)) = news else { return };
-        if let News::Broken(why) = news {
-            failures[index] += 1;
-            // A watch that breaks once is begun anew at once.
-            if failures[index] == 2 {
-                let text = format!("Computes could not be watched: {why}; still waiting");
-                telling.terminal.warn(telling.manner.sign, &text);
-            }
-            continue;
-        }
-        failures[index] = 0;
         match news {
+            News::Broken(why) => {
+                failures[index] += 1;
+                // A watch that breaks once is begun anew at once.
+                if failures[index] == 2 {
+                    let text = format!("Computes could not be watched: {why}; still waiting");
+                    telling.terminal.warn(telling.manner.sign, &text);
+                }
+                continue;
+            }
             News::There(stored) => drop(telling.there(stored, course)),
             News::Gone(stored) => telling.gone(stored.name(), course),
             News::All(all) => {
@@ -83,7 +82,7 @@ async fn hear(
                 };
                 telling.rest(&names, &listed, course);
             }
-            News::Broken(_) => {}
         }
+        failures[index] = 0;
     }
 }
