@@ -145,6 +145,9 @@ async fn who_may_not_is_told_what_is_missing() {
     );
     told.run("dataos-ctl apply -f a.yaml");
     told.run("dataos-ctl apply -l -f a.yaml -q");
+    told.file("twice.yaml", format!("{0}---\n{0}", native("cli-denied-a")));
+    told.run("dataos-ctl apply -f twice.yaml");
+    told.run("dataos-ctl apply -l -f twice.yaml");
     told.compare();
     assert!(raw_computes(&client).get_opt("cli-denied-a").await.unwrap().is_none());
 }
