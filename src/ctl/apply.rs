@@ -91,8 +91,8 @@ async fn one(request: &Request, client: Option<&kube::Client>, item: &Item, read
         done.data = (request.mode == Mode::Dereference).then(|| ready.document.clone());
         return done;
     };
-    let how =
-        Sending { dry_run: matches!(request.mode, Mode::ServerDryRun | Mode::Diff), force: request.force };
+    let dry_run = matches!(request.mode, Mode::ServerDryRun | Mode::Diff);
+    let how = Sending { dry_run, force: request.force, only_new: false };
     match Box::pin(write::write(client, request.verb, item, ready, how)).await {
         Err(failed) => {
             let mut done = Done::failed(item, failed.failure);

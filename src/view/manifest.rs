@@ -153,7 +153,9 @@ fn items(root: Node) -> Result<Vec<Node>, Wrong> {
         Some(Shape::List(items)) => Ok(items),
         // Of a list without items Go writes so.
         Some(Shape::Leaf(Value::Null, _)) => Ok(Vec::new()),
-        Some(Shape::Leaf(..) | Shape::Map(_)) => wrong("items is no list; that of a List holds its documents"),
+        Some(Shape::Leaf(..) | Shape::Map(_)) => {
+            wrong("items is no list; that of a List holds its documents")
+        }
         None => wrong("a List without items; it takes a list of documents"),
     }
 }
@@ -305,10 +307,7 @@ spec:
         assert_eq!(documents.iter().map(Document::kind).collect::<Vec<_>>(), ["AllowList"]);
         for (text, expect) in [
             ("kind: List\nitems: {a: b}", "-:2:8: items is no list; that of a List holds its documents"),
-            (
-                "kind: ComputeList\nitems: a",
-                "-:2:8: items is no list; that of a List holds its documents",
-            ),
+            ("kind: ComputeList\nitems: a", "-:2:8: items is no list; that of a List holds its documents"),
             ("# none\nkind: List", "-:2:1: a List without items; it takes a list of documents"),
         ] {
             assert_eq!(read("-", text).map(|_| ()).unwrap_err().to_string(), expect);

@@ -194,10 +194,7 @@ fn hostile_labels_and_tolerations_are_refused() {
         let text = compute(&metadata, &pool);
         let found = told(&text);
         if problems == UNREADABLE {
-            assert!(
-                found.len() == 1 && found[0].starts_with("f.yaml:4:70: "),
-                "{found:?}"
-            );
+            assert!(found.len() == 1 && found[0].starts_with("f.yaml:4:70: "), "{found:?}");
             continue;
         }
         let shown = text.chars().take(200).collect::<String>();
