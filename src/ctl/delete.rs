@@ -36,7 +36,7 @@ pub async fn delete(request: Request, session: &mut Session) -> Result<Exit, Fai
         Ok(failures) => failures,
         Err(failure) => vec![failure],
     };
-    let worst = failures.iter().map(|failure| failure.exit).max().unwrap_or(Exit::Ok);
+    let worst = Exit::of_all(failures.iter().map(|failure| failure.exit));
     if failures.is_empty() {
         session.terminal.info(SIGN, "delete...complete");
     } else {

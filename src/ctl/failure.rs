@@ -74,6 +74,29 @@ impl Exit {
         }
     }
 
+    /// How a process ends of which the parts ended so: as the worst of them did, in the order that docs/cli.md tells.
+    pub fn of_all(parts: impl IntoIterator<Item = Self>) -> Self {
+        parts.into_iter().max_by_key(|exit| exit.weight()).unwrap_or(Self::Ok)
+    }
+
+    /// What outweighs what: first what stopped it all, then what others must put right, then what the person can, at last
+    /// what may go by itself.
+    fn weight(self) -> u8 {
+        match self {
+            Self::Ok => 0,
+            Self::Changes => 1,
+            Self::TimedOut => 2,
+            Self::Terminal => 3,
+            Self::NotFound => 4,
+            Self::Invalid => 5,
+            Self::Conflict => 6,
+            Self::Failed => 7,
+            Self::Denied => 8,
+            Self::Usage => 9,
+            Self::Interrupted => 10,
+        }
+    }
+
     fn word(self) -> &'static str {
         match self {
             Self::Ok => "ok",
@@ -193,5 +216,23 @@ impl From<WriteError> for Failure {
             WriteError::Closed => Self::new(Exit::Ok, ""),
             WriteError::Failed(_) => Self::of(Exit::Failed, &error),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_worst_of_several_decides_whatever_their_order() {
+        let all = |exits: &[Exit]| Exit::of_all(exits.iter().copied());
+        assert_eq!(all(&[]), Exit::Ok);
+        assert_eq!(all(&[Exit::TimedOut, Exit::Denied, Exit::Ok]), Exit::Denied);
+        assert_eq!(all(&[Exit::Conflict, Exit::NotFound]), all(&[Exit::NotFound, Exit::Conflict]));
+        // Each has a weight of its own, so which of them came first never matters.
+        let mut weights: Vec<u8> = Exit::ALL.map(Exit::weight).to_vec();
+        weights.sort_unstable();
+        weights.dedup();
+        assert_eq!(weights.len(), Exit::ALL.len());
     }
 }

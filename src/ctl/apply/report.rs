@@ -19,18 +19,6 @@ use crate::view::page::Page;
 /// How many things that are wrong with one manifest are told.
 const TOLD: usize = 10;
 
-/// Which exit code stands for several: the first of these.
-const WORST: [Exit; 8] = [
-    Exit::Interrupted,
-    Exit::Denied,
-    Exit::Failed,
-    Exit::Conflict,
-    Exit::Invalid,
-    Exit::NotFound,
-    Exit::Terminal,
-    Exit::TimedOut,
-];
-
 /// What became of a manifest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
@@ -208,20 +196,19 @@ impl Report {
         let summary = self.summary();
         let wrong = self.failures().map(|failure| failure.exit);
         let stopped = self.stopped.as_ref().map(|_| Exit::Failed);
-        let found: Vec<Exit> = wrong.chain(stopped).collect();
-        let worst = WORST.into_iter().find(|exit| found.contains(exit));
+        let worst = Exit::of_all(wrong.chain(stopped));
         let changes = self.mode == Mode::Diff
             && self.done.iter().any(|done| matches!(done.outcome, Outcome::Created | Outcome::Updated));
-        let exit = worst.unwrap_or(if changes { Exit::Changes } else { Exit::Ok });
+        let exit = if worst == Exit::Ok && changes { Exit::Changes } else { worst };
         match self.output {
             Some(Output::Json) => {
                 let text = serde_json::to_string_pretty(&self.rows())
                     .map_err(|error| Failure::of(Exit::Failed, &error))?;
                 session.terminal.data(&format!("{text}\n"))?;
-                if let Some(exit) = worst {
+                if worst != Exit::Ok {
                     let of_manifests = self.done.iter().flat_map(Done::located);
                     let errors = of_manifests.chain(self.waited.iter().map(whole)).collect();
-                    return Err(Failure { errors, ..Failure::new(exit, summary) });
+                    return Err(Failure { errors, ..Failure::new(worst, summary) });
                 }
             }
             Some(Output::Name) => {
@@ -235,7 +222,7 @@ impl Report {
             for failure in self.failures() {
                 session.terminal.error(&block(failure));
             }
-            if worst.is_some() {
+            if worst != Exit::Ok {
                 session.terminal.warn("", &summary);
             } else {
                 session.terminal.info("", &summary);
