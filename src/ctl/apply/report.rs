@@ -175,7 +175,7 @@ impl Report {
         {
             let text = serde_saphyr::to_string(value)
                 .map_err(|error| Failure::new(Exit::Failed, format!("{}: {error}", done.title)))?;
-            session.terminal.data(&format!("---\n{text}"))?;
+            session.terminal.document(&format!("---\n{text}"))?;
         }
         if self.stopped.is_none() {
             self.stopped.clone_from(&done.stops);
@@ -217,7 +217,7 @@ impl Report {
             Some(Output::Json) => {
                 let text = serde_json::to_string_pretty(&self.rows())
                     .map_err(|error| Failure::of(Exit::Failed, &error))?;
-                session.terminal.data(&format!("{text}\n"))?;
+                session.terminal.document(&format!("{text}\n"))?;
                 if let Some(exit) = worst {
                     let of_manifests = self.done.iter().flat_map(Done::located);
                     let errors = of_manifests.chain(self.waited.iter().map(whole)).collect();
