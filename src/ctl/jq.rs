@@ -4,13 +4,14 @@ use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::time::{Duration, Instant};
 
+use jiff::Timestamp;
 use serde_json::Value;
 
 use crate::cluster::call::chain;
 use crate::ctl::failure::{Exit, Failure};
 use crate::ctl::files;
 use crate::ctl::session::Session;
-use crate::decide::filter::{Filter, FilterError};
+use crate::decide::filter::{Filter, FilterError, RunError};
 use crate::view::manifest::documents;
 
 /// The most that is printed, in bytes.
@@ -39,7 +40,7 @@ enum Said {
     Wrong(FilterError),
     Gave(String),
     /// Of the document of this number.
-    Failed(usize, String),
+    Failed(usize, RunError),
     Done,
 }
 
@@ -87,8 +88,10 @@ fn work(filter: &str, raw: bool, inputs: &[Value], sender: &SyncSender<Said>) {
         Ok(filter) => filter,
         Err(error) => return drop(sender.send(Said::Wrong(error))),
     };
+    // One time for all of it.
+    let now = Timestamp::now().as_duration().as_secs_f64();
     for (index, input) in inputs.iter().enumerate() {
-        for output in filter.run(input, raw) {
+        for output in filter.run(input, raw, now) {
             let said = match output {
                 Ok(text) => Said::Gave(text),
                 Err(error) => Said::Failed(index, error),
