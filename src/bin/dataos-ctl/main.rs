@@ -77,6 +77,9 @@ fn start<P: Program>(arguments: Vec<OsString>) -> Exit {
     let json = program.speaks_json();
     let (manners, connection) = program.common();
     let mut session = Session { terminal: Terminal::of_this_process(P::VOICE, &manners), connection };
+    if json {
+        session.terminal.hush();
+    }
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
