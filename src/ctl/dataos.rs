@@ -39,7 +39,7 @@ enum Verb {
     #[command(flatten)]
     Plain(OnResources),
     /// Wait for Computes, and say why at once where it is in vain
-    Wait(wait::Wait),
+    Wait(Box<wait::Wait>),
     /// Say why a Compute is as it is, in one paragraph, and what to type next
     Why(tell::Why),
     /// Show all about a Compute: stage, conditions, what is in force, nodes, users, what happened

@@ -123,11 +123,11 @@ fn what_is_active_is_told_with_why_it_may_be_believed() {
         told.text(Style::default()),
         "\
 Compute query is active, and nothing failed. It may be believed: revision 3 was proven at
-2026-11-22T14:00:00Z (2h30m ago) by a dry-run pod that came back placed as it says (mode Policy).
-Its selector pool=query matches 5 of 6 nodes, of which 2 take its pods (q1, q2); the others do not:
-1 cordoned (q3), 1 not ready (q5), 1 taint gpu:NoSchedule is not tolerated (q4). 3 pods and 1
-workload use it (CronJob/data/nightly, Pod/data/a, Pod/data/b, …); 1 of the pods run with an older
-revision until they are made anew.
+2026-11-22T14:00:00Z (150m ago) by a dry-run pod that came back placed as it says (mode Policy). Its
+selector pool=query matches 5 of 6 nodes, of which 2 take its pods (q1, q2); the others do not: 1
+cordoned (q3), 1 not ready (q5), 1 taint gpu:NoSchedule is not tolerated (q4). 3 pods and 1 workload
+use it (CronJob/data/nightly, Pod/data/a, Pod/data/b, …); 1 of the pods run with an older revision
+until they are made anew.
 Next, see all that hangs on it:
   kubectl poros tree query
 "

@@ -30,13 +30,13 @@ pub(super) async fn watch(
     let (sender, receiver) = unbounded_channel();
     let watches = followed.iter().enumerate().map(|(index, selection)| {
         let sender = sender.clone();
-        follow(client, selection, None, move |news| sender.send((index, news)))
+        follow(client, selection, None, move |news| sender.send((index, news)).map_err(drop))
     });
     tokio::select! {
         ended = futures::future::try_join_all(watches) => match ended {
             Err(Ended::Refused(error)) => Err(Failure::of_call("Computes could not be watched", &error)),
             // Nobody listens once it is over.
-            Err(Ended::Told(_)) | Ok(_) => Ok(()),
+            Err(Ended::Told(())) | Ok(_) => Ok(()),
         },
         () = hear(receiver, &followed, course, deadline, telling) => Ok(()),
     }
