@@ -53,15 +53,20 @@ pub fn tell(
     told: &impl Serialize,
     text: impl FnOnce(Style) -> String,
 ) -> Result<Exit, Failure> {
+    session.terminal.gap();
     let text = match output {
-        Output::Text => text(style(session)),
+        // Its parts are such as a terminal may show; it has colours.
+        Output::Text => {
+            let text = text(style(session));
+            session.terminal.data(&text)?;
+            return Ok(Exit::Ok);
+        }
         Output::Json => {
             let text = serde_json::to_string_pretty(told);
             text.map_err(|error| Failure::of(Exit::Failed, &error))? + "\n"
         }
         Output::Yaml => serde_saphyr::to_string(told).map_err(|error| Failure::of(Exit::Failed, &error))?,
     };
-    session.terminal.gap();
-    session.terminal.data(&text)?;
+    session.terminal.document(&text)?;
     Ok(Exit::Ok)
 }

@@ -2,11 +2,14 @@
 
 mod access;
 
+use std::fmt::Write as _;
+
 use serde::Serialize;
 
 use crate::cluster::call::{CallError, chain};
 use crate::cluster::client::ConnectError;
 use crate::ctl::terminal::WriteError;
+use crate::view::table::is_told;
 
 /// The exit codes (docs/cli.md).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -206,7 +209,16 @@ impl Failure {
         if !self.errors.is_empty() {
             problem["errors"] = serde_json::json!(self.errors);
         }
-        format!("{problem}\n")
+        // Standard error is often a terminal. JSON has a way to write every sign that one would act on.
+        let mut text = String::new();
+        for sign in problem.to_string().chars() {
+            if is_told(sign) {
+                text.push(sign);
+            } else {
+                let _ = write!(text, "\\u{:04x}", u32::from(sign));
+            }
+        }
+        text + "\n"
     }
 }
 
@@ -234,5 +246,14 @@ mod tests {
         weights.sort_unstable();
         weights.dedup();
         assert_eq!(weights.len(), Exit::ALL.len());
+    }
+
+    #[test]
+    fn a_problem_is_one_line_that_no_terminal_acts_on() {
+        let text = "a\u{1b}[2J\n\u{9b}2J\u{202e} \u{1f6e0}";
+        let problem = Failure::new(Exit::Failed, text).problem();
+        assert!(problem.contains(r"a\u001b[2J\n\u009b2J\u202e 🛠"), "{problem}");
+        assert_eq!(problem.chars().filter(|sign| !is_told(*sign)).collect::<String>(), "\n");
+        assert_eq!(serde_json::from_str::<serde_json::Value>(&problem).unwrap()["detail"], text);
     }
 }

@@ -12,6 +12,7 @@ use thiserror::Error;
 
 use crate::ctl::failure::{Exit, Failure, Located};
 use crate::view::manifest::{self, Document, LONGEST, ManifestError, Variables};
+use crate::view::table::shown;
 
 /// What a file is called in a folder for it to be a manifest.
 const ENDINGS: [&str; 3] = ["yaml", "yml", "json"];
@@ -110,7 +111,7 @@ pub fn sources(paths: &[PathBuf], recursive: bool) -> Vec<Source> {
             found.push(Source { name: STANDARD_INPUT.into(), from });
             continue;
         }
-        let name = path.display().to_string();
+        let name = told(path);
         match fs::metadata(path) {
             Err(source) => found.push(unusable(FileError::Io { file: name, source })),
             Ok(about) if about.is_dir() => {
@@ -132,6 +133,11 @@ pub fn sources(paths: &[PathBuf], recursive: bool) -> Vec<Source> {
         }
     }
     found
+}
+
+/// What people call it: on one line, for a name may have line breaks, and without what a terminal would take for a command.
+fn told(path: &Path) -> String {
+    shown(&path.display().to_string())
 }
 
 fn unusable(error: FileError) -> Source {
@@ -157,7 +163,7 @@ struct Walk<'a> {
 
 impl Walk<'_> {
     fn folder(&mut self, folder: &Path, depth: usize) {
-        let name = folder.display().to_string();
+        let name = told(folder);
         let real = match fs::canonicalize(folder) {
             Ok(real) => real,
             Err(source) => return self.found.push(unusable(FileError::Io { file: name, source })),
@@ -174,7 +180,7 @@ impl Walk<'_> {
         for path in paths {
             let manifest = path.extension().and_then(|ending| ending.to_str());
             let manifest = manifest.is_some_and(|ending| ENDINGS.contains(&ending));
-            let file = path.display().to_string();
+            let file = told(&path);
             if self.found.len() >= MOST {
                 self.found.push(unusable(FileError::TooMany { folder: name }));
                 return;
@@ -311,6 +317,14 @@ mod tests {
         let folder = Folder::new().with(&["b.yaml", "a.yml", "c.json", "readme.md", "sub/d.yaml", "z.yaml"]);
         assert_eq!(folder.told(false), ["a.yml", "b.yaml", "c.json", "z.yaml"]);
         assert_eq!(folder.told(true), ["a.yml", "b.yaml", "c.json", "sub/d.yaml", "z.yaml"]);
+    }
+
+    #[test]
+    fn a_name_is_told_on_one_line() {
+        let folder = Folder::new().with(&["a\nb\u{1b}[31m.yaml"]);
+        let found = sources(std::slice::from_ref(&folder.0), false);
+        assert!(found[0].name.ends_with("/a\u{fffd}b\u{fffd}[31m.yaml"), "{:?}", found[0].name);
+        assert_eq!(folder.told(false), ["a\nb\u{1b}[31m.yaml"], "it is opened by the name that it has");
     }
 
     #[test]

@@ -9,7 +9,7 @@ use thiserror::Error;
 use tokio::io::Interest;
 use tokio::net::unix::pipe::Sender;
 
-use crate::view::table::shown_lines;
+use crate::view::table::{shown, shown_lines};
 use crate::view::talk::{self, Level, Voice};
 
 /// The longest answer to a question, in bytes.
@@ -227,7 +227,7 @@ impl Terminal {
         if self.look.live {
             // Cut, for a line that wraps cannot be written over.
             let width = self.look.width.unwrap_or(80).saturating_sub(1);
-            let shown: String = text.chars().take(width).collect();
+            let shown: String = shown(text).chars().take(width).collect();
             self.write_talk(&format!("\r\u{1b}[K{shown}"));
             self.progress = Some((text.to_owned(), true));
         } else {

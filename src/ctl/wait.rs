@@ -155,14 +155,11 @@ pub struct Request {
 
 /// Waits, and prints what was asked for.
 pub async fn wait(request: Request, session: &mut Session) -> Result<Exit, Failure> {
-    if request.output == Output::Json {
-        session.terminal.hush();
-    }
     session.terminal.info(SIGN, "wait...");
     match Box::pin(waited(&request, session)).await {
         Ok(text) => {
             session.terminal.info(SIGN, "wait...complete");
-            session.terminal.data(&text)?;
+            session.terminal.document(&text)?;
             Ok(Exit::Ok)
         }
         Err(failure) => {

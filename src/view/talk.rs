@@ -1,5 +1,7 @@
 //! How a line of talk reads: as the reference prints it, or as kubectl does.
 
+use crate::view::table::shown_lines;
+
 /// Whose manners.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Voice {
@@ -23,11 +25,13 @@ pub enum Level {
 /// The width to which the reference pads the text of a line, in characters; a blank follows.
 const PADDED: usize = 44;
 
-/// A line of talk, with its line break. `seconds` since the start.
+/// A line of talk, with its line break. `seconds` since the start. What others wrote may stand in the text: names of files,
+/// what API servers, proxies and login programs say.
 pub fn line(voice: Voice, level: Level, seconds: u64, text: &str, coloured: bool) -> String {
     let paint = |colour: u8, word: &str| {
         if coloured { format!("\u{1b}[{colour}m{word}\u{1b}[0m") } else { word.to_owned() }
     };
+    let text = shown_lines(text);
     match voice {
         Voice::Dataos => {
             let (colour, word) = match level {
@@ -67,5 +71,13 @@ mod tests {
             [line(Level::Info), line(Level::Warn), line(Level::Error)],
             ["a\n", "Warning: a\n", "error: a\n"]
         );
+    }
+
+    #[test]
+    fn a_terminal_is_told_nothing_to_do() {
+        for voice in [Voice::Dataos, Voice::Kubectl] {
+            let line = line(voice, Level::Error, 0, "a\u{1b}[31m\r\u{9b}2Jb\u{202e}c", false);
+            assert!(line.contains("a\u{fffd}[31m\u{fffd}\u{fffd}2Jb\u{fffd}c"), "{line:?}");
+        }
     }
 }

@@ -163,7 +163,7 @@ impl Report {
         {
             let text = serde_saphyr::to_string(value)
                 .map_err(|error| Failure::new(Exit::Failed, format!("{}: {error}", done.title)))?;
-            session.terminal.data(&format!("---\n{text}"))?;
+            session.terminal.document(&format!("---\n{text}"))?;
         }
         if self.stopped.is_none() {
             self.stopped.clone_from(&done.stops);
@@ -204,7 +204,7 @@ impl Report {
             Some(Output::Json) => {
                 let text = serde_json::to_string_pretty(&self.rows())
                     .map_err(|error| Failure::of(Exit::Failed, &error))?;
-                session.terminal.data(&format!("{text}\n"))?;
+                session.terminal.document(&format!("{text}\n"))?;
                 if worst != Exit::Ok {
                     let of_manifests = self.done.iter().flat_map(Done::located);
                     let errors = of_manifests.chain(self.waited.iter().map(whole)).collect();
@@ -222,10 +222,10 @@ impl Report {
             for failure in self.failures() {
                 session.terminal.error(&block(failure));
             }
-            if worst != Exit::Ok {
-                session.terminal.warn("", &summary);
-            } else {
+            if worst == Exit::Ok {
                 session.terminal.info("", &summary);
+            } else {
+                session.terminal.warn("", &summary);
             }
         }
         Ok(exit)
