@@ -189,14 +189,14 @@ async fn waiting_ends_with_what_came() {
     told.file("good.yaml", native("cli-wait-good"));
     told.file("poor.yaml", native("cli-wait-poor").replace("minReadyNodes: 0", "minReadyNodes: 1"));
     let elsewhere =
-        native("cli-wait-elsewhere").replace("purpose: query", "purpose: query\n  dataplane: elsewhere");
+        native("cli-wait-somewhere").replace("purpose: query", "purpose: query\n  dataplane: elsewhere");
     told.file("elsewhere.yaml", elsewhere);
     told.run("dataos-ctl apply -f good.yaml --wait");
     told.run("dataos-ctl apply -f good.yaml -f poor.yaml --wait=active --timeout 2");
     told.run("dataos-ctl apply -f elsewhere.yaml --wait");
     told.run("dataos-ctl apply -f good.yaml --timeout soon");
     told.compare();
-    for name in ["cli-wait-good", "cli-wait-poor", "cli-wait-elsewhere"] {
+    for name in ["cli-wait-good", "cli-wait-poor", "cli-wait-somewhere"] {
         clear(&client, name).await;
     }
 }
