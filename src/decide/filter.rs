@@ -101,8 +101,8 @@ impl Filter {
             }
         })?;
         let functions = functions.filter(|(name, ..)| !WITHHELD.contains(name));
-        let compiler = Compiler::default().with_funs(functions).with_global_vars([NOW_VARIABLE]);
-        let compiled = compiler.compile(modules).map_err(|errors| {
+        let prepared = Compiler::default().with_funs(functions).with_global_vars([NOW_VARIABLE]);
+        let compiled = prepared.compile(modules).map_err(|errors| {
             let all = errors.into_iter().flat_map(|(_, errors)| errors);
             first_of(
                 text,
