@@ -117,9 +117,9 @@ fn listen(
     let mut watch = Watch::over(limit);
     loop {
         let heard = said.recv_timeout(LOOK);
-        let more = matches!(heard, Ok(Said::Gave(_)));
+        let goes_on = matches!(heard, Ok(Said::Gave(_)));
         let due = watch.is_due();
-        if !given.is_empty() && (!more || given.len() > BLOCK || due) {
+        if !given.is_empty() && (!goes_on || given.len() > BLOCK || due) {
             session.terminal.document(&std::mem::take(&mut given))?;
         }
         if due {

@@ -101,15 +101,15 @@ impl Filter {
             }
         })?;
         let functions = functions.filter(|(name, ..)| !WITHHELD.contains(name));
-        let compiler = Compiler::default().with_funs(functions).with_global_vars([NOW_VARIABLE]);
-        let filter = compiler.compile(modules).map_err(|errors| {
+        let prepared = Compiler::default().with_funs(functions).with_global_vars([NOW_VARIABLE]);
+        let compiled = prepared.compile(modules).map_err(|errors| {
             let all = errors.into_iter().flat_map(|(_, errors)| errors);
             first_of(
                 text,
                 all.map(|(found, undefined)| (found, format!("there is no {} {found}", undefined.as_str()))),
             )
         })?;
-        Ok(Self(filter))
+        Ok(Self(compiled))
     }
 
     /// Runs it: what it gives, one after the other, each as indented JSON, and strings as they are if `raw`. It ends with the

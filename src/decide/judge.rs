@@ -43,6 +43,9 @@ pub struct Title {
 
 impl fmt::Display for Title {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if [&self.name, &self.version, &self.kind].iter().all(|part| *part == "?") {
+            return f.write_str("a document without a name");
+        }
         write!(f, "{}:{}:{}", self.name, self.version, self.kind)
     }
 }
@@ -88,7 +91,7 @@ pub fn judge(document: &Value) -> Judged {
     } else if any(&["type", "version", BODY]) {
         native(document)
     } else {
-        let what = "is no manifest: it has neither name, version and type, nor apiVersion and kind";
+        let what = "has neither name, version and type, nor apiVersion and kind";
         foreign(title(text(&document["name"]), "", ""), Problem::new(Vec::new(), what))
     }
 }

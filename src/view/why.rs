@@ -11,7 +11,7 @@ use serde::Serialize;
 use crate::api::names::FINALIZER;
 use crate::api::status::{AggregateStatus, Stage};
 use crate::decide::desired::ready_reason;
-use crate::decide::fault::Category;
+use crate::decide::fault::{Category, STAYS};
 use crate::decide::observed::Compute;
 use crate::view::compute::{ComputeExplanation, ComputeFacts, FaultTold, deadline, explain};
 use crate::view::page::Style;
@@ -224,7 +224,12 @@ fn failed(
     let what = if info.is_empty() { row.what } else { info };
     said.push(format!("The fault is {}, found in the step {}: {what}", category.word(), row.step.word()));
     said.extend(evidence(category, facts, told, now));
-    said.push(format!("Pods that name it meanwhile: {}", row.pods));
+    let pods = match (row.pods == STAYS, &facts.compute.status.placement) {
+        (true, Some(_)) => "placed as before",
+        (true, None) => "refused, for no revision was ever in force",
+        (false, _) => row.pods,
+    };
+    said.push(format!("Pods that name it meanwhile: {pods}"));
     said.push(format!("It is healed by {}", row.healed_by));
 }
 

@@ -8,7 +8,6 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::CommandFactory as _;
-use poros::cluster::call::chain;
 use poros::ctl::completion;
 use poros::ctl::dataos::Dataos;
 use poros::ctl::failure::{Exit, Failure};
@@ -52,7 +51,7 @@ fn usage(error: clap::Error, command: &clap::Command, json: bool) -> Exit {
         _ if error.use_stderr() => Exit::Usage,
         // Who reads may have seen enough, as `head` has.
         Err(failed) if failed.kind() != ErrorKind::BrokenPipe => {
-            eprintln!("error: {}", chain(&WriteError::Failed(failed)));
+            eprintln!("error: {}", Failure::from(WriteError::Failed(failed)).told());
             Exit::Failed
         }
         _ => Exit::Ok,

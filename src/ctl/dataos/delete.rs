@@ -44,7 +44,7 @@ pub(super) struct Delete {
     #[arg(long, value_name = "BOOL", num_args = 0..=1, default_value = "true", default_missing_value = "true", require_equals = true, action = ArgAction::Set)]
     wait: bool,
     /// For so long at most, such as 60s, 2m or 1m30s. Default: until they are gone
-    #[arg(long, value_name = "TIME", value_parser = time::read)]
+    #[arg(long, value_name = "TIME", value_parser = time::read, allow_hyphen_values = true)]
     timeout: Option<Duration>,
     /// Ask nothing, and take every answer for yes
     #[arg(long)]

@@ -143,9 +143,9 @@ fn hint(request: &Request, answer: &Answer, terminal: &mut Terminal) {
             let who = if request.owner == Owner::Mine {
                 format!("you ({owner}) own")
             } else {
-                format!("{owner} owns")
+                format!("user {owner} owns")
             };
-            format!("{who} none; -a shows all {all}")
+            format!("{who} no Compute; -a shows all {all}")
         }
         (_, _, asked) => format!("none of {} is in the state that was asked for", count(asked, "Compute")),
     };

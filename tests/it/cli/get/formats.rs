@@ -177,7 +177,7 @@ async fn what_does_not_fit_is_told() {
     told.run("dataos-ctl get -f pod.yaml");
     told.file("broken.yaml", "a: [1\n");
     told.run("dataos-ctl get -f broken.yaml --output json");
-    told.run("dataos-ctl get -f absent.yaml");
+    told.run("dataos-ctl get -f absent.yaml -f broken.yaml");
     told.run("kubectl poros get");
     told.run("kubectl poros get pods");
     told.run("kubectl poros get compute cmp/cli-fit");
