@@ -114,6 +114,11 @@ impl Exit {
     }
 }
 
+/// Why the rest was not tried: one answer that did not come is enough.
+pub(super) const SILENT: &str = "the API server does not answer";
+/// Why the rest was not tried: Ctrl-C.
+pub(super) const INTERRUPTED: &str = "interrupted";
+
 /// Why a verb ended without what was asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Failure {
@@ -125,6 +130,8 @@ pub struct Failure {
     pub remedies: Vec<String>,
     /// What is wrong with which part of a manifest.
     pub errors: Vec<Located>,
+    /// Whether the API server does not answer: nothing else need be tried.
+    pub silent: bool,
 }
 
 /// Something that is wrong with a part of a manifest: a member of `errors` in problem JSON.
@@ -154,7 +161,7 @@ pub struct Located {
 impl Failure {
     /// A failure with its text.
     pub fn new(exit: Exit, text: impl Into<String>) -> Self {
-        Self { exit, text: text.into(), remedies: Vec::new(), errors: Vec::new() }
+        Self { exit, text: text.into(), remedies: Vec::new(), errors: Vec::new(), silent: false }
     }
 
     /// An error of a step, with its causes.
@@ -167,6 +174,7 @@ impl Failure {
         let (exit, remedy) = access::call(error);
         let mut failure = Self::new(exit, format!("{what}: {}", error.chain()));
         failure.remedies.extend(remedy);
+        failure.silent = matches!(error, CallError::Timeout(_) | CallError::Unreachable(_));
         failure
     }
 

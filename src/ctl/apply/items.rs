@@ -1,13 +1,10 @@
 //! From files to documents that can be sent, and to what is wrong with the others.
 
 use crate::ctl::failure::{Exit, Failure, Located};
-use crate::ctl::files::{Source, documents};
+use crate::ctl::files::{Source, contents, documents};
 use crate::decide::judge::{Form, Judged, judge};
 use crate::decide::problem::{Problem, Step};
 use crate::view::manifest::{Document, Variables};
-
-/// The most that is read in one run, in bytes.
-const TOTAL: usize = 100 << 20;
 
 /// A document of a file, or a file that is none.
 pub(super) struct Item {
@@ -41,25 +38,15 @@ impl Item {
 /// Reads them all.
 pub(super) fn read(sources: Vec<Source>, variables: Option<&Variables>) -> Vec<Item> {
     let mut items = Vec::new();
-    let mut total = 0;
-    for source in sources {
-        let file = source.name.clone();
+    for (file, bytes) in contents(sources) {
         let whole = |failure| Item { title: file.clone(), file: file.clone(), line: 1, ready: Err(failure) };
-        if total > TOTAL {
-            let text = format!(
-                "more than {TOTAL} bytes of manifests in one run; {file} and what follows was not read"
-            );
-            items.push(whole(Failure::new(Exit::Invalid, text)));
-            break;
-        }
-        let bytes = match source.read() {
+        let bytes = match bytes {
             Ok(bytes) => bytes,
             Err(error) => {
                 items.push(whole(error.into()));
                 continue;
             }
         };
-        total += bytes.len();
         items.extend(documents(&file, &bytes).into_iter().map(|document| match document {
             Ok(document) => item(&file, document, variables),
             Err(failure) => {

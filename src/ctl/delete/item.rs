@@ -69,6 +69,8 @@ pub(super) enum Outcome {
     Deleted,
     /// There was none.
     Nothing,
+    /// Something stopped it all before.
+    Untried,
 }
 
 /// Something that is to be deleted: its name, or why that is not known.
