@@ -44,7 +44,7 @@ pub enum Mode {
     /// Deletes.
     #[default]
     Delete,
-    /// Says what would be tried, by what can be read.
+    /// Says what would be deleted, by what can be read.
     ClientDryRun,
     /// Lets the API server say what it would do.
     ServerDryRun,
