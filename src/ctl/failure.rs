@@ -139,9 +139,11 @@ pub struct Failure {
 pub struct Located {
     /// The file.
     pub file: String,
-    /// The line, from 1.
+    /// The line, from 1; 0 of a whole file, and then it is left out.
+    #[serde(skip_serializing_if = "is_nowhere")]
     pub line: u64,
-    /// The column, from 1.
+    /// The column, from 1; 0 as the line.
+    #[serde(skip_serializing_if = "is_nowhere")]
     pub column: u64,
     /// The path of the field (RFC 6901).
     pub pointer: String,
@@ -156,6 +158,12 @@ pub struct Located {
     /// What was perhaps meant.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub nearest: Option<String>,
+}
+
+/// Whether a line or column is none.
+#[allow(clippy::trivially_copy_pass_by_ref)] // as serde has it
+pub(super) fn is_nowhere(place: &u64) -> bool {
+    *place == 0
 }
 
 impl Failure {

@@ -10,7 +10,7 @@ use crate::view::manifest::{Document, Variables};
 pub(super) struct Item {
     /// The file.
     pub(super) file: String,
-    /// The line in it, from 1.
+    /// The line in it, from 1; 0 of a file that cannot be read.
     pub(super) line: u64,
     /// What it calls itself; the file's name where it cannot be read.
     pub(super) title: String,
@@ -39,7 +39,7 @@ impl Item {
 pub(super) fn read(sources: Vec<Source>, variables: Option<&Variables>) -> Vec<Item> {
     let mut items = Vec::new();
     for (file, bytes) in contents(sources) {
-        let whole = |failure| Item { title: file.clone(), file: file.clone(), line: 1, ready: Err(failure) };
+        let whole = |failure| Item { title: file.clone(), file: file.clone(), line: 0, ready: Err(failure) };
         let bytes = match bytes {
             Ok(bytes) => bytes,
             Err(error) => {
@@ -50,7 +50,7 @@ pub(super) fn read(sources: Vec<Source>, variables: Option<&Variables>) -> Vec<I
         items.extend(documents(&file, &bytes).into_iter().map(|document| match document {
             Ok(document) => item(&file, document, variables),
             Err(failure) => {
-                let line = failure.errors.first().map_or(1, |error| error.line);
+                let line = failure.errors.first().map_or(0, |error| error.line);
                 Item { line, ..whole(failure) }
             }
         }));

@@ -9,7 +9,7 @@ use crate::api::names::GROUP;
 use crate::ctl::answer;
 use crate::ctl::apply::items::Item;
 use crate::ctl::apply::request::{Mode, Output, Request, SIGN, SIGN_ONE, Verb};
-use crate::ctl::failure::{Exit, Failure, Located, SILENT};
+use crate::ctl::failure::{Exit, Failure, Located, SILENT, is_nowhere};
 use crate::ctl::session::Session;
 use crate::ctl::wait::Target;
 use crate::view::manifest::Document;
@@ -94,7 +94,12 @@ impl Done {
         match &self.failure {
             None => Vec::new(),
             Some(failure) if failure.errors.is_empty() => {
-                vec![Located { file: self.file.clone(), line: self.line, column: 1, ..whole(failure) }]
+                vec![Located {
+                    file: self.file.clone(),
+                    line: self.line,
+                    column: self.line.min(1),
+                    ..whole(failure)
+                }]
             }
             Some(failure) => failure.errors.clone(),
         }
@@ -262,6 +267,7 @@ impl Report {
 #[derive(Serialize)]
 struct Row<'a> {
     file: &'a str,
+    #[serde(skip_serializing_if = "is_nowhere")]
     line: u64,
     resource: &'a str,
     outcome: Outcome,
