@@ -49,7 +49,7 @@ pub async fn delete(request: Request, session: &mut Session) -> Result<Exit, Fai
         }
         return Ok(Exit::Ok);
     }
-    session.terminal.warn(SIGN, "delete...error");
+    session.terminal.failed(SIGN, "delete...error");
     for failure in &failures {
         session.terminal.error(&failure.told());
     }

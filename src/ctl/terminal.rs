@@ -206,6 +206,13 @@ impl Terminal {
         self.say(Level::Warn, &format!("{sign}{text}"));
     }
 
+    /// Says that what was begun went wrong; kubectl has no word for the whole.
+    pub fn failed(&mut self, sign: &str, text: &str) {
+        if self.voice == Voice::Dataos {
+            self.warn(sign, text);
+        }
+    }
+
     /// Says what is wrong.
     pub fn error(&mut self, text: &str) {
         self.say(Level::Error, text);
