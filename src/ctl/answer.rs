@@ -30,8 +30,11 @@ pub async fn found<T>(
 ) -> Result<T, Failure> {
     session.terminal.info(SIGN, &format!("{verb}..."));
     let found = find(session).await;
-    let end = if found.is_ok() { "complete" } else { "error" };
-    session.terminal.info(SIGN, &format!("{verb}...{end}"));
+    if found.is_ok() {
+        session.terminal.info(SIGN, &format!("{verb}...complete"));
+    } else {
+        session.terminal.failed(SIGN, &format!("{verb}...error"));
+    }
     found
 }
 

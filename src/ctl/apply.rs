@@ -17,14 +17,12 @@ use crate::cluster::computes::Sending;
 use crate::ctl::apply::items::{Item, Ready};
 use crate::ctl::apply::report::{Done, Outcome, Report};
 use crate::ctl::apply::request::SIGN;
-use crate::ctl::failure::{Exit, Failure};
+use crate::ctl::failure::{Exit, Failure, INTERRUPTED};
 use crate::ctl::files;
 use crate::ctl::session::Session;
 use crate::ctl::terminal;
 use crate::ctl::wait;
 use crate::decide::goal::Goal;
-
-const INTERRUPTED: &str = "interrupted";
 
 /// Does it.
 pub async fn apply(request: Request, session: &mut Session) -> Result<Exit, Failure> {
@@ -47,7 +45,7 @@ pub async fn apply(request: Request, session: &mut Session) -> Result<Exit, Fail
     // The first document of each name, and whether the Compute stands as it says.
     let mut firsts: BTreeMap<&str, (&Ready, bool)> = BTreeMap::new();
     for item in &items {
-        let done = match (&item.ready, report.stopped.clone()) {
+        let done = match (&item.ready, report.stopped) {
             (_, Some(_)) => Done::untried(item),
             (Err(failure), None) => Done::failed(item, failure.clone()),
             (Ok(ready), None) => match firsts.get(ready.judged.name()) {
@@ -60,7 +58,7 @@ pub async fn apply(request: Request, session: &mut Session) -> Result<Exit, Fail
                     let done = tokio::select! {
                         biased;
                         () = &mut interrupt => {
-                            report.stopped = Some(INTERRUPTED.into());
+                            report.stopped = Some(INTERRUPTED);
                             Done::failed(item, interrupted(item, &request))
                         }
                         done = one(&request, client.as_ref(), item, ready) => done,
@@ -94,11 +92,7 @@ async fn one(request: &Request, client: Option<&kube::Client>, item: &Item, read
     let dry_run = matches!(request.mode, Mode::ServerDryRun | Mode::Diff);
     let how = Sending { dry_run, force: request.force, only_new: false };
     match Box::pin(write::write(client, request.verb, item, ready, how)).await {
-        Err(failed) => {
-            let mut done = Done::failed(item, failed.failure);
-            done.stops = failed.stops;
-            done
-        }
+        Err(failure) => Done::failed(item, failure),
         Ok(written) => {
             let mut done = Done::of(item, written.outcome);
             done.target = Some(written.target.clone());

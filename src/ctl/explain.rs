@@ -147,7 +147,7 @@ async fn pod_of_file(
     let manifest = document.value();
     let unreadable = |detail: String| {
         let (line, column) = document.place(&[]);
-        let text = format!("{file} line {line}: {detail}");
+        let text = format!("{file}:{line}:{column}: {detail}");
         let located = Located { file: file.to_owned(), line, column, detail, ..Located::default() };
         Failure { errors: vec![located], ..Failure::new(Exit::Invalid, text) }
     };

@@ -117,6 +117,11 @@ impl Exit {
     }
 }
 
+/// Why the rest was not tried: one answer that did not come is enough.
+pub(super) const SILENT: &str = "the API server does not answer";
+/// Why the rest was not tried: Ctrl-C.
+pub(super) const INTERRUPTED: &str = "interrupted";
+
 /// Why a verb ended without what was asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Failure {
@@ -128,6 +133,8 @@ pub struct Failure {
     pub remedies: Vec<String>,
     /// What is wrong with which part of a manifest.
     pub errors: Vec<Located>,
+    /// Whether the API server does not answer: nothing else need be tried.
+    pub silent: bool,
 }
 
 /// Something that is wrong with a part of a manifest: a member of `errors` in problem JSON.
@@ -135,9 +142,11 @@ pub struct Failure {
 pub struct Located {
     /// The file.
     pub file: String,
-    /// The line, from 1.
+    /// The line, from 1; 0 of a whole file, and then it is left out.
+    #[serde(skip_serializing_if = "is_nowhere")]
     pub line: u64,
-    /// The column, from 1.
+    /// The column, from 1; 0 as the line.
+    #[serde(skip_serializing_if = "is_nowhere")]
     pub column: u64,
     /// The path of the field (RFC 6901).
     pub pointer: String,
@@ -154,10 +163,16 @@ pub struct Located {
     pub nearest: Option<String>,
 }
 
+/// Whether a line or column is none.
+#[allow(clippy::trivially_copy_pass_by_ref)] // as serde has it
+pub(super) fn is_nowhere(place: &u64) -> bool {
+    *place == 0
+}
+
 impl Failure {
     /// A failure with its text.
     pub fn new(exit: Exit, text: impl Into<String>) -> Self {
-        Self { exit, text: text.into(), remedies: Vec::new(), errors: Vec::new() }
+        Self { exit, text: text.into(), remedies: Vec::new(), errors: Vec::new(), silent: false }
     }
 
     /// An error of a step, with its causes.
@@ -170,6 +185,7 @@ impl Failure {
         let (exit, remedy) = access::call(error);
         let mut failure = Self::new(exit, format!("{what}: {}", error.chain()));
         failure.remedies.extend(remedy);
+        failure.silent = matches!(error, CallError::Timeout(_) | CallError::Unreachable(_));
         failure
     }
 

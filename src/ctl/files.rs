@@ -20,6 +20,9 @@ const ENDINGS: [&str; 3] = ["yaml", "yml", "json"];
 /// The most files of one run.
 const MOST: usize = 10_000;
 
+/// The most that is read in one run, in bytes.
+const TOTAL: usize = 100 << 20;
+
 /// How deep folders are followed.
 const DEEP: usize = 64;
 
@@ -94,6 +97,12 @@ pub enum FileError {
         /// The folder in which the bound was met.
         folder: String,
     },
+    /// All files together are too long.
+    #[error("more than {TOTAL} bytes of manifests in one run; {file} and what follows was not read")]
+    TooMuch {
+        /// The first that was not read.
+        file: String,
+    },
     /// Standard input is named twice.
     #[error("standard input is named twice; it can be read once")]
     Twice,
@@ -142,15 +151,31 @@ fn told(path: &Path) -> String {
 
 fn unusable(error: FileError) -> Source {
     let name = match &error {
-        FileError::Io { file, .. } | FileError::Special { file } | FileError::Unwritten { file } => {
-            file.clone()
-        }
+        FileError::Io { file, .. }
+        | FileError::Special { file }
+        | FileError::Unwritten { file }
+        | FileError::TooMuch { file } => file.clone(),
         FileError::Empty { folder, .. } | FileError::Loop { folder } | FileError::TooMany { folder } => {
             folder.clone()
         }
         FileError::Twice => STANDARD_INPUT.into(),
     };
     Source { name, from: Origin::Unusable(error) }
+}
+
+/// The bytes of each, by its name, until there is more than a run reads.
+pub fn contents(sources: Vec<Source>) -> impl Iterator<Item = (String, Result<Vec<u8>, FileError>)> {
+    let (mut total, mut over) = (0, false);
+    sources.into_iter().map_while(move |source| {
+        if over {
+            return None;
+        }
+        over = total > TOTAL;
+        let file = source.name.clone();
+        let read = if over { Err(FileError::TooMuch { file: file.clone() }) } else { source.read() };
+        total += read.as_ref().map_or(0, Vec::len);
+        Some((file, read))
+    })
 }
 
 struct Walk<'a> {
@@ -236,6 +261,7 @@ impl From<FileError> for Failure {
     fn from(error: FileError) -> Self {
         let exit = match &error {
             FileError::Io { source, .. } if source.kind() == io::ErrorKind::NotFound => Exit::NotFound,
+            FileError::TooMuch { .. } => Exit::Invalid,
             _ => Exit::Failed,
         };
         Self::of(exit, &error)

@@ -163,10 +163,7 @@ pub async fn wait(request: Request, session: &mut Session) -> Result<Exit, Failu
             Ok(Exit::Ok)
         }
         Err(failure) => {
-            // kubectl has no word for the whole.
-            if session.terminal.voice() == Voice::Dataos {
-                session.terminal.warn(SIGN, "wait...error");
-            }
+            session.terminal.failed(SIGN, "wait...error");
             Err(failure)
         }
     }

@@ -25,7 +25,7 @@ const MOST: usize = 1000;
 /// Why a file, or a document of it, tells nothing.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum ManifestError {
-    /// It is no YAML, or a list that is none.
+    /// It is no YAML, no text, or a list that is none.
     #[error("{file}:{line}:{column}: {text}")]
     Syntax {
         /// The file.
@@ -37,7 +37,7 @@ pub enum ManifestError {
         /// What is wrong.
         text: String,
     },
-    /// It is no text, or in another encoding than UTF-8.
+    /// It is no text at all, or in another encoding than UTF-8.
     #[error("{file} {text}")]
     Encoding {
         /// The file.

@@ -36,14 +36,6 @@ impl Written {
     }
 }
 
-/// It was not written.
-pub(super) struct Failed {
-    /// Why.
-    pub(super) failure: Failure,
-    /// Whether nothing else need be tried, and why.
-    pub(super) stops: Option<String>,
-}
-
 /// What people write of a Compute.
 fn written(stored: &Stored) -> Value {
     let Stored { object, .. } = stored;
@@ -59,7 +51,7 @@ pub(super) async fn write(
     item: &Item,
     ready: &Ready,
     how: Sending,
-) -> Result<Written, Failed> {
+) -> Result<Written, Failure> {
     let judged = &ready.judged;
     let name = judged.name();
     let failed = |error: CallError, how: Sending| {
@@ -73,10 +65,9 @@ pub(super) async fn write(
                 "--force-conflicts takes these fields over; or leave them out of the manifest, or ask who manages them",
             );
         }
-        let silent = matches!(error, CallError::Timeout(_) | CallError::Unreachable(_));
-        Failed { failure, stops: silent.then(|| "the API server does not answer".to_owned()) }
+        failure
     };
-    let refused = |exit, text: String| Failed { failure: item.failure(exit, text), stops: None };
+    let refused = |exit, text: String| item.failure(exit, text);
     let before = computes::one::<Stored>(client, name).await.map_err(|error| failed(error, how))?;
     if let Some(stored) = &before
         && stored.compute.deleting

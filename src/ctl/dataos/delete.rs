@@ -37,7 +37,7 @@ pub(super) struct Delete {
     /// Taken and not used: a Compute has no workspace
     #[arg(long, short = 'w')]
     workspace: Option<String>,
-    /// Delete nothing: say what would be tried (client), or let the API server say what it would do (server)
+    /// Delete nothing: say what would be deleted, by what the cluster holds (client), or let the API server say what it would do (server)
     #[arg(long, value_name = "WHERE", num_args = 0..=1, default_missing_value = "client", require_equals = true)]
     dry_run: Option<DryRun>,
     /// Wait until they are gone; --wait=false only asks for it

@@ -131,8 +131,9 @@ pub(super) fn names_in(files: &[PathBuf], session: &mut Session) -> Result<Vec<S
             };
             let judged = judge(&document.value());
             if judged.form == Form::Foreign {
-                let (line, _) = document.place(&[]);
-                let text = format!("{file} line {line}: {} is no Compute, and is passed over", judged.title);
+                let (line, column) = document.place(&[]);
+                let text =
+                    format!("{file}:{line}:{column}: {} is no Compute, and is passed over", judged.title);
                 session.terminal.warn("", &text);
             } else if !judged.name().is_empty() {
                 names.push(judged.name().to_owned());

@@ -29,7 +29,14 @@ pub(super) fn text<'a>(file: &str, bytes: &'a [u8]) -> Result<&'a str, ManifestE
         Err(error) => {
             let before = &bytes[..error.valid_up_to()];
             let line = before.split(|byte| *byte == b'\n').count();
-            refused(format!("is no UTF-8 text (line {line}, byte {}); save it as UTF-8", before.len()))
+            let begun = before.rsplit(|byte| *byte == b'\n').next().unwrap_or_default();
+            let column = String::from_utf8_lossy(begun).chars().count() + 1;
+            Err(ManifestError::Syntax {
+                file: file.into(),
+                line: line as u64,
+                column: column as u64,
+                text: "no UTF-8 text; save it as UTF-8".into(),
+            })
         }
     }
 }

@@ -78,7 +78,7 @@ fn what_is_no_text_is_told_for_what_it_is() {
             b"\x7fELF\x02\x01\x01\x00rest",
             "f is a binary file: byte 7 is zero; a manifest is YAML or JSON text",
         ),
-        (b"a: 1\nb: \xff\n", "f is no UTF-8 text (line 2, byte 8); save it as UTF-8"),
+        (b"a: 1\nb: \xff\n", "f:2:4: no UTF-8 text; save it as UTF-8"),
         (&long, "f has more than 3145728 bytes, the most that the API server takes in one request; split it"),
     ] {
         let found = documents("f", bytes);
