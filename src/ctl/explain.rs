@@ -172,7 +172,9 @@ async fn explain_compute(name: Option<&str>, how: &How, session: &mut Session) -
         let told = answer::found("explain", session, async |session: &Session| {
             let client = session.client().await?;
             let (found, _) = named::compute(&client, name.unwrap_or_default()).await?;
-            Ok(compute::explain(&Box::pin(gather::compute(&client, found, how.all_nodes)).await))
+            let mut told = compute::explain(&Box::pin(gather::compute(&client, found, how.all_nodes)).await);
+            told.speak(session.terminal.voice());
+            Ok(told)
         })
         .await?;
         return answer::tell(session, how.output, &told, |style| told.page().lay_out(style));

@@ -59,6 +59,7 @@ pub(super) async fn run(
     terminal: &mut Terminal,
 ) -> Result<(), Failure> {
     let deadline = Instant::now() + limit;
+    let voice = terminal.voice();
     let mut telling = Telling { manner, terminal, unsettled: None };
     let looked = look(client, course, &mut telling).await;
     // Whoever wrote something a moment ago waits through an API server that is away; who begins with it is told.
@@ -88,7 +89,7 @@ pub(super) async fn run(
                     Failure::new(Exit::Terminal, course.hopeless(&name, cause, &standing))
                 }
             };
-            Err(with(failure, standing.to_do))
+            Err(with(failure, standing.to_do, voice))
         }
         None => {
             let (text, to_do) = course.left();
@@ -98,13 +99,13 @@ pub(super) async fn run(
             } else {
                 format!("timed out after {after}: {text}")
             };
-            Err(with(Failure::new(Exit::TimedOut, text), to_do))
+            Err(with(Failure::new(Exit::TimedOut, text), to_do, voice))
         }
     }
 }
 
-fn with(failure: Failure, to_do: Vec<String>) -> Failure {
-    to_do.into_iter().fold(failure, Failure::remedy)
+fn with(failure: Failure, to_do: Vec<String>, voice: Voice) -> Failure {
+    to_do.iter().map(|text| voice.command(text)).fold(failure, Failure::remedy)
 }
 
 /// Looks once.

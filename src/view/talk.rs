@@ -11,6 +11,34 @@ pub enum Voice {
     Kubectl,
 }
 
+impl Voice {
+    /// A command, or a text that ends in one, as those who use this program type it: who has `dataos-ctl` need not have
+    /// `kubectl poros`. What `dataos-ctl` has no verb for stays as it is.
+    pub fn command(self, text: &str) -> String {
+        let spoken = || {
+            let (before, kubectl) = text.split_at(text.find("kubectl ")?);
+            let mut words = kubectl.split(' ').skip(1).filter(|word| *word != "poros");
+            let (verb, kind, name) = (words.next()?, words.next()?, words.next());
+            let flags: Vec<&str> = words.collect();
+            let told = match (verb, kind, name, flags.as_slice()) {
+                ("tree", name, None, []) => format!("tree -t compute -n {name}"),
+                ("explain", "compute", Some(name), []) => format!("explain compute {name}"),
+                ("describe" | "delete", "compute", Some(name), []) => format!("{verb} -t compute -n {name}"),
+                ("get", "compute", Some(name), ["-w"]) => format!("get -t compute -n {name} --watch"),
+                ("get", "compute", Some(name), ["-o", "yaml"]) => {
+                    format!("get -t compute -n {name} --output yaml")
+                }
+                _ => return None,
+            };
+            Some(format!("{before}dataos-ctl {told}"))
+        };
+        match self {
+            Self::Dataos => spoken().unwrap_or_else(|| text.to_owned()),
+            Self::Kubectl => text.to_owned(),
+        }
+    }
+}
+
 /// How much a line matters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Level {
@@ -52,6 +80,26 @@ pub fn line(voice: Voice, level: Level, seconds: u64, text: &str, coloured: bool
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn commands_are_those_of_the_program_that_is_used() {
+        for (text, told) in [
+            ("kubectl poros tree a", "dataos-ctl tree -t compute -n a"),
+            ("look: kubectl describe compute a", "look: dataos-ctl describe -t compute -n a"),
+            ("kubectl get compute a -w", "dataos-ctl get -t compute -n a --watch"),
+            ("kubectl get compute a -o yaml", "dataos-ctl get -t compute -n a --output yaml"),
+            ("kubectl edit compute a", "kubectl edit compute a"),
+            ("kubectl describe node n", "kubectl describe node n"),
+            (
+                "kubectl get compute a -o yaml --show-managed-fields",
+                "kubectl get compute a -o yaml --show-managed-fields",
+            ),
+            ("wait", "wait"),
+        ] {
+            assert_eq!(Voice::Dataos.command(text), told);
+            assert_eq!(Voice::Kubectl.command(text), text);
+        }
+    }
 
     #[test]
     fn lines_read_as_in_the_reference() {

@@ -11,9 +11,9 @@ use serde::Serialize;
 use crate::api::names::FINALIZER;
 use crate::api::status::{AggregateStatus, Stage};
 use crate::decide::desired::ready_reason;
-use crate::decide::fault::{Category, STAYS};
+use crate::decide::fault::Category;
 use crate::decide::observed::Compute;
-use crate::view::compute::{ComputeExplanation, ComputeFacts, FaultTold, deadline, explain};
+use crate::view::compute::{ComputeExplanation, ComputeFacts, FaultTold, deadline, explain, pods};
 use crate::view::page::Style;
 use crate::view::table::shown;
 use crate::view::time::at;
@@ -224,12 +224,7 @@ fn failed(
     let what = if info.is_empty() { row.what } else { info };
     said.push(format!("The fault is {}, found in the step {}: {what}", category.word(), row.step.word()));
     said.extend(evidence(category, facts, told, now));
-    let pods = match (row.pods == STAYS, &facts.compute.status.placement) {
-        (true, Some(_)) => "placed as before",
-        (true, None) => "refused, for no revision was ever in force",
-        (false, _) => row.pods,
-    };
-    said.push(format!("Pods that name it meanwhile: {pods}"));
+    said.push(format!("Pods that name it meanwhile: {}", pods(category, &facts.compute)));
     said.push(format!("It is healed by {}", row.healed_by));
 }
 
@@ -329,8 +324,7 @@ fn next(
         }
         (Phase::InBuild | Phase::AfterBuild | Phase::Building | Phase::Deleting, _) => {
             let acts = told.fault.iter().flat_map(FaultTold::acts);
-            let mut next: Vec<Next> =
-                acts.map(|(what, command)| step(what, evidence::filled(command, facts, told))).collect();
+            let mut next: Vec<Next> = acts.map(|(what, command)| step(what, command.clone())).collect();
             if next.is_empty() {
                 next.push(step("look at all of it", format!("kubectl poros explain compute {name}")));
             }

@@ -51,7 +51,7 @@ async fn what_is_applied_is_told_by_what_became_of_it() {
     told.run("dataos-ctl apply -f a.yaml -w public");
     told.run("sed 's/first/second/' a.yaml | dataos-ctl resource apply -f -");
     told.run("dataos-ctl apply -f folder");
-    told.run("dataos-ctl apply -R -f folder -f a.yaml -q");
+    told.run("dataos-ctl apply -R -f folder -f a.yaml");
     told.file("owned.yaml", native("cli-apply-a") + "owner: somebody\n");
     told.run("dataos-ctl apply -f owned.yaml");
     told.run("dataos-ctl create -f a.yaml");
@@ -189,14 +189,14 @@ async fn waiting_ends_with_what_came() {
     told.file("good.yaml", native("cli-wait-good"));
     told.file("poor.yaml", native("cli-wait-poor").replace("minReadyNodes: 0", "minReadyNodes: 1"));
     let elsewhere =
-        native("cli-wait-somewhere").replace("purpose: query", "purpose: query\n  dataplane: elsewhere");
+        native("cli-wait-abroad").replace("purpose: query", "purpose: query\n  dataplane: elsewhere");
     told.file("elsewhere.yaml", elsewhere);
     told.run("dataos-ctl apply -f good.yaml --wait");
     told.run("dataos-ctl apply -f good.yaml -f poor.yaml --wait=active --timeout 2");
     told.run("dataos-ctl apply -f elsewhere.yaml --wait");
     told.run("dataos-ctl apply -f good.yaml --timeout soon");
     told.compare();
-    for name in ["cli-wait-good", "cli-wait-poor", "cli-wait-somewhere"] {
+    for name in ["cli-wait-good", "cli-wait-poor", "cli-wait-abroad"] {
         clear(&client, name).await;
     }
 }
