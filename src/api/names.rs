@@ -102,9 +102,12 @@ pub const WEBHOOK_COMPUTES: &str = "computes.poros.dataos.io";
 /// The Secret with the certificates of the webhook, in the namespace of Poros.
 pub const WEBHOOK_SECRET: &str = "poros-webhook";
 
-/// The role, in the whole cluster, that lets people see Computes and Placements.
+/// The API group of admission policies and their bindings.
+pub const ADMISSION_GROUP: &str = "admissionregistration.k8s.io";
+
+/// The role, in the whole cluster, that lets people see Computes, what Poros built for them, and nodes.
 pub const ROLE_VIEW: &str = "poros-view";
-/// The role, in the whole cluster, that lets people change Computes.
+/// The role, in the whole cluster, that lets people see the same, and change Computes.
 pub const ROLE_EDIT: &str = "poros-edit";
 
 /// Service account of the dry-run pod that proves a placement.

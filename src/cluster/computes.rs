@@ -178,6 +178,8 @@ pub struct Sending {
     pub dry_run: bool,
     /// Whether fields that another manager holds are taken over.
     pub force: bool,
+    /// Whether it is refused, as a conflict, if there is one of that name by now.
+    pub only_new: bool,
 }
 
 /// Server-side apply. Gives back the Compute as it is, or would be, stored.
@@ -192,8 +194,20 @@ pub async fn apply(client: &Client, name: &str, manifest: &Value, how: Sending) 
         // Strict: what was misspelled is refused, not dropped.
         field_validation: Some(kube::api::ValidationDirective::Strict),
     };
+    let mut manifest = manifest.clone();
+    if how.only_new {
+        // The version of what is not stored; of what is, the API server finds that it is none.
+        manifest["metadata"]["resourceVersion"] = "0".into();
+    }
     let api = resources::computes(client);
-    let object = call(api.patch(name, &parameters, &Patch::Apply(manifest))).await?;
+    let object = match call(api.patch(name, &parameters, &Patch::Apply(manifest))).await {
+        Err(CallError::Refused { code: 422, message })
+            if how.only_new && message.contains("metadata.resourceVersion") =>
+        {
+            return Err(CallError::Conflict("somebody else made one of that name at this moment".into()));
+        }
+        answer => answer?,
+    };
     let object = if how.dry_run { object } else { named(object, name)? };
     Ok(Stored::of(object))
 }

@@ -8,13 +8,11 @@ use kube::Client;
 use kube::api::{Api, ApiResource, DynamicObject};
 use kube::core::{GroupVersionKind, PartialObjectMeta};
 
-use crate::api::names::{GROUP, VERSION};
+use crate::api::names::{ADMISSION_GROUP, GROUP, VERSION};
 use crate::decide::manifest::Kind;
 use crate::decide::policies::SharedKind;
 use crate::world::project::{WireJob, WireNode, WirePod};
 use crate::world::users::WorkloadKind;
-
-const ADMISSION_GROUP: &str = "admissionregistration.k8s.io";
 
 fn resource(group: &str, version: &str, kind: &str, plural: &str) -> ApiResource {
     ApiResource::from_gvk_with_plural(&GroupVersionKind::gvk(group, version, kind), plural)

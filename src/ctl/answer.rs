@@ -30,8 +30,11 @@ pub async fn found<T>(
 ) -> Result<T, Failure> {
     session.terminal.info(SIGN, &format!("{verb}..."));
     let found = find(session).await;
-    let end = if found.is_ok() { "complete" } else { "error" };
-    session.terminal.info(SIGN, &format!("{verb}...{end}"));
+    if found.is_ok() {
+        session.terminal.info(SIGN, &format!("{verb}...complete"));
+    } else {
+        session.terminal.failed(SIGN, &format!("{verb}...error"));
+    }
     found
 }
 
@@ -53,15 +56,20 @@ pub fn tell(
     told: &impl Serialize,
     text: impl FnOnce(Style) -> String,
 ) -> Result<Exit, Failure> {
+    session.terminal.gap();
     let text = match output {
-        Output::Text => text(style(session)),
+        // Its parts are such as a terminal may show; it has colours.
+        Output::Text => {
+            let text = text(style(session));
+            session.terminal.data(&text)?;
+            return Ok(Exit::Ok);
+        }
         Output::Json => {
             let text = serde_json::to_string_pretty(told);
             text.map_err(|error| Failure::of(Exit::Failed, &error))? + "\n"
         }
         Output::Yaml => serde_saphyr::to_string(told).map_err(|error| Failure::of(Exit::Failed, &error))?,
     };
-    session.terminal.gap();
-    session.terminal.data(&text)?;
+    session.terminal.document(&text)?;
     Ok(Exit::Ok)
 }

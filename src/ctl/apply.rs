@@ -6,25 +6,23 @@ mod report;
 mod request;
 mod write;
 
+use std::collections::BTreeMap;
 use std::pin::pin;
 
 pub use request::{Mode, Output, Request, Verb};
 
 use futures::FutureExt as _;
-use serde_json::Value;
 
 use crate::cluster::computes::Sending;
 use crate::ctl::apply::items::{Item, Ready};
 use crate::ctl::apply::report::{Done, Outcome, Report};
 use crate::ctl::apply::request::SIGN;
-use crate::ctl::failure::{Exit, Failure};
+use crate::ctl::failure::{Exit, Failure, INTERRUPTED};
 use crate::ctl::files;
 use crate::ctl::session::Session;
 use crate::ctl::terminal;
 use crate::ctl::wait;
 use crate::decide::goal::Goal;
-
-const INTERRUPTED: &str = "interrupted";
 
 /// Does it.
 pub async fn apply(request: Request, session: &mut Session) -> Result<Exit, Failure> {
@@ -44,22 +42,30 @@ pub async fn apply(request: Request, session: &mut Session) -> Result<Exit, Fail
     };
     // From here on the person's interrupt is told what it left.
     let mut interrupt = pin!(terminal::interrupted().fuse());
-    let mut seen = Vec::new();
-    for item in items {
-        let done = match (&item.ready, report.stopped.clone()) {
-            (_, Some(_)) => Done::untried(&item),
-            (Err(failure), None) => Done::failed(&item, failure.clone()),
-            (Ok(ready), None) => match repeated(&mut seen, ready) {
-                Some(Ok(())) => Done::of(&item, Outcome::Unchanged),
-                Some(Err(first)) => Done::failed(&item, twice(&item, &first)),
-                None => tokio::select! {
-                    biased;
-                    () = &mut interrupt => {
-                        report.stopped = Some(INTERRUPTED.into());
-                        Done::failed(&item, interrupted(&item, &request))
-                    }
-                    done = one(&request, client.as_ref(), &item, ready) => done,
-                },
+    // The first document of each name, and whether the Compute stands as it says.
+    let mut firsts: BTreeMap<&str, (&Ready, bool)> = BTreeMap::new();
+    for item in &items {
+        let done = match (&item.ready, report.stopped) {
+            (_, Some(_)) => Done::untried(item),
+            (Err(failure), None) => Done::failed(item, failure.clone()),
+            (Ok(ready), None) => match firsts.get(ready.judged.name()) {
+                Some((first, _)) if first.judged.compute != ready.judged.compute => {
+                    Done::failed(item, twice(item, &first.place))
+                }
+                Some((_, true)) => Done::of(item, Outcome::Unchanged),
+                // A copy of one that was not written is tried as well: what becomes of it is not known.
+                Some((_, false)) | None => {
+                    let done = tokio::select! {
+                        biased;
+                        () = &mut interrupt => {
+                            report.stopped = Some(INTERRUPTED);
+                            Done::failed(item, interrupted(item, &request))
+                        }
+                        done = one(&request, client.as_ref(), item, ready) => done,
+                    };
+                    firsts.entry(ready.judged.name()).or_insert((ready, false)).1 = done.target.is_some();
+                    done
+                }
             },
         };
         report.note(session, &request, done)?;
@@ -83,14 +89,10 @@ async fn one(request: &Request, client: Option<&kube::Client>, item: &Item, read
         done.data = (request.mode == Mode::Dereference).then(|| ready.document.clone());
         return done;
     };
-    let how =
-        Sending { dry_run: matches!(request.mode, Mode::ServerDryRun | Mode::Diff), force: request.force };
+    let dry_run = matches!(request.mode, Mode::ServerDryRun | Mode::Diff);
+    let how = Sending { dry_run, force: request.force, only_new: false };
     match Box::pin(write::write(client, request.verb, item, ready, how)).await {
-        Err(failed) => {
-            let mut done = Done::failed(item, failed.failure);
-            done.stops = failed.stops;
-            done
-        }
+        Err(failure) => Done::failed(item, failure),
         Ok(written) => {
             let mut done = Done::of(item, written.outcome);
             done.target = Some(written.target.clone());
@@ -101,16 +103,6 @@ async fn one(request: &Request, client: Option<&kube::Client>, item: &Item, read
             done
         }
     }
-}
-
-/// Whether the name of a document was there before: equal, or otherwise, and then in which place.
-fn repeated(seen: &mut Vec<(String, Value, String)>, ready: &Ready) -> Option<Result<(), String>> {
-    let name = ready.judged.name();
-    if let Some((_, compute, place)) = seen.iter().find(|(there, ..)| there == name) {
-        return Some(if *compute == ready.judged.compute { Ok(()) } else { Err(place.clone()) });
-    }
-    seen.push((name.to_owned(), ready.judged.compute.clone(), ready.place.clone()));
-    None
 }
 
 fn twice(item: &Item, first: &str) -> Failure {

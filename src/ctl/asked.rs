@@ -14,6 +14,8 @@ pub(super) trait Program {
     type Told: Args + Clone + Debug + Into<Output>;
     /// The namespace of a pod.
     type Namespace: Args + Clone + Debug + Into<Option<String>>;
+    /// The flags of namespaces that a verb about Computes takes, which are in none.
+    type Namespaces: Args + Clone + Debug;
     /// How a pod is explained.
     const POD_EXAMPLES: &'static str;
     /// How a Compute is explained.
@@ -61,6 +63,8 @@ struct Compute<P: Program> {
     #[arg(value_name = "NAME", required_unless_present = "filename")]
     name: Option<String>,
     #[command(flatten)]
+    namespaces: P::Namespaces,
+    #[command(flatten)]
     how: How<P>,
 }
 
@@ -88,7 +92,7 @@ impl<P: Program> Explain<P> {
             What::Pod(Pod { name, namespace, how }) => {
                 explain::Request::Pod { pod: name, namespace: namespace.into(), how: how.how() }
             }
-            What::Compute(Compute { name, how }) => explain::Request::Compute { name, how: how.how() },
+            What::Compute(Compute { name, how, .. }) => explain::Request::Compute { name, how: how.how() },
         }
     }
 

@@ -4,6 +4,10 @@ mod filed;
 mod force;
 mod item;
 
+use std::pin::pin;
+use std::time::Duration;
+
+use futures::FutureExt as _;
 use kube::Client;
 
 use crate::api::identifier::Identifier;
@@ -15,15 +19,17 @@ use crate::ctl::delete::filed::filed;
 use crate::ctl::delete::force::{agreed, forced};
 use crate::ctl::delete::item::{Item, Outcome, asked, not_deleted};
 pub use crate::ctl::delete::item::{Mode, Request};
-use crate::ctl::failure::{Exit, Failure};
+use crate::ctl::failure::{Exit, Failure, INTERRUPTED, SILENT};
 use crate::ctl::named;
 use crate::ctl::session::Session;
+use crate::ctl::terminal;
 use crate::ctl::wait::{self, Manner};
 use crate::ctl::which::Which;
 use crate::decide::goal::Goal;
 use crate::decide::observed::Compute;
 use crate::view::course::Course;
 use crate::view::deletion::{refused, remedies};
+use crate::view::names::count;
 use crate::view::users::deletion;
 
 const SIGN: &str = "🗑 ";
@@ -32,23 +38,28 @@ const DELETING: Manner = Manner { sign: SIGN, doing: "deleting " };
 /// Deletes them.
 pub async fn delete(request: Request, session: &mut Session) -> Result<Exit, Failure> {
     session.terminal.info(SIGN, "delete...");
-    let failures = match Box::pin(deleted(&request, session)).await {
-        Ok(failures) => failures,
-        Err(failure) => vec![failure],
+    let (failures, summary) = match Box::pin(deleted(&request, session)).await {
+        Ok((failures, tally)) => (failures, tally.told()),
+        Err(failure) => (vec![failure], None),
     };
-    let worst = failures.iter().map(|failure| failure.exit).max().unwrap_or(Exit::Ok);
     if failures.is_empty() {
         session.terminal.info(SIGN, "delete...complete");
-    } else {
-        session.terminal.warn(SIGN, "delete...error");
+        if let Some(summary) = summary {
+            session.terminal.info("", &summary);
+        }
+        return Ok(Exit::Ok);
     }
-    for failure in failures {
+    session.terminal.failed(SIGN, "delete...error");
+    for failure in &failures {
         session.terminal.error(&failure.told());
     }
-    Ok(worst)
+    if let Some(summary) = summary {
+        session.terminal.warn("", &summary);
+    }
+    Ok(Exit::of_all(failures.iter().map(|failure| failure.exit)))
 }
 
-async fn deleted(request: &Request, session: &mut Session) -> Result<Vec<Failure>, Failure> {
+async fn deleted(request: &Request, session: &mut Session) -> Result<(Vec<Failure>, Tally), Failure> {
     let mut items: Vec<Item> = request.names.iter().map(|name| Item::named(name)).collect();
     items.extend(filed(&request.files, request.recursive, request.variables.as_ref()));
     let client = session.client().await?;
@@ -56,18 +67,28 @@ async fn deleted(request: &Request, session: &mut Session) -> Result<Vec<Failure
         let selected = Which::Selected(selector.clone()).targets(&client).await?;
         let names: Vec<String> = selected.into_iter().map(|target| target.name).collect();
         if request.mode == Mode::Delete {
-            agreed(&names, request, session)?;
+            agreed(&names, request, session).await?;
         }
         items.extend(names.iter().map(|name| Item::named(name)));
     }
+    // From here on the person's interrupt is told what it left.
+    let mut interrupt = pin!(terminal::interrupted().fuse());
     let mut tried = Vec::new();
     let (mut failures, mut asked, mut tally) = (Vec::new(), Vec::new(), Tally::default());
     for Item { title, name } in items {
         let outcome = match name {
+            _ if tally.stopped.is_some() => Ok(Outcome::Untried),
             Ok(name) if tried.contains(&name) => continue,
             Ok(name) => {
                 tried.push(name.clone());
-                Box::pin(one(&client, &name, request, session)).await
+                tokio::select! {
+                    biased;
+                    () = &mut interrupt => {
+                        tally.stopped = Some(INTERRUPTED);
+                        Err(interrupted(&name, request))
+                    }
+                    outcome = Box::pin(one(&client, &name, request, session)) => outcome,
+                }
             }
             Err(failure) => Err(failure),
         };
@@ -84,9 +105,16 @@ async fn deleted(request: &Request, session: &mut Session) -> Result<Vec<Failure
                 tally.nothing += 1;
                 "nothing"
             }
+            Ok(Outcome::Untried) => {
+                tally.untried += 1;
+                "not tried"
+            }
             Err(failure) => {
                 // What is not there was not deleted, and nothing is wrong with it.
                 let absent = failure.exit == Exit::NotFound;
+                if failure.silent {
+                    tally.stopped = Some(SILENT);
+                }
                 failures.push(failure);
                 let (count, word) =
                     if absent { (&mut tally.nothing, "nothing") } else { (&mut tally.error, "error") };
@@ -98,6 +126,8 @@ async fn deleted(request: &Request, session: &mut Session) -> Result<Vec<Failure
     }
     if let Some(limit) = request.wait.filter(|_| !asked.is_empty()) {
         let mut course = Course::new(Goal::deleted(), &asked);
+        // What was asked to go is looked at once more, even when nobody waits for it any longer.
+        let limit = if tally.stopped.is_some() { Duration::ZERO } else { limit };
         let waited = wait::run(&client, &mut course, limit, DELETING, &mut session.terminal).await;
         tally.deleted += asked.len();
         if let Err(failure) = waited {
@@ -110,27 +140,46 @@ async fn deleted(request: &Request, session: &mut Session) -> Result<Vec<Failure
             }
         }
     }
-    if let Some(text) = tally.told() {
-        session.terminal.info(SIGN, &text);
-    }
-    Ok(failures)
+    Ok((failures, tally))
 }
 
+fn interrupted(name: &str, request: &Request) -> Failure {
+    let text = match request.mode {
+        Mode::Delete => {
+            format!("interrupted: whether {name} was asked to go is not known; delete it again, or get it")
+        }
+        Mode::ClientDryRun | Mode::ServerDryRun => "interrupted; nothing was to be deleted".into(),
+    };
+    Failure::new(Exit::Interrupted, text)
+}
+
+/// How many there are of each outcome.
 #[derive(Default)]
 struct Tally {
     deleted: usize,
     nothing: usize,
     error: usize,
+    untried: usize,
+    /// Why the rest was not tried.
+    stopped: Option<&'static str>,
 }
 
 impl Tally {
     /// Of more than one.
     fn told(&self) -> Option<String> {
-        let counted = [(self.deleted, "deleted"), (self.nothing, "nothing"), (self.error, "error")];
-        let all: usize = counted.iter().map(|(number, _)| number).sum();
-        let words =
-            counted.iter().filter(|(number, _)| *number > 0).map(|(number, word)| format!("{number} {word}"));
-        (all > 1).then(|| words.collect::<Vec<_>>().join(", "))
+        let mut parts = Vec::new();
+        for (number, word) in [(self.deleted, "deleted"), (self.nothing, "nothing")] {
+            if number > 0 {
+                parts.push(format!("{number} {word}"));
+            }
+        }
+        if self.error > 0 {
+            parts.push(count(self.error, "error"));
+        }
+        if let Some(why) = self.stopped.filter(|_| self.untried > 0) {
+            parts.push(format!("{} not tried: {why}", self.untried));
+        }
+        (self.deleted + self.nothing + self.error + self.untried > 1).then(|| parts.join(", "))
     }
 }
 

@@ -30,7 +30,8 @@ pub async fn describe(request: Request, session: &mut Session) -> Result<Exit, F
         Ok(Facts { of, created, events })
     })
     .await?;
-    let told = describe::describe(facts);
+    let mut told = describe::describe(facts);
+    told.explanation.speak(session.terminal.voice());
     let now = answer::now(session);
     answer::tell(session, request.output, &told, |style| told.page(style, now).lay_out(style))
 }

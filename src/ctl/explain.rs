@@ -139,7 +139,7 @@ async fn pod_of_file(
     let manifest = document.value();
     let unreadable = |detail: String| {
         let (line, column) = document.place(&[]);
-        let text = format!("{file} line {line}: {detail}");
+        let text = format!("{file}:{line}:{column}: {detail}");
         let located = Located { file: file.to_owned(), line, column, detail, ..Located::default() };
         Failure { errors: vec![located], ..Failure::new(Exit::Invalid, text) }
     };
@@ -164,7 +164,9 @@ async fn explain_compute(name: Option<&str>, how: &How, session: &mut Session) -
         let told = answer::found("explain", session, async |session: &Session| {
             let client = session.client().await?;
             let (found, _) = named::compute(&client, name.unwrap_or_default()).await?;
-            Ok(compute::explain(&Box::pin(gather::compute(&client, found, how.all_nodes)).await))
+            let mut told = compute::explain(&Box::pin(gather::compute(&client, found, how.all_nodes)).await);
+            told.speak(session.terminal.voice());
+            Ok(told)
         })
         .await?;
         return answer::tell(session, how.output, &told, |style| told.page().lay_out(style));

@@ -2,11 +2,14 @@
 
 mod access;
 
+use std::fmt::Write as _;
+
 use serde::Serialize;
 
 use crate::cluster::call::{CallError, chain};
 use crate::cluster::client::ConnectError;
 use crate::ctl::terminal::WriteError;
+use crate::view::table::is_told;
 
 /// The exit codes (docs/cli.md).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -74,6 +77,29 @@ impl Exit {
         }
     }
 
+    /// How a process ends of which the parts ended so: as the worst of them did, in the order that docs/cli.md tells.
+    pub fn of_all(parts: impl IntoIterator<Item = Self>) -> Self {
+        parts.into_iter().max_by_key(|exit| exit.weight()).unwrap_or(Self::Ok)
+    }
+
+    /// What outweighs what: first what stopped it all, then what others must put right, then what the person can, at last
+    /// what may go by itself.
+    fn weight(self) -> u8 {
+        match self {
+            Self::Ok => 0,
+            Self::Changes => 1,
+            Self::TimedOut => 2,
+            Self::Terminal => 3,
+            Self::NotFound => 4,
+            Self::Invalid => 5,
+            Self::Conflict => 6,
+            Self::Failed => 7,
+            Self::Denied => 8,
+            Self::Usage => 9,
+            Self::Interrupted => 10,
+        }
+    }
+
     fn word(self) -> &'static str {
         match self {
             Self::Ok => "ok",
@@ -91,6 +117,11 @@ impl Exit {
     }
 }
 
+/// Why the rest was not tried: one answer that did not come is enough.
+pub(super) const SILENT: &str = "the API server does not answer";
+/// Why the rest was not tried: Ctrl-C.
+pub(super) const INTERRUPTED: &str = "interrupted";
+
 /// Why a verb ended without what was asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Failure {
@@ -102,6 +133,8 @@ pub struct Failure {
     pub remedies: Vec<String>,
     /// What is wrong with which part of a manifest.
     pub errors: Vec<Located>,
+    /// Whether the API server does not answer: nothing else need be tried.
+    pub silent: bool,
 }
 
 /// Something that is wrong with a part of a manifest: a member of `errors` in problem JSON.
@@ -109,9 +142,11 @@ pub struct Failure {
 pub struct Located {
     /// The file.
     pub file: String,
-    /// The line, from 1.
+    /// The line, from 1; 0 of a whole file, and then it is left out.
+    #[serde(skip_serializing_if = "is_nowhere")]
     pub line: u64,
-    /// The column, from 1.
+    /// The column, from 1; 0 as the line.
+    #[serde(skip_serializing_if = "is_nowhere")]
     pub column: u64,
     /// The path of the field (RFC 6901).
     pub pointer: String,
@@ -128,10 +163,16 @@ pub struct Located {
     pub nearest: Option<String>,
 }
 
+/// Whether a line or column is none.
+#[allow(clippy::trivially_copy_pass_by_ref)] // as serde has it
+pub(super) fn is_nowhere(place: &u64) -> bool {
+    *place == 0
+}
+
 impl Failure {
     /// A failure with its text.
     pub fn new(exit: Exit, text: impl Into<String>) -> Self {
-        Self { exit, text: text.into(), remedies: Vec::new(), errors: Vec::new() }
+        Self { exit, text: text.into(), remedies: Vec::new(), errors: Vec::new(), silent: false }
     }
 
     /// An error of a step, with its causes.
@@ -144,6 +185,7 @@ impl Failure {
         let (exit, remedy) = access::call(error);
         let mut failure = Self::new(exit, format!("{what}: {}", error.chain()));
         failure.remedies.extend(remedy);
+        failure.silent = matches!(error, CallError::Timeout(_) | CallError::Unreachable(_));
         failure
     }
 
@@ -183,7 +225,16 @@ impl Failure {
         if !self.errors.is_empty() {
             problem["errors"] = serde_json::json!(self.errors);
         }
-        format!("{problem}\n")
+        // Standard error is often a terminal. JSON has a way to write every sign that one would act on.
+        let mut text = String::new();
+        for sign in problem.to_string().chars() {
+            if is_told(sign) {
+                text.push(sign);
+            } else {
+                let _ = write!(text, "\\u{:04x}", u32::from(sign));
+            }
+        }
+        text + "\n"
     }
 }
 
@@ -193,5 +244,32 @@ impl From<WriteError> for Failure {
             WriteError::Closed => Self::new(Exit::Ok, ""),
             WriteError::Failed(_) => Self::of(Exit::Failed, &error),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_worst_of_several_decides_whatever_their_order() {
+        let all = |exits: &[Exit]| Exit::of_all(exits.iter().copied());
+        assert_eq!(all(&[]), Exit::Ok);
+        assert_eq!(all(&[Exit::TimedOut, Exit::Denied, Exit::Ok]), Exit::Denied);
+        assert_eq!(all(&[Exit::Conflict, Exit::NotFound]), all(&[Exit::NotFound, Exit::Conflict]));
+        // Each has a weight of its own, so which of them came first never matters.
+        let mut weights: Vec<u8> = Exit::ALL.map(Exit::weight).to_vec();
+        weights.sort_unstable();
+        weights.dedup();
+        assert_eq!(weights.len(), Exit::ALL.len());
+    }
+
+    #[test]
+    fn a_problem_is_one_line_that_no_terminal_acts_on() {
+        let text = "a\u{1b}[2J\n\u{9b}2J\u{202e} \u{1f6e0}";
+        let problem = Failure::new(Exit::Failed, text).problem();
+        assert!(problem.contains(r"a\u001b[2J\n\u009b2J\u202e 🛠"), "{problem}");
+        assert_eq!(problem.chars().filter(|sign| !is_told(*sign)).collect::<String>(), "\n");
+        assert_eq!(serde_json::from_str::<serde_json::Value>(&problem).unwrap()["detail"], text);
     }
 }

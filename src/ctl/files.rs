@@ -12,12 +12,16 @@ use thiserror::Error;
 
 use crate::ctl::failure::{Exit, Failure, Located};
 use crate::view::manifest::{self, Document, LONGEST, ManifestError, Variables};
+use crate::view::table::shown;
 
 /// What a file is called in a folder for it to be a manifest.
 const ENDINGS: [&str; 3] = ["yaml", "yml", "json"];
 
 /// The most files of one run.
 const MOST: usize = 10_000;
+
+/// The most that is read in one run, in bytes.
+const TOTAL: usize = 100 << 20;
 
 /// How deep folders are followed.
 const DEEP: usize = 64;
@@ -93,6 +97,12 @@ pub enum FileError {
         /// The folder in which the bound was met.
         folder: String,
     },
+    /// All files together are too long.
+    #[error("more than {TOTAL} bytes of manifests in one run; {file} and what follows was not read")]
+    TooMuch {
+        /// The first that was not read.
+        file: String,
+    },
     /// Standard input is named twice.
     #[error("standard input is named twice; it can be read once")]
     Twice,
@@ -110,7 +120,7 @@ pub fn sources(paths: &[PathBuf], recursive: bool) -> Vec<Source> {
             found.push(Source { name: STANDARD_INPUT.into(), from });
             continue;
         }
-        let name = path.display().to_string();
+        let name = told(path);
         match fs::metadata(path) {
             Err(source) => found.push(unusable(FileError::Io { file: name, source })),
             Ok(about) if about.is_dir() => {
@@ -134,17 +144,38 @@ pub fn sources(paths: &[PathBuf], recursive: bool) -> Vec<Source> {
     found
 }
 
+/// What people call it: on one line, for a name may have line breaks, and without what a terminal would take for a command.
+fn told(path: &Path) -> String {
+    shown(&path.display().to_string())
+}
+
 fn unusable(error: FileError) -> Source {
     let name = match &error {
-        FileError::Io { file, .. } | FileError::Special { file } | FileError::Unwritten { file } => {
-            file.clone()
-        }
+        FileError::Io { file, .. }
+        | FileError::Special { file }
+        | FileError::Unwritten { file }
+        | FileError::TooMuch { file } => file.clone(),
         FileError::Empty { folder, .. } | FileError::Loop { folder } | FileError::TooMany { folder } => {
             folder.clone()
         }
         FileError::Twice => STANDARD_INPUT.into(),
     };
     Source { name, from: Origin::Unusable(error) }
+}
+
+/// The bytes of each, by its name, until there is more than a run reads.
+pub fn contents(sources: Vec<Source>) -> impl Iterator<Item = (String, Result<Vec<u8>, FileError>)> {
+    let (mut total, mut over) = (0, false);
+    sources.into_iter().map_while(move |source| {
+        if over {
+            return None;
+        }
+        over = total > TOTAL;
+        let file = source.name.clone();
+        let read = if over { Err(FileError::TooMuch { file: file.clone() }) } else { source.read() };
+        total += read.as_ref().map_or(0, Vec::len);
+        Some((file, read))
+    })
 }
 
 struct Walk<'a> {
@@ -157,7 +188,7 @@ struct Walk<'a> {
 
 impl Walk<'_> {
     fn folder(&mut self, folder: &Path, depth: usize) {
-        let name = folder.display().to_string();
+        let name = told(folder);
         let real = match fs::canonicalize(folder) {
             Ok(real) => real,
             Err(source) => return self.found.push(unusable(FileError::Io { file: name, source })),
@@ -174,7 +205,7 @@ impl Walk<'_> {
         for path in paths {
             let manifest = path.extension().and_then(|ending| ending.to_str());
             let manifest = manifest.is_some_and(|ending| ENDINGS.contains(&ending));
-            let file = path.display().to_string();
+            let file = told(&path);
             if self.found.len() >= MOST {
                 self.found.push(unusable(FileError::TooMany { folder: name }));
                 return;
@@ -230,6 +261,7 @@ impl From<FileError> for Failure {
     fn from(error: FileError) -> Self {
         let exit = match &error {
             FileError::Io { source, .. } if source.kind() == io::ErrorKind::NotFound => Exit::NotFound,
+            FileError::TooMuch { .. } => Exit::Invalid,
             _ => Exit::Failed,
         };
         Self::of(exit, &error)
@@ -311,6 +343,14 @@ mod tests {
         let folder = Folder::new().with(&["b.yaml", "a.yml", "c.json", "readme.md", "sub/d.yaml", "z.yaml"]);
         assert_eq!(folder.told(false), ["a.yml", "b.yaml", "c.json", "z.yaml"]);
         assert_eq!(folder.told(true), ["a.yml", "b.yaml", "c.json", "sub/d.yaml", "z.yaml"]);
+    }
+
+    #[test]
+    fn a_name_is_told_on_one_line() {
+        let folder = Folder::new().with(&["a\nb\u{1b}[31m.yaml"]);
+        let found = sources(std::slice::from_ref(&folder.0), false);
+        assert!(found[0].name.ends_with("/a\u{fffd}b\u{fffd}[31m.yaml"), "{:?}", found[0].name);
+        assert_eq!(folder.told(false), ["a\nb\u{1b}[31m.yaml"], "it is opened by the name that it has");
     }
 
     #[test]

@@ -4,13 +4,14 @@ use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::time::{Duration, Instant};
 
+use jiff::Timestamp;
 use serde_json::Value;
 
 use crate::cluster::call::chain;
 use crate::ctl::failure::{Exit, Failure};
 use crate::ctl::files;
 use crate::ctl::session::Session;
-use crate::decide::filter::{Filter, FilterError};
+use crate::decide::filter::{Filter, FilterError, RunError};
 use crate::view::manifest::documents;
 
 /// The most that is printed, in bytes.
@@ -19,8 +20,10 @@ const LARGEST: usize = 16 << 20;
 const MEMORY: u64 = 512 << 20;
 /// What a filter that calls itself may take of it. It is taken as it is used.
 const STACK: usize = 1 << 30;
-/// How often time and memory are looked at.
+/// How often time and memory are looked at, and for how long at most what was given is kept back.
 const LOOK: Duration = Duration::from_millis(10);
+/// How much of what was given is written at once, in bytes.
+const BLOCK: usize = 64 << 10;
 
 /// What to run over what.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,7 +42,7 @@ enum Said {
     Wrong(FilterError),
     Gave(String),
     /// Of the document of this number.
-    Failed(usize, String),
+    Failed(usize, RunError),
     Done,
 }
 
@@ -87,8 +90,10 @@ fn work(filter: &str, raw: bool, inputs: &[Value], sender: &SyncSender<Said>) {
         Ok(filter) => filter,
         Err(error) => return drop(sender.send(Said::Wrong(error))),
     };
+    // One time for all of it.
+    let now = Timestamp::now().as_duration().as_secs_f64();
     for (index, input) in inputs.iter().enumerate() {
-        for output in filter.run(input, raw) {
+        for output in filter.run(input, raw, now) {
             let said = match output {
                 Ok(text) => Said::Gave(text),
                 Err(error) => Said::Failed(index, error),
@@ -107,24 +112,29 @@ fn listen(
     limit: Duration,
     session: &mut Session,
 ) -> Result<(), Failure> {
-    let (began, mut printed, mut failed) = (Instant::now(), 0, false);
+    let (mut printed, mut failed) = (0, false);
+    let mut given = String::new();
+    let mut watch = Watch::over(limit);
     loop {
-        if began.elapsed() >= limit {
-            let text = format!("the filter was stopped: it did not end within {} s", limit.as_secs_f64());
-            return Err(Failure::new(Exit::TimedOut, text).remedy("--timeout gives it longer"));
+        let heard = said.recv_timeout(LOOK);
+        let goes_on = matches!(heard, Ok(Said::Gave(_)));
+        let due = watch.is_due();
+        if !given.is_empty() && (!goes_on || given.len() > BLOCK || due) {
+            session.terminal.document(&std::mem::take(&mut given))?;
         }
-        if memory().is_some_and(|memory| memory > MEMORY) {
-            let text = format!("the filter was stopped: it takes more than {} MiB of memory", MEMORY >> 20);
-            return Err(Failure::new(Exit::Failed, text));
+        if due {
+            watch.look()?;
         }
-        match said.recv_timeout(LOOK) {
+        match heard {
             Ok(Said::Gave(text)) => {
                 printed += text.len() + 1;
                 if printed > LARGEST {
+                    session.terminal.document(&given)?;
                     let text = format!("the filter was stopped: it gives more than {} MiB", LARGEST >> 20);
                     return Err(Failure::new(Exit::Failed, text));
                 }
-                session.terminal.data(&(text + "\n"))?;
+                given.push_str(&text);
+                given.push('\n');
             }
             Ok(Said::Failed(index, why)) => {
                 failed = true;
@@ -142,6 +152,38 @@ fn listen(
                 ));
             }
         }
+    }
+}
+
+/// Looks at time and memory, but not at each thing that a filter gives: the look costs more than most of them.
+struct Watch {
+    began: Instant,
+    limit: Duration,
+    next: Instant,
+}
+
+impl Watch {
+    fn over(limit: Duration) -> Self {
+        let began = Instant::now();
+        Self { began, limit, next: began }
+    }
+
+    fn is_due(&self) -> bool {
+        Instant::now() >= self.next
+    }
+
+    fn look(&mut self) -> Result<(), Failure> {
+        self.next = Instant::now() + LOOK;
+        if self.began.elapsed() >= self.limit {
+            let text =
+                format!("the filter was stopped: it did not end within {} s", self.limit.as_secs_f64());
+            return Err(Failure::new(Exit::TimedOut, text).remedy("--timeout gives it longer"));
+        }
+        if memory().is_some_and(|memory| memory > MEMORY) {
+            let text = format!("the filter was stopped: it takes more than {} MiB of memory", MEMORY >> 20);
+            return Err(Failure::new(Exit::Failed, text));
+        }
+        Ok(())
     }
 }
 

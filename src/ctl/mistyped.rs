@@ -1,37 +1,79 @@
-//! A verb that there is not: which one was perhaps meant, where two letters changed places or one is missing. clap takes `gte`
-//! for `tree`.
+//! A verb that there is not: which one was perhaps meant, where two letters changed places or one is missing, or where it stands
+//! on another level. clap takes `gte` for `tree`.
 
 use clap::Command;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 
-/// How many letters may be wrong.
+/// How many letters may be wrong, and no more than half of a verb.
 const WRONG: usize = 2;
 
 /// Says in an error of usage what was meant, where few letters are wrong.
 pub fn meant(mut error: clap::Error, command: &Command) -> clap::Error {
+    if error.kind() == ErrorKind::UnknownArgument {
+        return named(error, command);
+    }
     if error.kind() != ErrorKind::InvalidSubcommand {
         return error;
     }
     let Some(ContextValue::String(typed)) = error.get(ContextKind::InvalidSubcommand) else { return error };
-    let mut all: Vec<(usize, String)> = verbs(command)
-        .into_iter()
-        .map(|verb| (strsim::osa_distance(typed, &verb), verb))
-        .filter(|(wrong, verb)| *wrong <= WRONG && *wrong < verb.len())
-        .collect();
-    all.sort();
-    all.dedup();
-    let nearest = all.first().map_or(0, |(wrong, _)| *wrong);
-    let meant: Vec<String> =
-        all.into_iter().filter(|(wrong, _)| *wrong == nearest).map(|(_, verb)| verb).collect();
+    let there = level(command, &error).get_subcommands().map(|verb| (verb.get_name(), String::new()));
+    let mut meant = nearest(typed, there.collect());
+    if meant.is_empty() {
+        // Whoever types `pod` means a verb of another level, whose name alone would be refused again.
+        let program = command.get_bin_name().unwrap_or(command.get_name());
+        meant = nearest(typed, verbs(command, &format!("{program} ")));
+    }
     if !meant.is_empty() {
         error.insert(ContextKind::SuggestedSubcommand, ContextValue::Strings(meant));
     }
     error
 }
 
-fn verbs(command: &Command) -> Vec<String> {
-    let own = command.get_subcommands().map(|verb| verb.get_name().to_owned());
-    own.chain(command.get_subcommands().flat_map(verbs)).collect()
+/// Says how a name is given, where one stands without a flag.
+fn named(mut error: clap::Error, command: &Command) -> clap::Error {
+    let Some(ContextValue::String(typed)) = error.get(ContextKind::InvalidArg) else { return error };
+    let takes_name = level(command, &error)
+        .get_arguments()
+        .any(|argument| argument.get_short() == Some('n') && argument.get_long() == Some("name"));
+    if takes_name && !typed.starts_with('-') {
+        let tip = format!("a Compute is named by -n: '-n {typed}'");
+        error.insert(ContextKind::Suggested, ContextValue::StyledStrs(vec![tip.into()]));
+    }
+    error
+}
+
+/// The nearest of these verbs, each with the verbs before it; those that are equally near.
+fn nearest(typed: &str, verbs: Vec<(&str, String)>) -> Vec<String> {
+    let mut all: Vec<(usize, String)> = verbs
+        .into_iter()
+        .map(|(verb, before)| (strsim::osa_distance(typed, verb), verb, before))
+        .filter(|(wrong, verb, _)| *wrong <= WRONG && 2 * wrong <= verb.len())
+        .map(|(wrong, verb, before)| (wrong, before + verb))
+        .collect();
+    all.sort();
+    let nearest = all.first().map_or(0, |(wrong, _)| *wrong);
+    all.into_iter().filter(|(wrong, _)| *wrong == nearest).map(|(_, verb)| verb).collect()
+}
+
+/// Where the error is: `Usage: dataos-ctl resource [OPTIONS] <COMMAND>` is of `resource`.
+fn level<'a>(command: &'a Command, error: &clap::Error) -> &'a Command {
+    let usage = error.get(ContextKind::Usage).map(ToString::to_string).unwrap_or_default();
+    let mut level = command;
+    for word in usage.split_whitespace().take_while(|word| !word.starts_with(['[', '<'])) {
+        level = level.find_subcommand(word).unwrap_or(level);
+    }
+    level
+}
+
+/// All verbs, with what is to be typed before each.
+fn verbs<'a>(command: &'a Command, before: &str) -> Vec<(&'a str, String)> {
+    let own = command.get_subcommands();
+    own.flat_map(|verb| {
+        let name = verb.get_name();
+        let below = verbs(verb, &format!("{before}{name} "));
+        std::iter::once((name, before.to_owned())).chain(below)
+    })
+    .collect()
 }
 
 #[cfg(test)]
@@ -41,14 +83,46 @@ mod tests {
     use super::*;
     use crate::ctl::dataos::Dataos;
 
+    fn said(typed: &str) -> String {
+        let words = std::iter::once("dataos-ctl").chain(typed.split(' '));
+        let error = Dataos::command().try_get_matches_from(words).unwrap_err();
+        meant(error, &Dataos::command()).to_string()
+    }
+
     #[test]
     fn a_verb_with_letters_in_other_places_is_known() {
-        let said = |typed: &str| {
-            let error = Dataos::command().try_get_matches_from(["dataos-ctl", typed]).unwrap_err();
-            meant(error, &Dataos::command()).to_string()
-        };
         assert!(said("gte").contains("'get'"), "{}", said("gte"));
         assert!(said("verison").contains("'version'"), "{}", said("verison"));
         assert!(!said("zzzzzz").contains("tip"), "{}", said("zzzzzz"));
+    }
+
+    #[test]
+    fn what_is_suggested_can_be_typed_there() {
+        for (typed, expect) in [
+            ("resource gte", "'get'"),
+            ("resource verison", "'dataos-ctl version'"),
+            ("pod", "'dataos-ctl explain pod'"),
+            ("schema", "'dataos-ctl develop schema'"),
+            ("develop schem", "'schema'"),
+            ("develop schema generat", "'generate'"),
+            ("generate", "'dataos-ctl develop generate', 'dataos-ctl develop schema generate'"),
+            ("--context get gte", "'get'"),
+            ("log", ""),
+        ] {
+            let said = said(typed);
+            let tip = said.lines().find_map(|line| line.trim().strip_prefix("tip: ")).unwrap_or_default();
+            let suggested = tip.split_once(": ").map_or("", |(_, suggested)| suggested);
+            assert_eq!(suggested, expect, "{typed}: {said}");
+        }
+    }
+
+    #[test]
+    fn a_name_without_its_flag_is_told_how_it_is_given() {
+        for typed in ["why a", "get a", "resource get -a a", "describe --all-nodes a"] {
+            assert!(said(typed).contains("tip: a Compute is named by -n: '-n a'"), "{}", said(typed));
+        }
+        for typed in ["get --al", "version a"] {
+            assert!(!said(typed).contains("named by -n"), "{}", said(typed));
+        }
     }
 }

@@ -9,7 +9,7 @@ use thiserror::Error;
 use tokio::io::Interest;
 use tokio::net::unix::pipe::Sender;
 
-use crate::view::table::shown_lines;
+use crate::view::table::{shown, shown_lines};
 use crate::view::talk::{self, Level, Voice};
 
 /// The longest answer to a question, in bytes.
@@ -206,6 +206,13 @@ impl Terminal {
         self.say(Level::Warn, &format!("{sign}{text}"));
     }
 
+    /// Says that what was begun went wrong; kubectl has no word for the whole.
+    pub fn failed(&mut self, sign: &str, text: &str) {
+        if self.voice == Voice::Dataos {
+            self.warn(sign, text);
+        }
+    }
+
     /// Says what is wrong.
     pub fn error(&mut self, text: &str) {
         self.say(Level::Error, text);
@@ -227,7 +234,7 @@ impl Terminal {
         if self.look.live {
             // Cut, for a line that wraps cannot be written over.
             let width = self.look.width.unwrap_or(80).saturating_sub(1);
-            let shown: String = text.chars().take(width).collect();
+            let shown: String = shown(text).chars().take(width).collect();
             self.write_talk(&format!("\r\u{1b}[K{shown}"));
             self.progress = Some((text.to_owned(), true));
         } else {
@@ -245,13 +252,18 @@ impl Terminal {
     }
 
     /// Asks whoever looks; gives back the line that was typed, without blanks around it. Only where [`Look::asks`].
-    pub fn ask(&mut self, question: &str) -> String {
+    pub async fn ask(&mut self, question: &str) -> String {
         self.end_progress();
         self.write_talk(question);
-        let mut answer = String::new();
-        // What cannot be read is no answer.
-        let _ = io::stdin().lock().take(ANSWER).read_line(&mut answer);
-        answer.trim().to_owned()
+        let (sender, answer) = tokio::sync::oneshot::channel();
+        // In a thread of its own, which ends with the process: Ctrl-C is heard meanwhile, and nothing interrupts a read.
+        std::thread::spawn(move || {
+            let mut answer = String::new();
+            // What cannot be read is no answer.
+            let _ = io::stdin().lock().take(ANSWER).read_line(&mut answer);
+            let _ = sender.send(answer);
+        });
+        answer.await.unwrap_or_default().trim().to_owned()
     }
 
     /// Writes text to where talk goes, as it is.

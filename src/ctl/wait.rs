@@ -59,6 +59,7 @@ pub(super) async fn run(
     terminal: &mut Terminal,
 ) -> Result<(), Failure> {
     let deadline = Instant::now() + limit;
+    let voice = terminal.voice();
     let mut telling = Telling { manner, terminal, unsettled: None };
     let looked = look(client, course, &mut telling).await;
     // Whoever wrote something a moment ago waits through an API server that is away; who begins with it is told.
@@ -88,7 +89,7 @@ pub(super) async fn run(
                     Failure::new(Exit::Terminal, course.hopeless(&name, cause, &standing))
                 }
             };
-            Err(with(failure, standing.to_do))
+            Err(with(failure, standing.to_do, voice))
         }
         None => {
             let (text, to_do) = course.left();
@@ -98,13 +99,13 @@ pub(super) async fn run(
             } else {
                 format!("timed out after {after}: {text}")
             };
-            Err(with(Failure::new(Exit::TimedOut, text), to_do))
+            Err(with(Failure::new(Exit::TimedOut, text), to_do, voice))
         }
     }
 }
 
-fn with(failure: Failure, to_do: Vec<String>) -> Failure {
-    to_do.into_iter().fold(failure, Failure::remedy)
+fn with(failure: Failure, to_do: Vec<String>, voice: Voice) -> Failure {
+    to_do.iter().map(|text| voice.command(text)).fold(failure, Failure::remedy)
 }
 
 /// Looks once.
@@ -155,21 +156,15 @@ pub struct Request {
 
 /// Waits, and prints what was asked for.
 pub async fn wait(request: Request, session: &mut Session) -> Result<Exit, Failure> {
-    if request.output == Output::Json {
-        session.terminal.hush();
-    }
     session.terminal.info(SIGN, "wait...");
     match Box::pin(waited(&request, session)).await {
         Ok(text) => {
             session.terminal.info(SIGN, "wait...complete");
-            session.terminal.data(&text)?;
+            session.terminal.document(&text)?;
             Ok(Exit::Ok)
         }
         Err(failure) => {
-            // kubectl has no word for the whole.
-            if session.terminal.voice() == Voice::Dataos {
-                session.terminal.warn(SIGN, "wait...error");
-            }
+            session.terminal.failed(SIGN, "wait...error");
             Err(failure)
         }
     }

@@ -23,6 +23,10 @@ pub async fn why(request: Request, session: &mut Session) -> Result<Exit, Failur
         Ok(Box::pin(gather::compute(&client, compute, false)).await)
     })
     .await?;
-    let told = why::why(&facts, answer::now(session));
+    let mut told = why::why(&facts, answer::now(session));
+    let voice = session.terminal.voice();
+    for next in &mut told.next {
+        next.command = voice.command(&next.command);
+    }
     answer::tell(session, request.output, &told, |style| told.text(style))
 }

@@ -2,6 +2,8 @@
 
 mod table;
 
+pub use table::STAYS;
+
 /// What is wrong with a Compute.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fault {

@@ -1,5 +1,5 @@
 //! jq filters: compiled with the place of what is wrong, and run without a view of anything but their input: no
-//! environment, no files, no modules, nothing that ends the process or writes beside the answer.
+//! environment, no clock, no time zone, no files, no modules, nothing that ends the process or writes beside the answer.
 //!
 //! A filter may run for ever, and take any memory: who runs one bounds both.
 
@@ -11,8 +11,12 @@ use serde_json::Value;
 use thiserror::Error;
 
 /// Built-ins of jq that see or touch more than their input.
-const WITHHELD: [&str; 11] = [
+const WITHHELD: [&str; 14] = [
     "env",
+    // Given back by NOW.
+    "now",
+    "localtime",
+    "strflocaltime",
     "halt",
     "halt_error",
     "debug",
@@ -24,6 +28,10 @@ const WITHHELD: [&str; 11] = [
     "repl",
     "input_filename",
 ];
+
+/// What jq calls the time, as it is given to [`Filter::run`].
+const NOW: &str = "def now: $__now__;";
+const NOW_VARIABLE: &str = "$__now__";
 
 /// The longest filter, in bytes.
 const LONGEST: usize = 64 << 10;
@@ -49,6 +57,17 @@ pub enum FilterError {
     Long,
 }
 
+/// Why a filter ends before its end.
+#[derive(Debug, Error, PartialEq, Eq)]
+pub enum RunError {
+    /// It raised an error.
+    #[error("{0}")]
+    Raised(String),
+    /// The filter's language has no such input.
+    #[error("it cannot be read: {0}")]
+    Unread(String),
+}
+
 /// A filter.
 pub struct Filter(jaq_core::Filter<JustLut<Val>>);
 
@@ -59,9 +78,10 @@ impl Filter {
             return Err(FilterError::Long);
         }
         let defined = jaq_core::defs().chain(jaq_std::defs()).chain(jaq_json::defs());
+        let now = load::parse(NOW, |parser| parser.defs()).unwrap_or_default();
         let functions = jaq_core::funs().chain(jaq_std::funs()).chain(jaq_json::funs());
         let arena = Arena::default();
-        let loader = Loader::new(defined.filter(|defined| !WITHHELD.contains(&defined.name)));
+        let loader = Loader::new(defined.filter(|defined| !WITHHELD.contains(&defined.name)).chain(now));
         let modules = loader.load(&arena, File { code: text, path: () }).map_err(|errors| {
             let first = errors.into_iter().next().map(|(_, error)| error);
             match first {
@@ -81,7 +101,8 @@ impl Filter {
             }
         })?;
         let functions = functions.filter(|(name, ..)| !WITHHELD.contains(name));
-        let compiled = Compiler::default().with_funs(functions).compile(modules).map_err(|errors| {
+        let prepared = Compiler::default().with_funs(functions).with_global_vars([NOW_VARIABLE]);
+        let compiled = prepared.compile(modules).map_err(|errors| {
             let all = errors.into_iter().flat_map(|(_, errors)| errors);
             first_of(
                 text,
@@ -92,20 +113,22 @@ impl Filter {
     }
 
     /// Runs it: what it gives, one after the other, each as indented JSON, and strings as they are if `raw`. It ends with the
-    /// first error.
-    pub fn run(&self, input: &Value, raw: bool) -> impl Iterator<Item = Result<String, String>> {
-        let input = read::parse_single(input.to_string().as_bytes()).map_err(|error| error.to_string());
+    /// first error. `now` is the time that filters see, in seconds since 1970.
+    pub fn run(&self, input: &Value, raw: bool, now: f64) -> impl Iterator<Item = Result<String, RunError>> {
+        let input = read::parse_single(input.to_string().as_bytes());
+        let input = input.map_err(|error| RunError::Unread(error.to_string()));
         let (input, unread) = match input {
             Ok(input) => (Some(input), None),
             Err(error) => (None, Some(Err(error))),
         };
-        let outputs = input.into_iter().flat_map(|input| {
-            let context = Ctx::<JustLut<Val>>::new(&self.0.lut, Vars::new([]));
+        let outputs = input.into_iter().flat_map(move |input| {
+            let context = Ctx::<JustLut<Val>>::new(&self.0.lut, Vars::new([Val::from(now)]));
             self.0.id.run((context, input)).map(unwrap_valr)
         });
         let mut failed = false;
-        let outputs = outputs
-            .map(move |output| output.map(|value| text(&value, raw)).map_err(|error| error.to_string()));
+        let outputs = outputs.map(move |output| {
+            output.map(|value| text(&value, raw)).map_err(|error| RunError::Raised(error.to_string()))
+        });
         unread.into_iter().chain(outputs).take_while(move |output| {
             let goes_on = !failed;
             failed = output.is_err();
@@ -143,8 +166,11 @@ mod tests {
 
     use super::*;
 
-    fn gives(filter: &str, input: &Value) -> Vec<Result<String, String>> {
-        Filter::compile(filter).unwrap().run(input, true).collect()
+    /// 2026-11-22T09:00:00.5Z.
+    const TIME: f64 = 1_795_338_000.5;
+
+    fn gives(filter: &str, input: &Value) -> Vec<Result<String, RunError>> {
+        Filter::compile(filter).unwrap().run(input, true, TIME).collect()
     }
 
     fn wrong(filter: &str) -> String {
@@ -160,13 +186,15 @@ mod tests {
         assert_eq!(all(".runs | length, (map(.phase) | join(\",\"))"), ["2", "failed,done"]);
         assert_eq!(all("{a: .n}"), ["{\n  \"a\": 1\n}"]);
         assert_eq!(all("\"2026-11-22T09:00:00Z\" | fromdateiso8601"), ["1795338000"]);
-        assert_eq!(all("now | type"), ["number"]);
+        assert_eq!(all("now"), ["1795338000.5"]);
+        assert_eq!(all("now | floor | todate"), ["2026-11-22T09:00:00Z"]);
         assert_eq!(all("empty"), [""; 0]);
         assert_eq!(all("first(repeat(1))"), ["1"]);
         assert_eq!(all("[.value | test(\"^err\")]"), ["[\n  true\n]"]);
         let failed = gives(".n, .value.x, .n", &input);
         assert_eq!(failed.len(), 2, "{failed:?}");
-        assert!(failed[0].is_ok() && failed[1].is_err(), "{failed:?}");
+        assert_eq!(failed[0], Ok("1".into()));
+        assert!(matches!(failed[1], Err(RunError::Raised(_))), "{failed:?}");
     }
 
     #[test]
@@ -189,9 +217,18 @@ mod tests {
 
     #[test]
     fn nothing_but_the_input_is_seen() {
-        for filter in
-            ["env", "$ENV", "input", "inputs", "halt", "halt_error", "debug", "stderr", "input_filename"]
-        {
+        for filter in [
+            "env",
+            "$ENV",
+            "input",
+            "inputs",
+            "halt",
+            "halt_error",
+            "debug",
+            "stderr",
+            "input_filename",
+            "localtime",
+        ] {
             assert!(wrong(filter).contains("there is no"), "{filter}");
         }
     }

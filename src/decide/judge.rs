@@ -5,9 +5,10 @@ mod metadata;
 
 use std::fmt;
 
+use serde::Deserialize as _;
 use serde_json::Value;
 
-use crate::api::compute::ComputeSpec;
+use crate::api::compute::Toleration;
 use crate::api::dataos::{BODY, FIELDS, OTHER_TYPES, fields_in, to_kubernetes};
 use crate::api::identifier::{TYPE, VERSIONS};
 use crate::api::names::{API_VERSION, GROUP, VERSION_SHOWN};
@@ -42,6 +43,9 @@ pub struct Title {
 
 impl fmt::Display for Title {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if [&self.name, &self.version, &self.kind].iter().all(|part| *part == "?") {
+            return f.write_str("a document without a name");
+        }
         write!(f, "{}:{}:{}", self.name, self.version, self.kind)
     }
 }
@@ -87,7 +91,7 @@ pub fn judge(document: &Value) -> Judged {
     } else if any(&["type", "version", BODY]) {
         native(document)
     } else {
-        let what = "is no manifest: it has neither name, version and type, nor apiVersion and kind";
+        let what = "has neither name, version and type, nor apiVersion and kind";
         foreign(title(text(&document["name"]), "", ""), Problem::new(Vec::new(), what))
     }
 }
@@ -197,17 +201,17 @@ fn native(document: &Value) -> Judged {
         problems.extend(unknown(document, parent));
     }
     let compute = to_kubernetes(document);
+    let found = check_compute(&compute);
+    let more = rules(&compute, &found);
     let body = &document[BODY];
-    if body.is_object() {
-        let found = check_compute(&compute);
-        let more = rules(&compute, &found);
-        problems.extend(
-            found.into_iter().chain(more).map(|problem| Problem { path: back(&problem.path), ..problem }),
-        );
-    } else if body.is_null() {
+    // Of a body that is no map it is not said what it lacks.
+    let told = |problem: &Problem| body.is_object() || problem.path != path(&[BODY]);
+    let all = found.into_iter().chain(more).map(|problem| Problem { path: back(&problem.path), ..problem });
+    problems.extend(all.filter(told));
+    if body.is_null() {
         problems
             .push(Problem::new(Vec::new(), format!("lacks {BODY}, which is required: purpose and nodePool")));
-    } else {
+    } else if !body.is_object() {
         let what = format!("is {}; it takes a map", shown(body));
         problems.push(Problem::found(path(&[BODY]), what, shown(body)));
     }
@@ -246,11 +250,38 @@ fn unknown(document: &Value, parent: &[&str]) -> Vec<Problem> {
         .collect()
 }
 
-/// The rules that no schema can say, where it did not refuse that field already.
+/// The rules that no schema can say, where it did not refuse that field already. Each part is judged by itself: what is wrong
+/// with one does not hide what is wrong with another.
 fn rules(compute: &Value, refused: &[Problem]) -> Vec<Problem> {
-    let Ok(spec) = serde_json::from_value::<ComputeSpec>(compute["spec"].clone()) else { return Vec::new() };
-    let told = |problem: &Problem| refused.iter().any(|refused| refused.path == problem.path);
-    validate::problems(&spec).into_iter().filter(|problem| !told(problem)).collect()
+    let told = |at: &[Step]| refused.iter().any(|refused| refused.path == at);
+    let pool = &compute["spec"]["nodePool"];
+    let pairs = pool["nodeSelector"].as_object().into_iter().flatten();
+    let mut found = validate::pairs(pairs.filter_map(|(key, value)| Some((key.as_str(), value.as_str()?))));
+    let mut whole = Vec::new();
+    for (index, item) in pool["tolerations"].as_array().into_iter().flatten().enumerate() {
+        if let Ok(toleration) = Toleration::deserialize(item) {
+            whole.push((index, toleration));
+            continue;
+        }
+        let at = |key: &str| {
+            let below = [Step::Index(index), Step::Key(key.to_owned())];
+            path(&["spec", "nodePool", "tolerations"]).into_iter().chain(below).collect::<Vec<_>>()
+        };
+        let Some(fields) = item.as_object() else { continue };
+        // Without the operator nobody knows what the rest means.
+        if told(&at("operator")) {
+            continue;
+        }
+        let left = fields.iter().filter(|(key, _)| !told(&at(key)));
+        let rest: Value = left.map(|(key, value)| (key.clone(), value.clone())).collect();
+        if let Ok(toleration) = Toleration::deserialize(&rest) {
+            // By itself: it may differ from its like in what is left out.
+            found.extend(validate::tolerations([(index, &toleration)]));
+        }
+    }
+    found.extend(validate::tolerations(whole.iter().map(|(index, toleration)| (*index, toleration))));
+    found.retain(|problem| !told(&problem.path));
+    found
 }
 
 /// The path in the native manifest of a path in the Kubernetes one.

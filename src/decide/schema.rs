@@ -57,7 +57,14 @@ impl Walk<'_> {
             _ => true,
         };
         if !fits {
-            return self.say(path, format!("is {}; it takes {}", kind(value), article(wanted)), shown(value));
+            let what = match value {
+                // Between a number and a whole number, the kind does not tell what is wrong.
+                Value::Number(number) if wanted == "integer" => number.to_string(),
+                value => kind(value).to_owned(),
+            };
+            let bound = if is_large(value) { " of at most 64 bits" } else { "" };
+            let text = format!("is {what}; it takes {}{}", article(wanted), bound);
+            return self.say(path, text, shown(value));
         }
         let allowed = schema["enum"].as_array();
         if allowed.is_some_and(|allowed| !allowed.contains(value)) {
@@ -165,6 +172,11 @@ fn bounds<N: std::fmt::Display>(least: Option<N>, most: Option<N>) -> String {
         (None, Some(most)) => format!("at most {most}"),
         (None, None) => "any".into(),
     }
+}
+
+/// Whether it is a whole number that no field can hold.
+fn is_large(value: &Value) -> bool {
+    value.as_f64().is_some_and(|number| number.fract() == 0.0 && number.abs() >= 9.2e18)
 }
 
 fn kind(value: &Value) -> &'static str {

@@ -7,6 +7,9 @@ use crate::decide::fault::{Category, Fault};
 use crate::decide::observed::{Compute, Settings};
 use crate::decide::problem::{Problem, Step, path, quoted};
 
+const SELECTOR: [&str; 3] = ["spec", "nodePool", "nodeSelector"];
+const TOLERATIONS: [&str; 3] = ["spec", "nodePool", "tolerations"];
+
 /// A spec that can be built: every rule of the CRD holds.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Valid {
@@ -75,32 +78,47 @@ pub fn deletion_policy(compute: &Compute) -> DeletionPolicy {
 pub fn problems(spec: &ComputeSpec) -> Vec<Problem> {
     let pool = &spec.node_pool;
     let mut found = Vec::new();
-    let selector = path(&["spec", "nodePool", "nodeSelector"]);
-    let tolerations = path(&["spec", "nodePool", "tolerations"]);
-    let below = |path: &[Step], step: Step| path.iter().cloned().chain([step]).collect::<Vec<_>>();
-    let pairs = pool.node_selector.len();
-    if !(1..=32).contains(&pairs) {
-        let pairs = format!("{pairs} pairs");
-        found.push(Problem::found(selector.clone(), format!("has {pairs}; it takes 1 to 32"), pairs));
+    let count = pool.node_selector.len();
+    if !(1..=32).contains(&count) {
+        let count = format!("{count} pairs");
+        found.push(Problem::found(path(&SELECTOR), format!("has {count}; it takes 1 to 32"), count));
     }
-    for (key, value) in &pool.node_selector {
-        let at = below(&selector, Step::Key(key.clone()));
+    found.extend(pairs(pool.node_selector.iter().map(|(key, value)| (key.as_str(), value.as_str()))));
+    if pool.tolerations.len() > 32 {
+        let items = format!("{} items", pool.tolerations.len());
+        found.push(Problem::found(path(&TOLERATIONS), format!("has {items}; it takes at most 32"), items));
+    }
+    found.extend(tolerations(pool.tolerations.iter().enumerate()));
+    found
+}
+
+fn below(parent: &[&str], step: Step) -> Vec<Step> {
+    path(parent).into_iter().chain([step]).collect()
+}
+
+/// What is wrong with these pairs of the node selector.
+pub fn pairs<'a>(pairs: impl IntoIterator<Item = (&'a str, &'a str)>) -> Vec<Problem> {
+    let mut found = Vec::new();
+    for (key, value) in pairs {
+        let at = below(&SELECTOR, Step::Key(key.to_owned()));
         if let Err(why) = label_key(key) {
             found.push(Problem::found(at, format!("is no label key: {why}"), quoted(key)));
         } else if let Err(why) = label_value(value) {
             found.push(Problem::found(at, format!("is {}: {why}", quoted(value)), quoted(value)));
         }
     }
-    if pool.tolerations.len() > 32 {
-        let items = format!("{} items", pool.tolerations.len());
-        found.push(Problem::found(tolerations.clone(), format!("has {items}; it takes at most 32"), items));
-    }
+    found
+}
+
+/// What is wrong with these tolerations, each with its number in the list.
+pub fn tolerations<'a>(tolerations: impl IntoIterator<Item = (usize, &'a Toleration)>) -> Vec<Problem> {
+    let mut found = Vec::new();
     let mut seen = BTreeSet::new();
-    for (index, toleration) in pool.tolerations.iter().enumerate() {
-        let at = below(&tolerations, Step::Index(index));
+    for (index, toleration) in tolerations {
+        let mut at = below(&TOLERATIONS, Step::Index(index));
         if let Err(Misfit { field, text, value }) = tolerable(toleration) {
+            at.push(Step::Key(field.into()));
             let found_value = (!value.is_empty()).then(|| quoted(value));
-            let at = below(&at, Step::Key(field.into()));
             found.push(Problem { found: found_value, ..Problem::new(at, text) });
         } else if !seen.insert(toleration) {
             found.push(Problem::new(at, "is listed twice; list each toleration once"));

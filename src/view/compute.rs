@@ -11,7 +11,7 @@ use serde::Serialize;
 
 use crate::api::status::{AggregateStatus, CloudKernelResource, ResourceStatus};
 use crate::decide::desired::ready_reason;
-use crate::decide::fault::Category;
+use crate::decide::fault::{Category, STAYS};
 use crate::decide::fit::Asks;
 use crate::decide::manifest::Kind;
 use crate::decide::observed::{Child, Compute};
@@ -160,19 +160,36 @@ pub fn fault(compute: &Compute) -> Option<FaultTold> {
         step: row.step.word(),
         text: compute.status.builder_state.info.clone(),
         what: row.what,
-        pods: row.pods,
+        pods: pods(category, compute),
         healed_by: row.healed_by,
         to_do: row.to_do_for(&compute.name).map(|(what, command)| (what.to_owned(), command)).collect(),
     })
+}
+
+/// What happens to pods that name a Compute with this fault, as far as its status tells it.
+pub fn pods(category: Category, compute: &Compute) -> &'static str {
+    let pods = category.row().pods;
+    match &compute.status.placement {
+        _ if pods != STAYS => pods,
+        None => "refused, for no revision was ever in force",
+        Some(placement) if placement.proven_revision.is_some() => "placed as before",
+        // One was written, and its effect was never seen.
+        Some(_) => pods,
+    }
 }
 
 impl FaultTold {
     /// What to do, without what only tells what is told here.
     pub fn acts(&self) -> impl Iterator<Item = &(String, String)> {
         let tells = |command: &str| {
-            ["kubectl describe compute", "kubectl poros explain compute"]
-                .iter()
-                .any(|tells| command.starts_with(tells))
+            [
+                "kubectl describe compute",
+                "kubectl poros explain compute",
+                "dataos-ctl describe",
+                "dataos-ctl explain compute",
+            ]
+            .iter()
+            .any(|tells| command.starts_with(tells))
         };
         self.to_do.iter().filter(move |(_, command)| !tells(command))
     }
@@ -237,14 +254,19 @@ pub fn explain(facts: &ComputeFacts) -> ComputeExplanation {
     let nodes = facts.nodes.as_ref().ok().zip(asks.as_ref());
     let members: Option<Vec<&Node>> =
         nodes.map(|(nodes, asks)| nodes.values().filter(|node| node.matches(&asks.selector)).collect());
+    let fits = nodes.map(|(nodes, asks)| pool(nodes, asks, facts.all_nodes));
+    let mut fault = fault(compute);
+    for (_, command) in fault.iter_mut().flat_map(|fault| &mut fault.to_do) {
+        *command = told::filled(command, compute, fits.as_ref());
+    }
     ComputeExplanation {
         name: compute.name.clone(),
         state,
-        fault: fault(compute),
+        fault,
         notices: notices(compute),
         in_force: in_force(facts),
         built: built(facts),
-        pool: nodes.map(|(nodes, asks)| pool(nodes, asks, facts.all_nodes)),
+        pool: fits,
         matched: members.as_ref().map(Vec::len),
         open: members.as_ref().map(|members| members.iter().filter(|node| node.is_open()).count()),
         offers: members.zip(asks.as_ref()).map(|(members, asks)| offers(&members, asks)).unwrap_or_default(),

@@ -1,6 +1,6 @@
 //! What somebody may not do, and which role lets them: read from the words in which the API server refuses.
 
-use crate::api::names::{GROUP, ROLE_EDIT, ROLE_VIEW};
+use crate::api::names::{ADMISSION_GROUP, GROUP, ROLE_EDIT, ROLE_VIEW};
 
 /// What somebody may not do.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,7 +39,11 @@ impl Denied {
     /// The role of Poros that gives it.
     pub fn role(&self) -> Option<&'static str> {
         match (self.group.as_str(), self.resource.as_str(), self.verb.as_str()) {
-            (GROUP, "computes" | "placements", "get" | "list" | "watch") => Some(ROLE_VIEW),
+            (GROUP, "computes" | "placements", "get" | "list" | "watch")
+            | ("", "nodes", "get" | "list" | "watch")
+            | (ADMISSION_GROUP, "mutatingadmissionpolicybindings", "get" | "list" | "watch") => {
+                Some(ROLE_VIEW)
+            }
             (GROUP, "computes", "create" | "update" | "patch" | "delete") => Some(ROLE_EDIT),
             _ => None,
         }
@@ -87,6 +91,8 @@ mod tests {
         let denied = Denied::read(&said("patch", "computes", GROUP, cluster)).unwrap();
         assert_eq!(denied.role(), Some(ROLE_EDIT));
         assert_eq!(Denied::read(&said("patch", "placements", GROUP, cluster)).unwrap().role(), None);
+        assert_eq!(Denied::read(&said("list", "nodes", "", cluster)).unwrap().role(), Some(ROLE_VIEW));
+        assert_eq!(Denied::read(&said("patch", "nodes", "", cluster)).unwrap().role(), None);
         let denied = Denied::read(&said("create", "pods", "", "in the namespace \"data\"")).unwrap();
         assert_eq!(
             denied.remedy(),

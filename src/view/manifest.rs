@@ -14,9 +14,10 @@ use serde::Serialize;
 use serde_json::Value;
 use thiserror::Error;
 
+use crate::api::names::GROUP;
 use crate::decide::problem::{Step, quoted};
 
-use tree::{Node, Shape};
+use tree::{Node, Place, Shape, Wrong};
 
 /// The most documents of a file that are read.
 const MOST: usize = 1000;
@@ -24,8 +25,8 @@ const MOST: usize = 1000;
 /// Why a file, or a document of it, tells nothing.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum ManifestError {
-    /// It is no YAML.
-    #[error("{file} is no YAML: line {line}, column {column}: {text}")]
+    /// It is no YAML, no text, or a list that is none.
+    #[error("{file}:{line}:{column}: {text}")]
     Syntax {
         /// The file.
         file: String,
@@ -36,7 +37,7 @@ pub enum ManifestError {
         /// What is wrong.
         text: String,
     },
-    /// It is no text, or in another encoding than UTF-8.
+    /// It is no text at all, or in another encoding than UTF-8.
     #[error("{file} {text}")]
     Encoding {
         /// The file.
@@ -114,12 +115,15 @@ pub fn documents(file: &str, bytes: &[u8]) -> Vec<Result<Document, ManifestError
             found.push(Err(ManifestError::TooMany { file: file.into() }));
             return found;
         }
-        match tree::read(&piece) {
-            Err(wrong) => {
-                let tree::Wrong { line, column, text } = wrong;
+        let items = tree::read(&piece).and_then(|roots| {
+            let items: Result<Vec<Vec<Node>>, Wrong> = roots.into_iter().map(items).collect();
+            Ok(items?.concat())
+        });
+        match items {
+            Err(Wrong { line, column, text }) => {
                 found.push(Err(ManifestError::Syntax { file: file.into(), line, column, text }));
             }
-            Ok(roots) => found.extend(roots.into_iter().flat_map(items).map(|root| Ok(Document { root }))),
+            Ok(items) => found.extend(items.into_iter().map(|root| Ok(Document { root }))),
         }
     }
     if found.len() > MOST {
@@ -129,19 +133,30 @@ pub fn documents(file: &str, bytes: &[u8]) -> Vec<Result<Document, ManifestError
     found
 }
 
-/// The items of a `List`, or the document itself.
-fn items(root: Node) -> Vec<Node> {
+/// The items of a list of Kubernetes, or the document itself. Other kinds that are called a list are documents like any.
+fn items(root: Node) -> Result<Vec<Node>, Wrong> {
     if matches!(root.shape, Shape::Leaf(Value::Null, _)) {
-        return Vec::new();
+        return Ok(Vec::new());
     }
-    if !root.text_at("kind").is_some_and(|kind| kind.ends_with("List")) {
-        return vec![root];
+    let listed = match (root.text_at("apiVersion"), root.text_at("kind")) {
+        (None | Some("v1"), Some("List")) => true,
+        (version, Some("ComputeList")) => version.is_none_or(|version| version.starts_with(GROUP)),
+        _ => false,
+    };
+    if !listed {
+        return Ok(vec![root]);
     }
-    let Shape::Map(fields) = root.shape else { return Vec::new() };
-    let items = fields.into_iter().find(|(key, _)| key.text == "items").map(|(_, items)| items.shape);
-    match items {
-        Some(Shape::List(items)) => items,
-        Some(Shape::Leaf(..) | Shape::Map(_)) | None => Vec::new(),
+    let Place { line, column } = root.at("items").map_or(root.place, |items| items.place);
+    let wrong = |text: &str| Err(Wrong { line, column, text: text.into() });
+    let Shape::Map(fields) = root.shape else { return Ok(Vec::new()) };
+    match fields.into_iter().find(|(key, _)| key.text == "items").map(|(_, items)| items.shape) {
+        Some(Shape::List(items)) => Ok(items),
+        // Of a list without items Go writes so.
+        Some(Shape::Leaf(Value::Null, _)) => Ok(Vec::new()),
+        Some(Shape::Leaf(..) | Shape::Map(_)) => {
+            wrong("items is no list; that of a List holds its documents")
+        }
+        None => wrong("a List without items; it takes a list of documents"),
     }
 }
 
@@ -287,11 +302,25 @@ spec:
     }
 
     #[test]
+    fn a_list_without_items_and_a_kind_that_is_called_one_do_not_vanish() {
+        let documents = read("-", "{kind: AllowList, name: a}").unwrap();
+        assert_eq!(documents.iter().map(Document::kind).collect::<Vec<_>>(), ["AllowList"]);
+        for (text, expect) in [
+            ("kind: List\nitems: {a: b}", "-:2:8: items is no list; that of a List holds its documents"),
+            ("kind: ComputeList\nitems: a", "-:2:8: items is no list; that of a List holds its documents"),
+            ("# none\nkind: List", "-:2:1: a List without items; it takes a list of documents"),
+        ] {
+            assert_eq!(read("-", text).map(|_| ()).unwrap_err().to_string(), expect);
+        }
+        assert_eq!(read("-", "{kind: List, items: null}").unwrap().len(), 0);
+    }
+
+    #[test]
     fn what_is_no_yaml_is_said_with_its_place() {
         for text in ["a: [1, 2", "a: b\n\tc: d", "a: 1\na: 2\n", "x: &a [*a]", "a: b: c"] {
             let error = read("f.yaml", text).map(|_| ()).unwrap_err().to_string();
-            assert!(error.starts_with("f.yaml is no YAML: "), "{error}");
-            assert!(error.contains("line "), "{text:?}: {error}");
+            let places = error.strip_prefix("f.yaml:").unwrap().splitn(3, ':').take(2);
+            assert!(places.map(str::parse::<u64>).all(|place| place.is_ok_and(|place| place > 0)), "{error}");
             assert!(!error.contains('\n'), "{error}");
         }
     }

@@ -168,7 +168,7 @@ impl Table {
 
 /// Without what a terminal would take for a command: anybody may have written what a cell tells.
 pub fn shown(text: &str) -> String {
-    let visible = |sign: char| if sign.is_control() || is_invisible(sign) { '\u{fffd}' } else { sign };
+    let visible = |sign: char| if is_told(sign) { sign } else { '\u{fffd}' };
     text.chars().map(visible).collect()
 }
 
@@ -176,8 +176,8 @@ pub fn shown(text: &str) -> String {
 pub fn shown_lines(text: &str) -> String {
     let visible = |sign: char| match sign {
         '\n' | '\t' => sign,
-        _ if sign.is_control() || is_invisible(sign) => '\u{fffd}',
-        _ => sign,
+        _ if is_told(sign) => sign,
+        _ => '\u{fffd}',
     };
     text.chars().map(visible).collect()
 }
@@ -199,9 +199,10 @@ fn shortened(text: &str, width: usize) -> String {
     cut + "…"
 }
 
-/// Signs that turn the direction of a text, or cannot be seen.
-fn is_invisible(sign: char) -> bool {
-    matches!(sign, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
+/// Whether a sign can be shown: it is no command to a terminal, turns no text's direction, and can be seen.
+pub fn is_told(sign: char) -> bool {
+    let invisible = matches!(sign, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}');
+    !sign.is_control() && !invisible
 }
 
 fn left(text: &str, width: usize) -> String {

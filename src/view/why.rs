@@ -13,7 +13,7 @@ use crate::api::status::{AggregateStatus, Stage};
 use crate::decide::desired::ready_reason;
 use crate::decide::fault::Category;
 use crate::decide::observed::Compute;
-use crate::view::compute::{ComputeExplanation, ComputeFacts, FaultTold, deadline, explain};
+use crate::view::compute::{ComputeExplanation, ComputeFacts, FaultTold, deadline, explain, pods};
 use crate::view::page::Style;
 use crate::view::table::shown;
 use crate::view::time::at;
@@ -224,7 +224,7 @@ fn failed(
     let what = if info.is_empty() { row.what } else { info };
     said.push(format!("The fault is {}, found in the step {}: {what}", category.word(), row.step.word()));
     said.extend(evidence(category, facts, told, now));
-    said.push(format!("Pods that name it meanwhile: {}", row.pods));
+    said.push(format!("Pods that name it meanwhile: {}", pods(category, &facts.compute)));
     said.push(format!("It is healed by {}", row.healed_by));
 }
 
@@ -324,8 +324,7 @@ fn next(
         }
         (Phase::InBuild | Phase::AfterBuild | Phase::Building | Phase::Deleting, _) => {
             let acts = told.fault.iter().flat_map(FaultTold::acts);
-            let mut next: Vec<Next> =
-                acts.map(|(what, command)| step(what, evidence::filled(command, facts, told))).collect();
+            let mut next: Vec<Next> = acts.map(|(what, command)| step(what, command.clone())).collect();
             if next.is_empty() {
                 next.push(step("look at all of it", format!("kubectl poros explain compute {name}")));
             }

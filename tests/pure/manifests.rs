@@ -74,6 +74,33 @@ fn the_sample_passes_the_validator_and_says_every_field() {
 }
 
 #[test]
+fn what_is_wrong_with_one_part_does_not_hide_another() {
+    let text = "name: New\nversion: v1beta\ntype: compute\ncompute:\n  purpose: fast\n  nodePool:\n    nodeSelector: {a b: x, c: true}\n    tolerations:\n    - {key: a, effect: NoSchedul}\n    - {operator: Exists, value: x, effect: 1}\n    - {}\n    - {key: a}\n    - {operator: In, value: x}\n    - 5\n    - {key: a}\n";
+    let mut found = told(text).split_off(1);
+    found.sort();
+    let at = |start: &str| found.iter().filter(|told| told.starts_with(start)).count();
+    for start in [
+        "1:1: name is \"New\"; ",
+        "5:3: compute.purpose is \"fast\"; ",
+        "7:20: compute.nodePool.nodeSelector[\"a b\"] is no label key: ",
+        "7:28: compute.nodePool.nodeSelector.c is true or false; ",
+        "9:16: compute.nodePool.tolerations[0].effect is \"NoSchedul\"; ",
+        "10:26: compute.nodePool.tolerations[1].value is \"x\", which has no meaning ",
+        "10:36: compute.nodePool.tolerations[1].effect is a number; ",
+        "11:7: compute.nodePool.tolerations[2].key is absent; ",
+        "13:8: compute.nodePool.tolerations[4].operator is \"In\"; ",
+        "14:7: compute.nodePool.tolerations[5] is a number; ",
+        "15:7: compute.nodePool.tolerations[6] is listed twice; ",
+    ] {
+        assert_eq!(at(start), 1, "{start}: {found:#?}");
+    }
+    assert_eq!(found.len(), 11, "{found:#?}");
+    let found = told("name: New\nversion: v1beta\ntype: compute\n");
+    assert_eq!(found.len(), 3, "{found:#?}");
+    assert!(found.iter().any(|told| told.starts_with("1:1: name is \"New\"")), "{found:#?}");
+}
+
+#[test]
 fn a_text_is_the_scalar_that_is_read_again() {
     for text in [
         "a",

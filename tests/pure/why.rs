@@ -1,6 +1,6 @@
 //! Why a Compute is as it is: the paragraph, word for word, and a row for each kind of fault.
 
-use poros::decide::fault::{Blame, Category};
+use poros::decide::fault::{Blame, Category, STAYS};
 use poros::view::compute::ComputeFacts;
 use poros::view::nodes::Nodes;
 use poros::view::page::{Style, WIDTH};
@@ -95,12 +95,14 @@ fn every_kind_of_fault_has_its_phase_evidence_and_command() {
             let (evidence, command) = row(category);
             assert_eq!((told.phase, told.category), (phase, Some(category.word())), "{category:?}");
             let (word, step) = (category.word(), table.step.word());
+            // Of two cases the one that there is.
+            let pods = if table.pods == STAYS { "placed as before" } else { table.pods };
             for words in [
                 "Compute query is in error since 2026-11-22T14:05:00Z: ",
                 words,
                 &format!("The fault is {word}, found in the step {step}: something of q is so."),
                 evidence,
-                &format!("Pods that name it meanwhile: {}.", table.pods),
+                &format!("Pods that name it meanwhile: {pods}."),
                 &format!("It is healed by {}.", table.healed_by),
             ] {
                 assert!(told.why.contains(words), "{category:?}: {words:?} is not in: {}", told.why);

@@ -2,6 +2,7 @@
 #![allow(clippy::print_stderr)] // the edge: here printing is the job
 
 use std::ffi::OsString;
+use std::io::ErrorKind;
 use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -14,7 +15,7 @@ use poros::ctl::kubectl::Kubectl;
 use poros::ctl::mistyped;
 use poros::ctl::program::Program;
 use poros::ctl::session::Session;
-use poros::ctl::terminal::Terminal;
+use poros::ctl::terminal::{Terminal, WriteError};
 use poros::view::talk::Voice;
 
 fn main() -> ExitCode {
@@ -44,10 +45,17 @@ fn usage(error: clap::Error, command: &clap::Command, json: bool) -> Exit {
         let text = text.split("\n\nUsage:").next().unwrap_or_default();
         let text = text.split("\n\nFor more information").next().unwrap_or_default();
         eprint!("{}", Failure::new(Exit::Usage, text.trim_start_matches("error: ").trim()).problem());
-    } else {
-        let _ = error.print();
+        return Exit::Usage;
     }
-    if error.use_stderr() { Exit::Usage } else { Exit::Ok }
+    match error.print() {
+        _ if error.use_stderr() => Exit::Usage,
+        // Who reads may have seen enough, as `head` has.
+        Err(failed) if failed.kind() != ErrorKind::BrokenPipe => {
+            eprintln!("error: {}", Failure::from(WriteError::Failed(failed)).told());
+            Exit::Failed
+        }
+        _ => Exit::Ok,
+    }
 }
 
 /// Whether JSON is asked for, in arguments that do not fit.
@@ -68,6 +76,9 @@ fn start<P: Program>(arguments: Vec<OsString>) -> Exit {
     let json = program.speaks_json();
     let (manners, connection) = program.common();
     let mut session = Session { terminal: Terminal::of_this_process(P::VOICE, &manners), connection };
+    if json {
+        session.terminal.hush();
+    }
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {

@@ -1,19 +1,16 @@
 //! From files to documents that can be sent, and to what is wrong with the others.
 
 use crate::ctl::failure::{Exit, Failure, Located};
-use crate::ctl::files::{Source, documents};
+use crate::ctl::files::{Source, contents, documents};
 use crate::decide::judge::{Form, Judged, judge};
 use crate::decide::problem::{Problem, Step};
 use crate::view::manifest::{Document, Variables};
-
-/// The most that is read in one run, in bytes.
-const TOTAL: usize = 100 << 20;
 
 /// A document of a file, or a file that is none.
 pub(super) struct Item {
     /// The file.
     pub(super) file: String,
-    /// The line in it, from 1.
+    /// The line in it, from 1; 0 of a file that cannot be read.
     pub(super) line: u64,
     /// What it calls itself; the file's name where it cannot be read.
     pub(super) title: String,
@@ -41,29 +38,19 @@ impl Item {
 /// Reads them all.
 pub(super) fn read(sources: Vec<Source>, variables: Option<&Variables>) -> Vec<Item> {
     let mut items = Vec::new();
-    let mut total = 0;
-    for source in sources {
-        let file = source.name.clone();
-        let whole = |failure| Item { title: file.clone(), file: file.clone(), line: 1, ready: Err(failure) };
-        if total > TOTAL {
-            let text = format!(
-                "more than {TOTAL} bytes of manifests in one run; {file} and what follows was not read"
-            );
-            items.push(whole(Failure::new(Exit::Invalid, text)));
-            break;
-        }
-        let bytes = match source.read() {
+    for (file, bytes) in contents(sources) {
+        let whole = |failure| Item { title: file.clone(), file: file.clone(), line: 0, ready: Err(failure) };
+        let bytes = match bytes {
             Ok(bytes) => bytes,
             Err(error) => {
                 items.push(whole(error.into()));
                 continue;
             }
         };
-        total += bytes.len();
         items.extend(documents(&file, &bytes).into_iter().map(|document| match document {
             Ok(document) => item(&file, document, variables),
             Err(failure) => {
-                let line = failure.errors.first().map_or(1, |error| error.line);
+                let line = failure.errors.first().map_or(0, |error| error.line);
                 Item { line, ..whole(failure) }
             }
         }));

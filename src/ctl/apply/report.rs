@@ -9,7 +9,7 @@ use crate::api::names::GROUP;
 use crate::ctl::answer;
 use crate::ctl::apply::items::Item;
 use crate::ctl::apply::request::{Mode, Output, Request, SIGN, SIGN_ONE, Verb};
-use crate::ctl::failure::{Exit, Failure, Located};
+use crate::ctl::failure::{Exit, Failure, Located, SILENT, is_nowhere};
 use crate::ctl::session::Session;
 use crate::ctl::wait::Target;
 use crate::view::manifest::Document;
@@ -18,18 +18,6 @@ use crate::view::page::Page;
 
 /// How many things that are wrong with one manifest are told.
 const TOLD: usize = 10;
-
-/// Which exit code stands for several: the first of these.
-const WORST: [Exit; 8] = [
-    Exit::Interrupted,
-    Exit::Denied,
-    Exit::Failed,
-    Exit::Conflict,
-    Exit::Invalid,
-    Exit::NotFound,
-    Exit::Terminal,
-    Exit::TimedOut,
-];
 
 /// What became of a manifest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -76,8 +64,6 @@ pub(super) struct Done {
     pub(super) data: Option<Document>,
     /// What it would change.
     pub(super) page: Option<Page>,
-    /// Whether nothing else need be tried, and why.
-    pub(super) stops: Option<String>,
 }
 
 impl Done {
@@ -92,7 +78,6 @@ impl Done {
             remarks: Vec::new(),
             data: None,
             page: None,
-            stops: None,
         }
     }
 
@@ -109,7 +94,12 @@ impl Done {
         match &self.failure {
             None => Vec::new(),
             Some(failure) if failure.errors.is_empty() => {
-                vec![Located { file: self.file.clone(), line: self.line, column: 1, ..whole(failure) }]
+                vec![Located {
+                    file: self.file.clone(),
+                    line: self.line,
+                    column: self.line.min(1),
+                    ..whole(failure)
+                }]
             }
             Some(failure) => failure.errors.clone(),
         }
@@ -123,7 +113,7 @@ pub(super) struct Report {
     output: Option<Output>,
     done: Vec<Done>,
     /// Why the rest was not tried.
-    pub(super) stopped: Option<String>,
+    pub(super) stopped: Option<&'static str>,
     /// Why not all of them became active.
     pub(super) waited: Option<Failure>,
 }
@@ -175,10 +165,10 @@ impl Report {
         {
             let text = serde_saphyr::to_string(value)
                 .map_err(|error| Failure::new(Exit::Failed, format!("{}: {error}", done.title)))?;
-            session.terminal.data(&format!("---\n{text}"))?;
+            session.terminal.document(&format!("---\n{text}"))?;
         }
-        if self.stopped.is_none() {
-            self.stopped.clone_from(&done.stops);
+        if self.stopped.is_none() && done.failure.as_ref().is_some_and(|failure| failure.silent) {
+            self.stopped = Some(SILENT);
         }
         self.done.push(done);
         Ok(())
@@ -207,21 +197,20 @@ impl Report {
     pub(super) fn conclude(self, session: &mut Session) -> Result<Exit, Failure> {
         let summary = self.summary();
         let wrong = self.failures().map(|failure| failure.exit);
-        let stopped = self.stopped.as_ref().map(|_| Exit::Failed);
-        let found: Vec<Exit> = wrong.chain(stopped).collect();
-        let worst = WORST.into_iter().find(|exit| found.contains(exit));
+        let stopped = self.stopped.map(|_| Exit::Failed);
+        let worst = Exit::of_all(wrong.chain(stopped));
         let changes = self.mode == Mode::Diff
             && self.done.iter().any(|done| matches!(done.outcome, Outcome::Created | Outcome::Updated));
-        let exit = worst.unwrap_or(if changes { Exit::Changes } else { Exit::Ok });
+        let exit = if worst == Exit::Ok && changes { Exit::Changes } else { worst };
         match self.output {
             Some(Output::Json) => {
                 let text = serde_json::to_string_pretty(&self.rows())
                     .map_err(|error| Failure::of(Exit::Failed, &error))?;
-                session.terminal.data(&format!("{text}\n"))?;
-                if let Some(exit) = worst {
+                session.terminal.document(&format!("{text}\n"))?;
+                if worst != Exit::Ok {
                     let of_manifests = self.done.iter().flat_map(Done::located);
                     let errors = of_manifests.chain(self.waited.iter().map(whole)).collect();
-                    return Err(Failure { errors, ..Failure::new(exit, summary) });
+                    return Err(Failure { errors, ..Failure::new(worst, summary) });
                 }
             }
             Some(Output::Name) => {
@@ -235,10 +224,10 @@ impl Report {
             for failure in self.failures() {
                 session.terminal.error(&block(failure));
             }
-            if worst.is_some() {
-                session.terminal.warn("", &summary);
-            } else {
+            if worst == Exit::Ok {
                 session.terminal.info("", &summary);
+            } else {
+                session.terminal.warn("", &summary);
             }
         }
         Ok(exit)
@@ -252,14 +241,14 @@ impl Report {
                 (_, 0) => {}
                 (Outcome::Error, errors) => parts.push(count(errors, "error")),
                 (Outcome::Untried, untried) => {
-                    let why = self.stopped.as_deref().unwrap_or("stopped");
+                    let why = self.stopped.unwrap_or("stopped");
                     parts.push(format!("{untried} not tried: {why}"));
                 }
                 (outcome, number) => parts.push(format!("{number} {}", outcome.word(self.mode))),
             }
         }
         if self.stopped.is_some() && number(Outcome::Untried) == 0 {
-            parts.extend(self.stopped.clone());
+            parts.extend(self.stopped.map(String::from));
         }
         if self.waited.is_some() {
             parts.push("not all active".into());
@@ -278,6 +267,7 @@ impl Report {
 #[derive(Serialize)]
 struct Row<'a> {
     file: &'a str,
+    #[serde(skip_serializing_if = "is_nowhere")]
     line: u64,
     resource: &'a str,
     outcome: Outcome,

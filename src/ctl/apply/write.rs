@@ -39,14 +39,6 @@ impl Written {
     }
 }
 
-/// It was not written.
-pub(super) struct Failed {
-    /// Why.
-    pub(super) failure: Failure,
-    /// Whether nothing else need be tried, and why.
-    pub(super) stops: Option<String>,
-}
-
 /// What people write of a Compute.
 fn written(stored: &Stored) -> Value {
     let Stored { object, .. } = stored;
@@ -62,23 +54,24 @@ pub(super) async fn write(
     item: &Item,
     ready: &Ready,
     how: Sending,
-) -> Result<Written, Failed> {
+) -> Result<Written, Failure> {
     let judged = &ready.judged;
     let name = judged.name();
-    let failed = |error: CallError| {
+    let failed = |error: CallError, how: Sending| {
         let what = format!("{}:{}: Compute {name} could not be {}", item.file, item.line, verb.done());
         let mut failure = Failure::of_call(&what, &error);
         failure.text = failure.text.replace('\n', "\n    ");
-        if matches!(error, CallError::Conflict(_)) {
+        if matches!(error, CallError::Conflict(_)) && how.only_new {
+            failure = failure.remedy("look at it, and apply or update it if it is yours");
+        } else if matches!(error, CallError::Conflict(_)) {
             failure = failure.remedy(
                 "--force-conflicts takes these fields over; or leave them out of the manifest, or ask who manages them",
             );
         }
-        let silent = matches!(error, CallError::Timeout(_) | CallError::Unreachable(_));
-        Failed { failure, stops: silent.then(|| "the API server does not answer".to_owned()) }
+        failure
     };
-    let refused = |exit, text: String| Failed { failure: item.failure(exit, text), stops: None };
-    let before = computes::one::<Stored>(client, name).await.map_err(failed)?;
+    let refused = |exit, text: String| item.failure(exit, text);
+    let before = computes::one::<Stored>(client, name).await.map_err(|error| failed(error, how))?;
     if let Some(stored) = &before
         && stored.compute.deleting
     {
@@ -103,7 +96,8 @@ pub(super) async fn write(
         // By its uid: one that is deleted and made anew in between is not taken for this one.
         manifest["metadata"]["uid"] = json!(stored.compute.uid);
     }
-    let stored = computes::apply(client, name, &manifest, how).await.map_err(failed)?;
+    let how = Sending { only_new: before.is_none(), ..how };
+    let stored = computes::apply(client, name, &manifest, how).await.map_err(|error| failed(error, how))?;
     let target = Target {
         name: name.to_owned(),
         uid: Some(stored.compute.uid.clone()),

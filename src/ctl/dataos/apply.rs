@@ -45,7 +45,7 @@ pub(super) struct Apply {
     #[arg(long, value_name = "STATUS", num_args = 0..=1, default_missing_value = "active", require_equals = true, conflicts_with = "how")]
     wait: Option<Until>,
     /// How long to wait: 60s, 5m, 1h; 0 looks once
-    #[arg(long, value_name = "TIME", default_value = "5m", value_parser = time::read)]
+    #[arg(long, value_name = "TIME", default_value = "5m", value_parser = time::read, allow_hyphen_values = true)]
     timeout: Duration,
     /// Take over fields that another manager holds
     #[arg(long)]

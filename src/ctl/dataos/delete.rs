@@ -37,14 +37,14 @@ pub(super) struct Delete {
     /// Taken and not used: a Compute has no workspace
     #[arg(long, short = 'w')]
     workspace: Option<String>,
-    /// Delete nothing: say what would be tried (client), or let the API server say what it would do (server)
+    /// Delete nothing: say what would be deleted, by what the cluster holds (client), or let the API server say what it would do (server)
     #[arg(long, value_name = "WHERE", num_args = 0..=1, default_missing_value = "client", require_equals = true)]
     dry_run: Option<DryRun>,
     /// Wait until they are gone; --wait=false only asks for it
     #[arg(long, value_name = "BOOL", num_args = 0..=1, default_value = "true", default_missing_value = "true", require_equals = true, action = ArgAction::Set)]
     wait: bool,
     /// For so long at most, such as 60s, 2m or 1m30s. Default: until they are gone
-    #[arg(long, value_name = "TIME", value_parser = time::read)]
+    #[arg(long, value_name = "TIME", value_parser = time::read, allow_hyphen_values = true)]
     timeout: Option<Duration>,
     /// Ask nothing, and take every answer for yes
     #[arg(long)]

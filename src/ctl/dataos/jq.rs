@@ -27,7 +27,7 @@ pub(super) struct Jq {
     #[arg(long)]
     raw: bool,
     /// How long it may take
-    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = limit)]
+    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = limit, allow_hyphen_values = true)]
     timeout: Duration,
 }
 

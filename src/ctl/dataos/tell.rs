@@ -102,6 +102,10 @@ impl From<Namespace> for Option<String> {
     }
 }
 
+/// No flag of namespaces where Computes are meant: `-n` is the name.
+#[derive(Clone, Debug, Args)]
+pub(super) struct Nothing {}
+
 /// Explain a pod or a Compute.
 pub(super) type Explain = asked::Explain<DataosCtl>;
 
@@ -112,6 +116,7 @@ pub(super) struct DataosCtl;
 impl Program for DataosCtl {
     type Told = Told;
     type Namespace = Namespace;
+    type Namespaces = Nothing;
 
     const POD_EXAMPLES: &'static str = "Examples:
   dataos-ctl explain pod data/etl-7                # a pod of the namespace data

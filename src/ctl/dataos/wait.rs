@@ -30,7 +30,7 @@ pub(super) struct Wait {
     #[arg(long = "while", value_name = "FACT")]
     meanwhile: Option<Fact>,
     /// For so long at most, such as 60s, 2m or 1m30s; 0 looks once
-    #[arg(long, value_name = "TIME", default_value = "60s", value_parser = time::read)]
+    #[arg(long, value_name = "TIME", default_value = "60s", value_parser = time::read, allow_hyphen_values = true)]
     timeout: Duration,
     /// What to print of them then: json, name
     #[arg(long, value_name = "FORMAT", hide_possible_values = true)]

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use crate::ctl::delete::item::Item;
 use crate::ctl::failure::{Exit, Failure};
-use crate::ctl::files::{documents, sources};
+use crate::ctl::files::{contents, documents, sources};
 use crate::decide::judge::{Form, judge};
 use crate::decide::problem::{Problem, Step};
 use crate::view::manifest::{Document, Variables};
@@ -13,10 +13,9 @@ use crate::view::manifest::{Document, Variables};
 /// Those of these files and folders.
 pub(super) fn filed(files: &[PathBuf], recursive: bool, variables: Option<&Variables>) -> Vec<Item> {
     let mut items = Vec::new();
-    for source in sources(files, recursive) {
-        let file = source.name.clone();
+    for (file, bytes) in contents(sources(files, recursive)) {
         let unusable = |failure| Item { title: file.clone(), name: Err(failure) };
-        match source.read() {
+        match bytes {
             Ok(bytes) => items.extend(documents(&file, &bytes).into_iter().map(|document| match document {
                 Ok(document) => item(&file, document, variables),
                 Err(failure) => unusable(failure),

@@ -13,7 +13,11 @@ use crate::view::names::{count, listed};
 const LISTED: usize = 10;
 
 /// Asks whether what a selector matched is to go. Where nobody can be asked, `--yes` must say it: nobody named them.
-pub(super) fn agreed(names: &[String], request: &Request, session: &mut Session) -> Result<(), Failure> {
+pub(super) async fn agreed(
+    names: &[String],
+    request: &Request,
+    session: &mut Session,
+) -> Result<(), Failure> {
     if names.is_empty() {
         return if request.ignore_not_found {
             Ok(())
@@ -29,7 +33,7 @@ pub(super) fn agreed(names: &[String], request: &Request, session: &mut Session)
         let text = format!("the selector matches {what}; nothing was deleted, for nobody can be asked");
         return Err(Failure::new(Exit::Usage, text).remedy("give --yes to delete what it matches"));
     }
-    let answer = session.terminal.ask(&format!("delete {what}? Type yes: "));
+    let answer = session.terminal.ask(&format!("delete {what}? Type yes: ")).await;
     if answer == "yes" { Ok(()) } else { Err(Failure::new(Exit::Usage, "nothing was deleted")) }
 }
 
@@ -53,7 +57,7 @@ pub(super) async fn forced(
             count(users.workloads as usize, "workload"),
             count(users.pods as usize, "pod"),
         );
-        if session.terminal.ask(&question) != *name {
+        if session.terminal.ask(&question).await != *name {
             return Err(Failure::new(
                 Exit::Conflict,
                 format!("{name} was not deleted: that is not its name"),

@@ -44,7 +44,7 @@ pub enum Mode {
     /// Deletes.
     #[default]
     Delete,
-    /// Says what would be tried, by what can be read.
+    /// Says what would be deleted, by what can be read.
     ClientDryRun,
     /// Lets the API server say what it would do.
     ServerDryRun,
@@ -69,6 +69,8 @@ pub(super) enum Outcome {
     Deleted,
     /// There was none.
     Nothing,
+    /// Something stopped it all before.
+    Untried,
 }
 
 /// Something that is to be deleted: its name, or why that is not known.

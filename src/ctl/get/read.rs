@@ -111,10 +111,17 @@ fn missing(request: &Request, there: &[String]) -> Vec<String> {
 
 /// The names of the Computes in these files, in both forms of a manifest. What is no Compute is told, and passed over.
 pub(super) fn names_in(files: &[PathBuf], session: &mut Session) -> Result<Vec<String>, Failure> {
-    let (mut names, mut failures) = (Vec::new(), Vec::new());
+    let (mut names, mut failures) = (Vec::new(), Vec::<Failure>::new());
     for source in sources(files, false) {
         let file = source.name.clone();
-        for document in documents(&file, &source.read()?) {
+        let bytes = match source.read() {
+            Ok(bytes) => bytes,
+            Err(error) => {
+                failures.push(error.into());
+                continue;
+            }
+        };
+        for document in documents(&file, &bytes) {
             let document = match document {
                 Ok(document) => document,
                 Err(failure) => {
@@ -124,17 +131,19 @@ pub(super) fn names_in(files: &[PathBuf], session: &mut Session) -> Result<Vec<S
             };
             let judged = judge(&document.value());
             if judged.form == Form::Foreign {
-                let (line, _) = document.place(&[]);
-                let text = format!("{file} line {line}: {} is no Compute, and is passed over", judged.title);
+                let (line, column) = document.place(&[]);
+                let text =
+                    format!("{file}:{line}:{column}: {} is no Compute, and is passed over", judged.title);
                 session.terminal.warn("", &text);
             } else if !judged.name().is_empty() {
                 names.push(judged.name().to_owned());
             }
         }
     }
-    if !failures.is_empty() {
+    if let Some(first) = failures.first() {
+        let exit = first.exit;
         let texts: Vec<&str> = failures.iter().map(|failure| failure.text.as_str()).collect();
-        let failure = Failure::new(Exit::Invalid, texts.join("\n  "));
+        let failure = Failure::new(exit, texts.join("\n  "));
         let errors = failures.into_iter().flat_map(|failure| failure.errors).collect();
         return Err(Failure { errors, ..failure });
     }

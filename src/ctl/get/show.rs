@@ -24,12 +24,15 @@ pub(super) async fn once(request: &Request, session: &mut Session) -> Result<Exi
     let answer = match answer.await {
         Ok(answer) => answer,
         Err(failure) => {
-            session.terminal.info(SIGN, "get...error");
+            session.terminal.failed(SIGN, "get...error");
             return Err(failure);
         }
     };
-    let result = if answer.missing.is_empty() { "complete" } else { "error" };
-    session.terminal.info(SIGN, &format!("get...{result}"));
+    if answer.missing.is_empty() {
+        session.terminal.info(SIGN, "get...complete");
+    } else {
+        session.terminal.failed(SIGN, "get...error");
+    }
     show(request, &answer, &mut session.terminal)?;
     if answer.missing.is_empty() {
         return Ok(Exit::Ok);
@@ -143,9 +146,9 @@ fn hint(request: &Request, answer: &Answer, terminal: &mut Terminal) {
             let who = if request.owner == Owner::Mine {
                 format!("you ({owner}) own")
             } else {
-                format!("{owner} owns")
+                format!("user {owner} owns")
             };
-            format!("{who} none; -a shows all {all}")
+            format!("{who} no Compute; -a shows all {all}")
         }
         (_, _, asked) => format!("none of {} is in the state that was asked for", count(asked, "Compute")),
     };

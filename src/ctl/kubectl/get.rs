@@ -6,7 +6,7 @@ use clap::Args;
 
 use crate::ctl::failure::Failure;
 use crate::ctl::get::{Again, Owner, Request};
-use crate::ctl::kubectl::which::names;
+use crate::ctl::kubectl::which::{Namespaces, names};
 use crate::view::choice::{Sort, Words};
 use crate::view::jsonpath::Path;
 use crate::view::listing::Format;
@@ -50,12 +50,8 @@ pub(super) struct Get {
     /// With --watch: also what became of it
     #[arg(long, requires = "watch")]
     output_watch_events: bool,
-    /// A namespace. Computes are in none
-    #[arg(long, short = 'n')]
-    namespace: Option<String>,
-    /// All namespaces. Computes are in none
-    #[arg(long, short = 'A')]
-    all_namespaces: bool,
+    #[command(flatten)]
+    namespaces: Namespaces,
 }
 
 impl Get {

@@ -5,7 +5,7 @@ use clap::Args;
 use crate::ctl::answer::Output;
 use crate::ctl::asked::Program;
 use crate::ctl::failure::Failure;
-use crate::ctl::kubectl::which::{is_kind, name};
+use crate::ctl::kubectl::which::{Namespaces, is_kind, name};
 use crate::ctl::{asked, tree, why};
 
 /// How to tell it.
@@ -31,6 +31,8 @@ pub(super) struct Why {
     which: Which,
     #[command(flatten)]
     told: Told,
+    #[command(flatten)]
+    namespaces: Namespaces,
 }
 
 impl Why {
@@ -54,6 +56,8 @@ pub(super) struct Tree {
     all_nodes: bool,
     #[command(flatten)]
     told: Told,
+    #[command(flatten)]
+    namespaces: Namespaces,
 }
 
 impl Tree {
@@ -102,6 +106,7 @@ pub(super) struct KubectlPoros;
 impl Program for KubectlPoros {
     type Told = Told;
     type Namespace = Namespace;
+    type Namespaces = Namespaces;
 
     const POD_EXAMPLES: &'static str = "Examples:
   kubectl poros explain pod data/etl-7             # a pod of the namespace data

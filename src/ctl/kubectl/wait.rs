@@ -5,7 +5,7 @@ use std::time::Duration;
 use clap::{Args, ValueEnum};
 
 use crate::ctl::failure::Failure;
-use crate::ctl::kubectl::which::names;
+use crate::ctl::kubectl::which::{Namespaces, names};
 use crate::ctl::wait::{NO_LIMIT, Output, Request};
 use crate::ctl::which::Which;
 use crate::decide::goal::Goal;
@@ -33,6 +33,8 @@ pub(super) struct Wait {
     /// What to print of them then: json, name
     #[arg(long, short = 'o', value_name = "FORMAT", hide_possible_values = true)]
     output: Option<Format>,
+    #[command(flatten)]
+    namespaces: Namespaces,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

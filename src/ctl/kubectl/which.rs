@@ -1,7 +1,20 @@
 //! Computes as kubectl's arguments name them: `compute/NAME compute/OTHER`, or `computes NAME OTHER`.
 
+use clap::Args;
+
 use crate::api::identifier::KINDS;
 use crate::ctl::failure::{Exit, Failure};
+
+/// What kubectl takes with every resource, also with those that are in no namespace.
+#[derive(Clone, Debug, Args)]
+pub(super) struct Namespaces {
+    /// A namespace. Computes are in none
+    #[arg(long, short = 'n')]
+    namespace: Option<String>,
+    /// All namespaces. Computes are in none
+    #[arg(long, short = 'A')]
+    all_namespaces: bool,
+}
 
 /// Whether it is a word for Computes.
 pub(super) fn is_kind(given: &str) -> bool {

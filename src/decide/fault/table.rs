@@ -2,12 +2,14 @@
 
 use crate::decide::fault::{Blame, Category, Row, Step};
 
+/// What becomes of pods while the spec is not in force.
+pub const STAYS: &str = "placed as before; refused while no revision was ever in force";
+
 impl Category {
     /// The row of the table.
     #[allow(clippy::too_many_lines)] // a table
     pub fn row(self) -> Row {
         use Blame::{AfterBuild, AsBefore, ByRule, InBuild};
-        const STAYS: &str = "placed as before; refused while no revision was ever in force";
         const SEE: (&str, &str) = ("read what is wrong", "kubectl describe compute NAME");
         const EDIT: (&str, &str) = ("mend the field that the text names", "kubectl edit compute NAME");
         let unknown = Some("Unknown");

@@ -1,9 +1,11 @@
 //! How a Compute's explanation is told on a page.
 
+use crate::decide::observed::Compute;
 use crate::view::compute::{ComputeExplanation, FaultTold};
 use crate::view::names::{count, listed, pairs};
-use crate::view::nodes::more;
+use crate::view::nodes::{Fit, more};
 use crate::view::page::{Line, Page, Tone};
+use crate::view::talk::Voice;
 use crate::view::users::UsersTold;
 
 /// How many names a fact lists.
@@ -129,5 +131,30 @@ impl UsersTold {
         if !self.workloads.is_empty() {
             page.say("Users", format!("workloads that carry the label: {}", listed(&self.workloads, LISTED)));
         }
+    }
+}
+
+impl ComputeExplanation {
+    /// Puts its commands as those of this program.
+    pub fn speak(&mut self, voice: Voice) {
+        for (_, command) in self.fault.iter_mut().flat_map(|fault| &mut fault.to_do) {
+            *command = voice.command(command);
+        }
+    }
+}
+
+/// A command of the table of faults, with what can be known of the words in capitals.
+pub(super) fn filled(command: &str, compute: &Compute, pool: Option<&Fit>) -> String {
+    let mut command = command.to_owned();
+    if let Ok(spec) = &compute.spec {
+        let labels = spec.node_pool.node_selector.iter().map(|(key, value)| format!("{key}={value}"));
+        command = command.replace("KEY=VALUE", &labels.collect::<Vec<_>>().join(" "));
+    }
+    let groups = pool.iter().flat_map(|pool| &pool.others);
+    let unready =
+        groups.filter(|group| group.reason.starts_with("not ready")).find_map(|group| group.names.first());
+    match unready {
+        Some(node) if command.contains("describe node") => command.replace("NODE", node),
+        _ => command,
     }
 }

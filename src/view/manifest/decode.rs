@@ -13,7 +13,7 @@ pub(super) fn text<'a>(file: &str, bytes: &'a [u8]) -> Result<&'a str, ManifestE
     let refused = |text: String| Err(ManifestError::Encoding { file: file.into(), text });
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
     let wide = [&b"\xff\xfe"[..], b"\xfe\xff", b"\0\0\xfe\xff"].iter().any(|mark| bytes.starts_with(mark));
-    // Without a mark, every other byte of ASCII text in UTF-16 is nought.
+    // Without a mark, every other byte of ASCII text in UTF-16 is zero.
     let start = &bytes[..bytes.len().min(64)];
     let half = |odd: usize| {
         start.len() > 3 && start.chunks_exact(2).all(|pair| pair[odd] == 0 && pair[1 - odd] != 0)
@@ -22,14 +22,21 @@ pub(super) fn text<'a>(file: &str, bytes: &'a [u8]) -> Result<&'a str, ManifestE
         return refused("is UTF-16 or UTF-32; save it as UTF-8".into());
     }
     if let Some(at) = bytes.iter().position(|byte| *byte == 0) {
-        return refused(format!("is a binary file: byte {at} is nought; a manifest is YAML or JSON text"));
+        return refused(format!("is a binary file: byte {at} is zero; a manifest is YAML or JSON text"));
     }
     match std::str::from_utf8(bytes) {
         Ok(text) => Ok(text),
         Err(error) => {
             let before = &bytes[..error.valid_up_to()];
             let line = before.split(|byte| *byte == b'\n').count();
-            refused(format!("is no UTF-8 text (line {line}, byte {}); save it as UTF-8", before.len()))
+            let begun = before.rsplit(|byte| *byte == b'\n').next().unwrap_or_default();
+            let column = String::from_utf8_lossy(begun).chars().count() + 1;
+            Err(ManifestError::Syntax {
+                file: file.into(),
+                line: line as u64,
+                column: column as u64,
+                text: "no UTF-8 text; save it as UTF-8".into(),
+            })
         }
     }
 }

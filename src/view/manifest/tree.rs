@@ -222,11 +222,13 @@ fn wrong(piece: &Piece<'_>, error: &Error) -> Wrong {
             });
             // The place is told before the text, and is that of the file.
             let text = text.rsplit_once(" at line ").map_or(text.as_str(), |(text, _)| text);
-            told(if text.contains("recursion limit") {
-                "lists and maps are too deep in each other"
+            if text.contains("recursion limit") {
+                "lists and maps are too deep in each other".into()
+            } else if text.contains("did not find expected <document start>") {
+                "something follows the end of the document; another document begins with ---".into()
             } else {
-                text
-            })
+                told(text)
+            }
         }
     };
     Wrong { line: piece.line - 1 + line.max(1), column: column.max(1), text }

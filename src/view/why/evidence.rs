@@ -183,19 +183,3 @@ pub(super) fn used(facts: &ComputeFacts, told: &ComputeExplanation) -> String {
     let names: Vec<String> = names.into_iter().take(NAMES).collect();
     format!("{} {verb} it ({}){outdated}", words.join(" and "), more(&names, total))
 }
-
-/// A command of the table of faults, with what can be known of the words in capitals.
-pub(super) fn filled(command: &str, facts: &ComputeFacts, told: &ComputeExplanation) -> String {
-    let mut command = command.to_owned();
-    if let Ok(spec) = &facts.compute.spec {
-        let labels = spec.node_pool.node_selector.iter().map(|(key, value)| format!("{key}={value}"));
-        command = command.replace("KEY=VALUE", &labels.collect::<Vec<_>>().join(" "));
-    }
-    let groups = told.pool.iter().flat_map(|pool| &pool.others);
-    let unready =
-        groups.filter(|group| group.reason.starts_with("not ready")).find_map(|group| group.names.first());
-    match unready {
-        Some(node) if command.contains("describe node") => command.replace("NODE", node),
-        _ => command,
-    }
-}

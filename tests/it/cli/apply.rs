@@ -1,5 +1,7 @@
 //! `apply`, `create` and `update`: every outcome that a manifest can have.
 
+use poros::cluster::call::CallError;
+use poros::cluster::computes::{self, Sending};
 use serde_json::json;
 
 use super::transcript::Transcript;
@@ -18,6 +20,7 @@ trials![
     what_is_being_deleted_is_left_alone,
     waiting_ends_with_what_came,
     an_interrupt_tells_what_was_written,
+    what_was_made_in_between_is_not_written_over,
     a_silent_api_server_is_asked_once,
 ];
 
@@ -48,7 +51,7 @@ async fn what_is_applied_is_told_by_what_became_of_it() {
     told.run("dataos-ctl apply -f a.yaml -w public");
     told.run("sed 's/first/second/' a.yaml | dataos-ctl resource apply -f -");
     told.run("dataos-ctl apply -f folder");
-    told.run("dataos-ctl apply -R -f folder -f a.yaml -q");
+    told.run("dataos-ctl apply -R -f folder -f a.yaml");
     told.file("owned.yaml", native("cli-apply-a") + "owner: somebody\n");
     told.run("dataos-ctl apply -f owned.yaml");
     told.run("dataos-ctl create -f a.yaml");
@@ -145,6 +148,9 @@ async fn who_may_not_is_told_what_is_missing() {
     );
     told.run("dataos-ctl apply -f a.yaml");
     told.run("dataos-ctl apply -l -f a.yaml -q");
+    told.file("twice.yaml", format!("{0}---\n{0}", native("cli-denied-a")));
+    told.run("dataos-ctl apply -f twice.yaml");
+    told.run("dataos-ctl apply -l -f twice.yaml");
     told.compare();
     assert!(raw_computes(&client).get_opt("cli-denied-a").await.unwrap().is_none());
 }
@@ -183,14 +189,14 @@ async fn waiting_ends_with_what_came() {
     told.file("good.yaml", native("cli-wait-good"));
     told.file("poor.yaml", native("cli-wait-poor").replace("minReadyNodes: 0", "minReadyNodes: 1"));
     let elsewhere =
-        native("cli-wait-somewhere").replace("purpose: query", "purpose: query\n  dataplane: elsewhere");
+        native("cli-wait-abroad").replace("purpose: query", "purpose: query\n  dataplane: elsewhere");
     told.file("elsewhere.yaml", elsewhere);
     told.run("dataos-ctl apply -f good.yaml --wait");
     told.run("dataos-ctl apply -f good.yaml -f poor.yaml --wait=active --timeout 2");
     told.run("dataos-ctl apply -f elsewhere.yaml --wait");
     told.run("dataos-ctl apply -f good.yaml --timeout soon");
     told.compare();
-    for name in ["cli-wait-good", "cli-wait-poor", "cli-wait-somewhere"] {
+    for name in ["cli-wait-good", "cli-wait-poor", "cli-wait-abroad"] {
         clear(&client, name).await;
     }
 }
@@ -206,6 +212,28 @@ async fn an_interrupt_tells_what_was_written() {
     for words in ["...created", "interrupted", "1 created"] {
         assert!(printed.err.contains(words), "{words} in {}", printed.err);
     }
+    clear(&client, name).await;
+}
+
+async fn what_was_made_in_between_is_not_written_over() {
+    let client = shared().await.client().await;
+    let name = "cli-between";
+    let sent = async |description: &str, how: Sending| {
+        let mut manifest: serde_json::Value = serde_json::from_str(&kubernetes(name)).unwrap();
+        manifest["spec"]["description"] = json!(description);
+        computes::apply(&client, name, &manifest, how).await
+    };
+    // What a verb sends that saw none of that name.
+    let new = Sending { only_new: true, force: true, ..Sending::default() };
+    let first = sent("first", new).await.unwrap();
+    for how in [new, Sending { dry_run: true, ..new }] {
+        let second = sent("second", how).await;
+        assert!(matches!(second, Err(CallError::Conflict(_))), "{second:?}");
+    }
+    let again = sent("first", Sending::default()).await.unwrap();
+    assert_eq!(again.compute.uid, first.compute.uid);
+    assert_eq!(again.object["spec"]["description"], "first");
+    assert_eq!(again.compute.generation, 1, "it was written over");
     clear(&client, name).await;
 }
 

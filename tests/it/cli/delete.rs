@@ -17,7 +17,41 @@ trials![
     what_is_in_use_is_refused_and_goes_by_force,
     who_may_not_is_told_which_right_is_missing,
     who_holds_a_deletion_is_told,
+    a_silent_api_server_is_asked_once,
+    an_interrupt_tells_what_was_asked,
 ];
+
+async fn a_silent_api_server_is_asked_once() {
+    let cluster = cluster::shared().await;
+    let mut told = Transcript::new("delete-silent", cluster, "ann");
+    let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = nobody.local_addr().unwrap().port();
+    drop(nobody);
+    told.file("config", format!("apiVersion: v1\nkind: Config\ncurrent-context: c\ncontexts: [{{name: c, context: {{cluster: c, user: u}}}}]\nclusters: [{{name: c, cluster: {{server: \"http://127.0.0.1:{port}\"}}}}]\nusers: [{{name: u, user: {{}}}}]\n"));
+    told.set("KUBECONFIG", "config");
+    let names: String = (0..20).map(|number| format!(" -n silent-{number}")).collect();
+    let printed = told.quietly(&format!("dataos-ctl delete -t compute{names}"));
+    assert_eq!(printed.code, 1, "{}", printed.err);
+    let with = |words: &str| printed.err.lines().filter(|line| line.contains(words)).count();
+    assert_eq!((with("...error"), with("...not tried")), (2, 19), "{}", printed.err);
+    assert!(printed.err.contains("1 error, 19 not tried: the API server does not answer"), "{}", printed.err);
+}
+
+async fn an_interrupt_tells_what_was_asked() {
+    let cluster = cluster::shared().await;
+    let told = Transcript::new("delete-interrupt", cluster, "ann");
+    // It takes the connection, and answers nothing.
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = silent.local_addr().unwrap().port();
+    let printed = told.quietly(&format!(
+        "timeout --preserve-status -s INT 3 dataos-ctl delete -t compute -n a -n b --server http://127.0.0.1:{port}"
+    ));
+    assert_eq!(printed.code, 130, "{}", printed.err);
+    for words in ["interrupted: whether a was asked to go is not known", "1 error, 1 not tried: interrupted"]
+    {
+        assert!(printed.err.contains(words), "{words} in {}", printed.err);
+    }
+}
 
 async fn each_is_tried_and_told() {
     let cluster = cluster::shared().await;

@@ -22,6 +22,10 @@ async fn filters_run_over_manifests_within_bounds() {
     let mut told = Transcript::new("jq", cluster::shared().await, "ann");
     told.file("two.yaml", TWO);
     told.file("broken.yaml", "name: [one\n---\nname: two\n");
+    // A name that would write a line of its own, and colour it.
+    told.file("odd\nERRO[0000] \u{1b}[31m.yaml", "name: [one\n");
+    told.run("dataos-ctl jq -f odd* --filter .name");
+    told.run("dataos-ctl get -f odd* --output json");
     told.set("TOKEN", "s3cret");
     told.run("dataos-ctl jq -f two.yaml --filter .name");
     told.run("dataos-ctl jq -f two.yaml --filter '.runs[]? | select(.phase == \"failed\")'");
@@ -33,6 +37,7 @@ async fn filters_run_over_manifests_within_bounds() {
     told.run("dataos-ctl jq -f broken.yaml -f nowhere.yaml --filter .name");
     told.run("dataos-ctl jq -f two.yaml --filter env.TOKEN");
     told.run("dataos-ctl jq -f two.yaml --filter '$ENV.TOKEN'");
+    told.run("dataos-ctl jq -f two.yaml --filter 'range(0; 300000) | select(. >= 0)' | tail -1");
     told.run("dataos-ctl jq -f two.yaml --filter 'def f: f; f' --timeout 200ms");
     told.run("dataos-ctl jq -f two.yaml --filter 'def f: [f]; f' --timeout 60s");
     told.run("dataos-ctl jq -f two.yaml --filter 'first(range(0; 1e9) | select(. == 300000)) | \"x\" * 60' --timeout 0");
@@ -71,7 +76,10 @@ async fn versions_are_told_and_those_that_cannot_be_asked_cost_the_exit_code() {
     told.run("kubectl poros version --output json");
     told.run("dataos-ctl version --client");
     told.run("dataos-ctl version --client --output json");
+    told.run("dataos-ctl version --client >/dev/full");
     told.run("dataos-ctl --version");
+    told.run("dataos-ctl --version >/dev/full");
+    told.run("dataos-ctl get --help >/dev/full");
     told.run("dataos-ctl version --server https://127.0.0.1:1");
     told.run("dataos-ctl version --server https://127.0.0.1:1 --output json");
     told.compare();
@@ -115,9 +123,18 @@ async fn what_is_mistyped_is_told_with_what_is_meant() {
     told.run("dataos-ctl gte -t compute");
     told.run("dataos-ctl resource gett");
     told.run("dataos-ctl develop generat");
+    told.run("dataos-ctl pod");
+    told.run("dataos-ctl log");
     told.run("dataos-ctl get --al");
     told.run("dataos-ctl jq --filter .");
+    told.run("dataos-ctl why query");
+    told.run("dataos-ctl wait -n query --timeout -5s");
     told.run("kubectl poros gett");
+    for verb in ["wait", "why", "tree", "explain compute"] {
+        let what = if verb == "wait" { "compute/cli-nowhere" } else { "cli-nowhere" };
+        let found = told.quietly(&format!("kubectl poros {verb} {what} -n data -A"));
+        assert_eq!(found.code, 3, "{verb}: {}", found.err);
+    }
     told.run("kubectl poros get compute --selecto a=b");
     told.run("kubectl poros version --output yaml");
     told.compare();

@@ -127,6 +127,14 @@ impl Transcript {
         command
     }
 
+    /// Notes, as a comment of a shell, what the next command line does not show.
+    pub fn remark(&mut self, text: &str) {
+        if !self.text.is_empty() {
+            self.text.push('\n');
+        }
+        let _ = write!(self.text, "# {text}");
+    }
+
     /// Notes a command line with what it printed.
     pub fn note(&mut self, line: &str, printed: &Printed) {
         if !self.text.is_empty() {

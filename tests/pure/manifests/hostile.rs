@@ -33,7 +33,7 @@ fn what_is_broken_is_told_with_its_place_in_the_file_and_the_others_go_on() {
         let found = told(&text);
         assert_eq!(found.len(), 3, "{broken:?}: {found:#?}");
         assert_eq!((found[0].as_str(), found[2].as_str()), ("first:v1beta:compute", "last:v1beta:compute"));
-        let start = format!("f.yaml is no YAML: line {line}, column {column}: {words}");
+        let start = format!("f.yaml:{line}:{column}: {words}");
         assert!(found[1].starts_with(&start), "{broken:?}: {} instead of {start}", found[1]);
         assert!(!found[1].contains('\n') && found[1].len() < 300, "{}", found[1]);
     }
@@ -48,7 +48,7 @@ fn a_hundred_documents_some_of_which_are_broken() {
     }
     let found = told(&text);
     assert_eq!(found.len(), 100);
-    assert_eq!(found.iter().filter(|told| told.starts_with("f.yaml is no YAML")).count(), 10);
+    assert_eq!(found.iter().filter(|told| told.starts_with("f.yaml:")).count(), 10);
     assert_eq!(found[99], "c-99:v1beta:compute");
     let (line, _) = documents("f", text.as_bytes())[93].as_ref().unwrap_err().place().unwrap();
     let expect = text.lines().enumerate().filter(|(_, line)| *line == "a: [").last().unwrap().0 + 1;
@@ -76,9 +76,9 @@ fn what_is_no_text_is_told_for_what_it_is() {
         (&bare, "f is UTF-16 or UTF-32; save it as UTF-8"),
         (
             b"\x7fELF\x02\x01\x01\x00rest",
-            "f is a binary file: byte 7 is nought; a manifest is YAML or JSON text",
+            "f is a binary file: byte 7 is zero; a manifest is YAML or JSON text",
         ),
-        (b"a: 1\nb: \xff\n", "f is no UTF-8 text (line 2, byte 8); save it as UTF-8"),
+        (b"a: 1\nb: \xff\n", "f:2:4: no UTF-8 text; save it as UTF-8"),
         (&long, "f has more than 3145728 bytes, the most that the API server takes in one request; split it"),
     ] {
         let found = documents("f", bytes);
@@ -194,10 +194,7 @@ fn hostile_labels_and_tolerations_are_refused() {
         let text = compute(&metadata, &pool);
         let found = told(&text);
         if problems == UNREADABLE {
-            assert!(
-                found.len() == 1 && found[0].starts_with("f.yaml is no YAML: line 4, column 70: "),
-                "{found:?}"
-            );
+            assert!(found.len() == 1 && found[0].starts_with("f.yaml:4:70: "), "{found:?}");
             continue;
         }
         let shown = text.chars().take(200).collect::<String>();

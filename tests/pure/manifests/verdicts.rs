@@ -216,14 +216,20 @@ fn each_mistake_in_a_kubernetes_manifest_has_its_place_and_path() {
 #[test]
 fn what_is_no_manifest_is_told_for_what_it_is() {
     for (text, expect) in [
-        ("hello", vec!["?:?:?", "1:1: the manifest is \"hello\"; a manifest is a map of fields"]),
-        ("[1]", vec!["?:?:?", "1:1: the manifest is a list; a manifest is a map of fields"]),
+        (
+            "hello",
+            vec![
+                "a document without a name",
+                "1:1: the manifest is \"hello\"; a manifest is a map of fields",
+            ],
+        ),
+        (
+            "[1]",
+            vec!["a document without a name", "1:1: the manifest is a list; a manifest is a map of fields"],
+        ),
         (
             "image: x\nname: z",
-            vec![
-                "z:?:?",
-                "1:1: the manifest is no manifest: it has neither name, version and type, nor apiVersion and kind",
-            ],
+            vec!["z:?:?", "1:1: the manifest has neither name, version and type, nor apiVersion and kind"],
         ),
         (
             "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: web}",
