@@ -89,7 +89,7 @@ pub(super) async fn run(
                     Failure::new(Exit::Terminal, course.hopeless(&name, cause, &standing))
                 }
             };
-            Err(with(failure, standing.to_do, voice))
+            Err(with(failure, &standing.to_do, voice))
         }
         None => {
             let (text, to_do) = course.left();
@@ -99,12 +99,12 @@ pub(super) async fn run(
             } else {
                 format!("timed out after {after}: {text}")
             };
-            Err(with(Failure::new(Exit::TimedOut, text), to_do, voice))
+            Err(with(Failure::new(Exit::TimedOut, text), &to_do, voice))
         }
     }
 }
 
-fn with(failure: Failure, to_do: Vec<String>, voice: Voice) -> Failure {
+fn with(failure: Failure, to_do: &[String], voice: Voice) -> Failure {
     to_do.iter().map(|text| voice.command(text)).fold(failure, Failure::remedy)
 }
 

@@ -27,10 +27,10 @@ pub(super) fn text<'a>(file: &str, bytes: &'a [u8]) -> Result<&'a str, ManifestE
     match std::str::from_utf8(bytes) {
         Ok(text) => Ok(text),
         Err(error) => {
-            let before = &bytes[..error.valid_up_to()];
-            let line = before.split(|byte| *byte == b'\n').count();
-            let begun = before.rsplit(|byte| *byte == b'\n').next().unwrap_or_default();
-            let column = String::from_utf8_lossy(begun).chars().count() + 1;
+            // Lines end as in YAML: by a line feed, a carriage return, or both.
+            let before = String::from_utf8_lossy(&bytes[..error.valid_up_to()]).replace("\r\n", "\n");
+            let line = before.split(['\n', '\r']).count();
+            let column = before.rsplit(['\n', '\r']).next().unwrap_or_default().chars().count() + 1;
             Err(ManifestError::Syntax {
                 file: file.into(),
                 line: line as u64,

@@ -29,8 +29,8 @@ async fn a_silent_api_server_is_asked_once() {
     drop(nobody);
     told.file("config", format!("apiVersion: v1\nkind: Config\ncurrent-context: c\ncontexts: [{{name: c, context: {{cluster: c, user: u}}}}]\nclusters: [{{name: c, cluster: {{server: \"http://127.0.0.1:{port}\"}}}}]\nusers: [{{name: u, user: {{}}}}]\n"));
     told.set("KUBECONFIG", "config");
-    let names: String = (0..20).map(|number| format!(" -n silent-{number}")).collect();
-    let printed = told.quietly(&format!("dataos-ctl delete -t compute{names}"));
+    let names: Vec<String> = (0..20).map(|number| format!("-n silent-{number}")).collect();
+    let printed = told.quietly(&format!("dataos-ctl delete -t compute {}", names.join(" ")));
     assert_eq!(printed.code, 1, "{}", printed.err);
     let with = |words: &str| printed.err.lines().filter(|line| line.contains(words)).count();
     assert_eq!((with("...error"), with("...not tried")), (2, 19), "{}", printed.err);
@@ -67,6 +67,8 @@ async fn each_is_tried_and_told() {
     }
     let mut told = Transcript::new("delete", cluster, "ann");
     told.replace("There are: .*", "There are: …");
+    // Whichever is gone first is told first.
+    told.replace("deleting cli-delete-[34]:", "deleting cli-delete-3|4:");
     told.file(
         "these.yaml",
         "name: cli-delete-3\nversion: v1beta\ntype: compute\ncompute: {purpose: nonsense}\n---\n\

@@ -175,7 +175,8 @@ impl Transcript {
     }
 }
 
-/// The lines that are in one of them alone, blanks at their ends marked.
+/// The lines that are in one of them alone, blanks at their ends marked; of the same lines the first that
+/// stands elsewhere.
 fn difference(wanted: &str, found: &str) -> String {
     let mut text = String::new();
     let (wanted, found): (Vec<&str>, Vec<&str>) = (wanted.lines().collect(), found.lines().collect());
@@ -185,7 +186,15 @@ fn difference(wanted: &str, found: &str) -> String {
     for line in found.iter().filter(|line| !wanted.contains(line)) {
         let _ = writeln!(text, "+ {line}$");
     }
-    if text.is_empty() { "the same lines in another order or number".into() } else { text }
+    if text.is_empty() {
+        let first = wanted.iter().zip(&found).position(|(wanted, found)| wanted != found);
+        let line = first.unwrap_or(wanted.len().min(found.len()));
+        let end = "(the end)";
+        let _ = writeln!(text, "the same lines in another order or number, first at line {}:", line + 1);
+        let _ = writeln!(text, "- {}", wanted.get(line).unwrap_or(&end));
+        let _ = writeln!(text, "+ {}", found.get(line).unwrap_or(&end));
+    }
+    text
 }
 
 /// A folder with the programs of Poros and kubectl by the names that people know.
