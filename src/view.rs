@@ -15,7 +15,6 @@ pub mod events;
 pub mod faults;
 pub mod follow;
 pub mod in_force;
-pub mod jsonpath;
 pub mod jsonschema;
 pub mod listing;
 pub mod manifest;

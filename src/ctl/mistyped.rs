@@ -4,8 +4,7 @@
 use clap::Command;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 
-/// How many letters may be wrong, and no more than half of a verb.
-const WRONG: usize = 2;
+use crate::decide::meant::all_nearest;
 
 /// Says in an error of usage what was meant, where few letters are wrong.
 pub fn meant(mut error: clap::Error, command: &Command) -> clap::Error {
@@ -44,15 +43,9 @@ fn named(mut error: clap::Error, command: &Command) -> clap::Error {
 
 /// The nearest of these verbs, each with the verbs before it; those that are equally near.
 fn nearest(typed: &str, verbs: Vec<(&str, String)>) -> Vec<String> {
-    let mut all: Vec<(usize, String)> = verbs
-        .into_iter()
-        .map(|(verb, before)| (strsim::osa_distance(typed, verb), verb, before))
-        .filter(|(wrong, verb, _)| *wrong <= WRONG && 2 * wrong <= verb.len())
-        .map(|(wrong, verb, before)| (wrong, before + verb))
-        .collect();
-    all.sort();
-    let nearest = all.first().map_or(0, |(wrong, _)| *wrong);
-    all.into_iter().filter(|(wrong, _)| *wrong == nearest).map(|(_, verb)| verb).collect()
+    let names: Vec<&str> = verbs.iter().map(|(verb, _)| *verb).collect();
+    let near = all_nearest(typed, &names);
+    verbs.into_iter().filter(|(verb, _)| near.contains(verb)).map(|(verb, before)| before + verb).collect()
 }
 
 /// Where the error is: `Usage: dataos-ctl resource [OPTIONS] <COMMAND>` is of `resource`.

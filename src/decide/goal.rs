@@ -1,19 +1,16 @@
 //! What can be waited for, and how far a Compute is from it: there, on its way, or never without somebody's help.
 
-mod path;
-
 use serde_json::Value;
 
 use crate::api::names::FINALIZER;
 use crate::api::status::{AggregateStatus, Stage};
 use crate::decide::desired::ready_reason;
 use crate::decide::fault::Category;
+use crate::decide::jsonpath::{self, Path};
 use crate::decide::observed::Compute;
 
-pub use crate::decide::goal::path::Path;
-
 /// What is waited for.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Goal {
     /// This is to come.
     pub aim: Aim,
@@ -22,7 +19,7 @@ pub struct Goal {
 }
 
 /// What is to come.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Aim {
     /// It is so.
     Is(Fact),
@@ -35,7 +32,7 @@ pub enum Aim {
 }
 
 /// What can be so.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Fact {
     /// `status.aggregateStatus` is this.
     Status(AggregateStatus),
@@ -197,8 +194,8 @@ impl Fact {
             Self::Condition { type_, status } => compute.status.conditions.iter().any(|condition| {
                 condition.type_.eq_ignore_ascii_case(type_) && condition.status.eq_ignore_ascii_case(status)
             }),
-            Self::Field { path, value } => path.find(stored).is_some_and(|found| match value {
-                Some(value) => path::as_text(found) == *value,
+            Self::Field { path, value } => path.find(stored).first().is_some_and(|found| match value {
+                Some(value) => jsonpath::told(found) == *value,
                 None => !found.is_null(),
             }),
         }

@@ -5,8 +5,9 @@ use std::str::FromStr;
 use thiserror::Error;
 
 use crate::api::status::{AggregateStatus, Stage};
-use crate::decide::goal::{Aim, Fact, Goal, Path};
-use crate::decide::problem::nearest;
+use crate::decide::goal::{Aim, Fact, Goal};
+use crate::decide::jsonpath::{JsonPathError, Path};
+use crate::decide::meant::nearest;
 
 /// It names nothing that can be waited for.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
@@ -31,9 +32,9 @@ pub enum GoalError {
         /// All of them.
         there: String,
     },
-    /// The path names no single field.
-    #[error("{0:?} names no single field; jsonpath takes a path such as {{.status.builderState.stage}}")]
-    Path(String),
+    /// The path names no single field. (Not its source: the command line prints no causes.)
+    #[error("jsonpath: {0}; it takes the path of one field, such as {{.status.builderState.stage}}")]
+    Path(JsonPathError),
 }
 
 const TAKES: &str =
@@ -78,7 +79,7 @@ impl FromStr for Fact {
                         None => (value.to_owned(), None),
                     },
                 };
-                let path = Path::read(&path).ok_or_else(|| GoalError::Path(path.clone()))?;
+                let path = Path::of_a_field(&path).map_err(GoalError::Path)?;
                 let value = value.map(|value| value.trim_matches(['\'', '"']).to_owned());
                 Ok(Self::Field { path, value })
             }
@@ -162,6 +163,10 @@ mod tests {
         );
         assert_eq!(error("stage=x"), "there is no stage \"x\"; there are: building, built, error");
         assert!(error("condition=").contains("cannot be waited for"));
-        assert!(error("jsonpath={.a[*]}=1").contains("names no single field"));
+        assert_eq!(
+            error("jsonpath={.a[*]}=1"),
+            "jsonpath: column 5: * leads to more than one value; it takes the path of one field, such as {.status.builderState.stage}"
+        );
+        assert!(error("jsonpath=.a[x]=1").starts_with("jsonpath: column 4: 'x' is no index, key or filter;"));
     }
 }

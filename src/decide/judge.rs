@@ -12,7 +12,8 @@ use crate::api::compute::Toleration;
 use crate::api::dataos::{BODY, FIELDS, OTHER_TYPES, fields_in, to_kubernetes};
 use crate::api::identifier::{TYPE, VERSIONS};
 use crate::api::names::{API_VERSION, GROUP, VERSION_SHOWN};
-use crate::decide::problem::{Problem, Step, nearest, path, quoted, shown};
+use crate::decide::meant::nearest;
+use crate::decide::problem::{Problem, Step, path, quoted, shown};
 use crate::decide::schema::check_compute;
 use crate::decide::validate;
 

@@ -4,11 +4,10 @@ use std::fmt::Write as _;
 
 use serde_json::Value;
 
+use crate::decide::meant::nearest;
+
 /// How many characters of a found value are shown.
 const SHOWN: usize = 80;
-
-/// How near a name must be to be what was meant, from 0 to 1.
-const NEAR: f64 = 0.85;
 
 /// One step of a path into a manifest.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -108,22 +107,6 @@ impl Problem {
     }
 }
 
-/// The word of a list that was perhaps meant; capitals do not count.
-pub fn nearest(word: &str, there: &[impl AsRef<str>]) -> Option<String> {
-    // Nobody means a short word by a page of text, and comparing costs the product of both lengths.
-    if word.len() > 4 * SHOWN {
-        return None;
-    }
-    let lower = word.to_lowercase();
-    let nearness = |there: &str| strsim::jaro_winkler(&lower, &there.to_lowercase());
-    there
-        .iter()
-        .map(|there| (nearness(there.as_ref()), there.as_ref()))
-        .filter(|(nearness, _)| *nearness > NEAR)
-        .max_by(|(a, left), (b, right)| a.total_cmp(b).then(right.cmp(left)))
-        .map(|(_, there)| there.to_owned())
-}
-
 /// A text as it is shown: in quotes, on one line, without signs that change what a terminal shows, and not at any length.
 pub fn quoted(text: &str) -> String {
     let mut shown: String = text.chars().take(SHOWN).collect();
@@ -159,9 +142,7 @@ mod tests {
         assert_eq!(problem.found.as_deref(), Some("\"NoSchedul\""));
         assert_eq!(problem.nearest.as_deref(), Some("NoSchedule"));
         assert_eq!(problem.allowed, effects);
-        assert_eq!(Problem::word(Vec::new(), "x", effects.clone()).nearest, None);
-        assert_eq!(nearest("noexecute", &effects).as_deref(), Some("NoExecute"));
-        assert_eq!(nearest(&"NoSchedule".repeat(100), &effects), None);
+        assert_eq!(Problem::word(Vec::new(), "x", effects).nearest, None);
     }
 
     #[test]

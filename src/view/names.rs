@@ -1,8 +1,9 @@
 //! Names that people meant.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use std::collections::BTreeMap;
+use crate::decide::meant::{by_nearness, nearest};
 
 /// How many names a sentence lists.
 const LISTED: usize = 5;
@@ -12,15 +13,11 @@ pub fn absent(kind: &str, name: &str, there: &[String]) -> String {
     if there.is_empty() {
         return format!("no {kind} named {name} exists; there is none at all");
     }
-    let mut by_nearness: Vec<(f64, &String)> =
-        there.iter().map(|there| (strsim::jaro_winkler(name, there), there)).collect();
-    by_nearness.sort_by(|(a, left), (b, right)| b.total_cmp(a).then(left.cmp(right)));
-    let meant = by_nearness.first().filter(|(nearness, _)| *nearness > 0.85).map(|(_, meant)| *meant);
-    let names: Vec<&str> = by_nearness.iter().map(|(_, name)| name.as_str()).collect();
-    let there = listed(&names, LISTED);
-    match meant {
-        Some(meant) => format!("no {kind} named {name} exists; did you mean {meant}? There are: {there}"),
-        None => format!("no {kind} named {name} exists; there are: {there}"),
+    let names: Vec<&str> = by_nearness(name, there).into_iter().map(|(_, name)| name).collect();
+    let listed = listed(&names, LISTED);
+    match nearest(name, there) {
+        Some(meant) => format!("no {kind} named {name} exists; did you mean {meant}? There are: {listed}"),
+        None => format!("no {kind} named {name} exists; there are: {listed}"),
     }
 }
 

@@ -5,7 +5,7 @@ use clap::Args;
 
 use crate::api::identifier::{Identifier, IdentifierError, TYPE, VERSIONS};
 use crate::ctl::failure::{Exit, Failure};
-use crate::decide::problem::nearest;
+use crate::decide::meant::nearest;
 use crate::view::names::listed;
 
 /// Which resources.

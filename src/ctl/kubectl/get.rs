@@ -8,7 +8,7 @@ use crate::ctl::failure::Failure;
 use crate::ctl::get::{Again, Owner, Request};
 use crate::ctl::kubectl::which::{Namespaces, names};
 use crate::view::choice::{Sort, Words};
-use crate::view::jsonpath::Path;
+use crate::decide::jsonpath::Path;
 use crate::view::listing::Format;
 use crate::view::output::Output;
 use crate::view::talk::Voice;

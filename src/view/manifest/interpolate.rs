@@ -7,7 +7,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-use crate::decide::problem::{Problem, Step, nearest};
+use crate::decide::meant::nearest;
+use crate::decide::problem::{Problem, Step};
 use crate::view::manifest::Document;
 use crate::view::manifest::decode::LONGEST;
 use crate::view::manifest::tree::{self, Node, Shape, Style};

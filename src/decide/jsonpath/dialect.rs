@@ -12,8 +12,12 @@ impl Source<'_> {
         loop {
             match self.peek() {
                 Some('.') => {
+                    let column = self.column();
                     self.take();
                     let deep = self.takes('.');
+                    if deep {
+                        self.leads_to_several(column, "..", in_filter);
+                    }
                     match self.peek() {
                         Some('[') if deep => query.push_str(".."),
                         // `.[0]`
@@ -24,7 +28,7 @@ impl Source<'_> {
                         }
                     }
                 }
-                Some('[') => self.brackets(query)?,
+                Some('[') => self.brackets(query, in_filter)?,
                 Some(sign) if first && !in_filter && !is_end(sign, in_filter) => {
                     self.key(query, in_filter, false)?;
                 }
@@ -36,10 +40,19 @@ impl Source<'_> {
         }
     }
 
+    /// Notes a step that does; what a filter looks at matters to nobody but the filter.
+    fn leads_to_several(&mut self, column: usize, step: &'static str, in_filter: bool) {
+        if !in_filter {
+            self.several.get_or_insert((column, step));
+        }
+    }
+
     /// A key, or `*`. Alone, a dot is the whole.
     fn key(&mut self, query: &mut String, in_filter: bool, may_be_empty: bool) -> Result<(), JsonPathError> {
+        let column = self.column();
         if self.takes('*') {
             query.push_str("[*]");
+            self.leads_to_several(column, "*", in_filter);
             return Ok(());
         }
         let mut key = String::new();
@@ -63,9 +76,10 @@ impl Source<'_> {
     }
 
     /// `[0]`, `[-1]`, `[0:2]`, `[*]`, `['key', "key"]`, `[?(…)]`.
-    fn brackets(&mut self, query: &mut String) -> Result<(), JsonPathError> {
+    fn brackets(&mut self, query: &mut String, in_filter: bool) -> Result<(), JsonPathError> {
         self.take();
         self.blanks();
+        let column = self.column();
         if self.takes('?') {
             query.push_str("[?");
             self.blanks();
@@ -82,12 +96,18 @@ impl Source<'_> {
                         let key = self.quoted()?;
                         query.push_str(&json(&key));
                     }
-                    Some('*') => query.extend(self.take()),
+                    Some('*') => {
+                        query.extend(self.take());
+                        self.leads_to_several(column, "*", in_filter);
+                    }
                     Some('0'..='9' | '-' | ':') => {
                         while let Some((_, sign)) =
                             self.rest.next_if(|(_, sign)| matches!(sign, '0'..='9' | '-' | ':'))
                         {
                             query.push(sign);
+                            if sign == ':' {
+                                self.leads_to_several(column, "a slice", in_filter);
+                            }
                         }
                     }
                     Some(sign) => {
@@ -100,6 +120,7 @@ impl Source<'_> {
                     break;
                 }
                 query.push(',');
+                self.leads_to_several(column, "a list of keys", in_filter);
             }
         }
         self.blanks();

@@ -1,14 +1,16 @@
-//! Templates of `JSONPath` in kubectl's dialect: text, `{.metadata.name}`, `{range .items[*]}…{end}`, `{"\n"}`.
+//! `JSONPath` in kubectl's dialect: paths (`.metadata.name`), and templates of them: text, `{.metadata.name}`,
+//! `{range .items[*]}…{end}`, `{"\n"}`.
 //!
 //! The dialect is older than RFC 9535: names have dashes, keys have escaped dots, braces are left out for a column. Each path
 //! is put in the words of the RFC ([`dialect`]), and a library does the rest.
 
 mod dialect;
 
+use std::fmt;
 use std::iter::Peekable;
 use std::str::CharIndices;
 
-use jsonpath_rust::parser::model::JpQuery;
+use jsonpath_rust::parser::model::{JpQuery, Segment, Selector};
 use jsonpath_rust::parser::parse_json_path;
 use jsonpath_rust::query::js_path_process;
 use serde_json::Value;
@@ -19,7 +21,7 @@ const LONGEST: usize = 16 << 10;
 /// How deep `range` may stand in `range`.
 const DEEPEST: usize = 16;
 
-/// A template does not parse.
+/// A template or path does not parse.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 #[error("column {column}: {text}")]
 pub struct JsonPathError {
@@ -35,18 +37,47 @@ pub struct Path {
     query: JpQuery,
     /// Whether it begins at the whole, not at the item of a range.
     absolute: bool,
+    /// As it was given, without braces.
+    given: String,
 }
 
 impl Path {
     /// A path without a template around it, as for a column: `.metadata.name`, `metadata.name` or `{.metadata.name}`.
     pub fn relaxed(given: &str) -> Result<Self, JsonPathError> {
-        let inner = given.strip_prefix('{').and_then(|rest| rest.strip_suffix('}')).unwrap_or(given);
-        let mut source = Source::new(inner)?;
+        Self::read(&mut Source::new(given)?)
+    }
+
+    /// The same of one field: what could lead to several, or to the whole, is refused. Of what a filter leaves, the first counts.
+    pub fn of_a_field(given: &str) -> Result<Self, JsonPathError> {
+        let mut source = Source::new(given)?;
+        let path = Self::read(&mut source)?;
+        if let Some((column, step)) = source.several {
+            return Err(JsonPathError { column, text: format!("{step} leads to more than one value") });
+        }
+        if path.query.segments.is_empty() {
+            return Err(JsonPathError { column: 1, text: "it names no field".into() });
+        }
+        Ok(path)
+    }
+
+    fn read(source: &mut Source<'_>) -> Result<Self, JsonPathError> {
+        source.blanks();
+        let braced = source.takes('{');
+        source.blanks();
         let path = source.path()?;
+        if braced {
+            source.closing()?;
+        }
+        source.blanks();
         match source.peek() {
             None => Ok(path),
             Some(sign) => Err(source.error(&format!("{sign:?} is not part of a path"))),
         }
+    }
+
+    /// Whether it begins with this key.
+    pub fn is_in(&self, key: &str) -> bool {
+        matches!(self.query.segments.first(), Some(Segment::Selector(Selector::Name(first))) if first == key)
     }
 
     /// What it leads to.
@@ -54,6 +85,12 @@ impl Path {
         // What is not there is nothing, as kubectl has it by default.
         let found = js_path_process(&self.query, value).unwrap_or_default();
         found.into_iter().map(|found| found.val).collect()
+    }
+}
+
+impl fmt::Display for Path {
+    fn fmt(&self, text: &mut fmt::Formatter<'_>) -> fmt::Result {
+        text.write_str(&self.given)
     }
 }
 
@@ -118,11 +155,13 @@ pub fn told(value: &Value) -> String {
 struct Source<'a> {
     text: &'a str,
     rest: Peekable<CharIndices<'a>>,
+    /// The first step that can lead to more than one value: its column, and what it is. A filter is none: it finds one.
+    several: Option<(usize, &'static str)>,
 }
 
 impl<'a> Source<'a> {
     fn new(text: &'a str) -> Result<Self, JsonPathError> {
-        let source = Self { text, rest: text.char_indices().peekable() };
+        let source = Self { text, rest: text.char_indices().peekable(), several: None };
         if text.len() > LONGEST {
             return Err(source.error(&format!("it has {} bytes; the longest has {LONGEST}", text.len())));
         }
@@ -131,9 +170,17 @@ impl<'a> Source<'a> {
 
     /// An error at the next sign.
     fn error(&self, text: &str) -> JsonPathError {
-        let at = self.rest.clone().next().map_or(self.text.len(), |(at, _)| at);
-        let column = self.text.get(..at).map_or(0, |before| before.chars().count()) + 1;
-        JsonPathError { column, text: text.to_owned() }
+        JsonPathError { column: self.column(), text: text.to_owned() }
+    }
+
+    /// Where the next sign is, in bytes from 0.
+    fn at(&self) -> usize {
+        self.rest.clone().next().map_or(self.text.len(), |(at, _)| at)
+    }
+
+    /// Where the next sign is, in characters from 1.
+    fn column(&self) -> usize {
+        self.text.get(..self.at()).map_or(0, |before| before.chars().count()) + 1
     }
 
     fn peek(&mut self) -> Option<char> {
@@ -236,6 +283,7 @@ impl<'a> Source<'a> {
 
     /// A path, in words of the RFC.
     fn path(&mut self) -> Result<Path, JsonPathError> {
+        let from = self.at();
         let absolute = self.takes('$');
         let begin = self.error("");
         if !absolute {
@@ -245,7 +293,8 @@ impl<'a> Source<'a> {
         self.steps(&mut query, false)?;
         let query =
             parse_json_path(&query).map_err(|_| JsonPathError { text: "this is no path".into(), ..begin })?;
-        Ok(Path { query, absolute })
+        let given = self.text.get(from..self.at()).unwrap_or_default().to_owned();
+        Ok(Path { query, absolute, given })
     }
 }
 
@@ -322,8 +371,73 @@ mod tests {
         }
         assert!(Template::parse(&"{range .a}".repeat(40)).is_err());
         assert!(Template::parse(&format!("{{.a[?{}", "(".repeat(5000))).is_err());
-        assert!(Path::relaxed(".a}b").is_err());
+        for (path, error) in [
+            (".a}b", "column 3: '}' is not part of a path"),
+            ("{.a b}", "column 5: a } is expected"),
+            ("{.a}b", "column 5: 'b' is not part of a path"),
+            ("{ .a[x] }", "column 6: 'x' is no index, key or filter"),
+        ] {
+            assert_eq!(Path::relaxed(path).unwrap_err().to_string(), error, "{path}");
+        }
         assert!(Path::relaxed(&"x".repeat(20_000)).is_err());
+    }
+
+    #[test]
+    fn a_field_is_found_as_kubectl_names_it() {
+        let object = json!({
+            "metadata": {"labels": {"a.b/c": "d"}},
+            "status": {"n": 2, "list": [{"type": "X", "reason": "no"}, {"type": "Ready", "reason": "Active"}]},
+        });
+        let found = |given: &str| {
+            let path = Path::of_a_field(given).unwrap_or_else(|error| panic!("{given}: {error}"));
+            path.find(&object).first().map(|value| super::told(value))
+        };
+        for (given, expect) in [
+            ("{.status.n}", "2"),
+            ("{ .status.n }", "2"),
+            (".status.n", "2"),
+            ("status.n", "2"),
+            ("{.status.list[0].reason}", "no"),
+            ("{.status.list[-1].reason}", "Active"),
+            (r#"{.status.list[?(@.type=="Ready")].reason}"#, "Active"),
+            ("{$.status.list[?(@.type == 'X')].reason}", "no"),
+            ("{.status.list[?(@.type)].reason}", "no"),
+            (r"{.metadata.labels.a\.b/c}", "d"),
+            ("{.metadata.labels['a.b/c']}", "d"),
+        ] {
+            assert_eq!(found(given).as_deref(), Some(expect), "{given}");
+        }
+        for absent in ["{.status.m}", "{.status.list[9]}", "{.status.list[-9]}", "{.status.n.o}"] {
+            assert_eq!(found(absent), None, "{absent}");
+        }
+        for (given, inside) in [(".status.n", true), ("{$['status'].n}", true), ("spec.status", false), ("statu", false)]
+        {
+            assert_eq!(Path::of_a_field(given).unwrap().is_in("status"), inside, "{given}");
+        }
+        assert_eq!(Path::of_a_field("{ .a['b'] }").unwrap().to_string(), ".a['b']");
+    }
+
+    #[test]
+    fn what_names_no_single_field_is_refused_with_its_place() {
+        for (given, error) in [
+            ("", "column 1: it names no field"),
+            ("{}", "column 1: it names no field"),
+            ("$", "column 1: it names no field"),
+            ("{.", "column 3: a } is expected"),
+            ("{.a", "column 4: a } is expected"),
+            ("{.a[*]}", "column 5: * leads to more than one value"),
+            ("é.*.b", "column 3: * leads to more than one value"),
+            ("{.a[0:1]}", "column 5: a slice leads to more than one value"),
+            ("{.a[0, 1]}", "column 5: a list of keys leads to more than one value"),
+            ("{.a['b','c']}", "column 5: a list of keys leads to more than one value"),
+            ("{..a}", "column 2: .. leads to more than one value"),
+            ("{range .a}{end}", "column 8: a } is expected"),
+            ("{.a[x]}", "column 5: 'x' is no index, key or filter"),
+            ("{.a['b]}", "column 9: a ' has no end"),
+            ("é[", "column 3: a [ has no ]"),
+        ] {
+            assert_eq!(Path::of_a_field(given).unwrap_err().to_string(), error, "{given}");
+        }
     }
 
     #[test]
@@ -341,6 +455,9 @@ mod tests {
             }
             if let Ok(template) = Template::parse(&text) {
                 template.told(&list());
+            }
+            if let Ok(path) = Path::of_a_field(&text) {
+                path.find(&list());
             }
         }
     }
