@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 
 use crate::ctl::answer::Output;
-use crate::ctl::explain;
+use crate::ctl::{explain, version};
 
 /// What the programs have otherwise.
 pub(super) trait Program {
@@ -20,6 +20,26 @@ pub(super) trait Program {
     const POD_EXAMPLES: &'static str;
     /// How a Compute is explained.
     const COMPUTE_EXAMPLES: &'static str;
+}
+
+/// Show versions: of this program, of the cluster, and of the Computes that it serves.
+#[derive(Clone, Debug, Args)]
+pub(super) struct Version<P: Program> {
+    /// Of this program alone: no cluster is asked
+    #[arg(long)]
+    client: bool,
+    #[command(flatten)]
+    told: P::Told,
+}
+
+impl<P: Program> Version<P> {
+    pub(super) fn request(self) -> version::Request {
+        version::Request { client: self.client, output: self.told.into() }
+    }
+
+    pub(super) fn speaks_json(&self) -> bool {
+        self.told.clone().into() == Output::Json
+    }
 }
 
 /// Explain a pod or a Compute.

@@ -19,7 +19,6 @@ use crate::ctl::kubectl::Kubectl;
 use crate::ctl::program::Program;
 use crate::ctl::session::Session;
 use crate::ctl::terminal::Manners;
-use crate::ctl::version::{self, Version};
 use crate::view::talk::Voice;
 
 /// Names pools of nodes, and tells how they are.
@@ -57,7 +56,7 @@ enum Verb {
     #[command(subcommand)]
     Develop(develop::Develop),
     /// Show versions: of this program, of the cluster, and of the Computes that it serves
-    Version(Version),
+    Version(tell::Version),
     /// Print the script by which a shell completes verbs, flags and names of Computes
     Completion(Completion),
 }
@@ -114,7 +113,7 @@ impl Program for Dataos {
                 let programs = [Self::command(), Kubectl::command()];
                 crate::ctl::develop::develop(develop.request()?, programs, session)
             }
-            Verb::Version(version) => version::version(version, session).await,
+            Verb::Version(version) => crate::ctl::version::version(version.request(), session).await,
             Verb::Completion(completion) => completion::completion(&completion, session),
         }
     }

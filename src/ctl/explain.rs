@@ -8,12 +8,15 @@ use kube::Client;
 use crate::cluster::read;
 use crate::ctl::answer::{self, Output};
 use crate::ctl::failure::{Exit, Failure, Located};
-use crate::ctl::files::{documents, sources};
+use crate::ctl::files::{documents, environment, sources};
 use crate::ctl::session::Session;
 use crate::ctl::{gather, named};
-use crate::view::manifest::{Document, ManifestError, one};
+use crate::decide::judge::{Form, judge};
+use crate::view::change::ChangeFacts;
+use crate::view::manifest::{Document, ManifestError, Variables, one};
 use crate::view::names::absent;
 use crate::view::pod::facts::{self, Pod};
+use crate::view::talk::Voice;
 use crate::view::{change, compute, pod};
 
 /// What to explain.
@@ -64,7 +67,7 @@ async fn explain_pod(
     how: &How,
     session: &mut Session,
 ) -> Result<Exit, Failure> {
-    let told = answer::found("explain", session, async |session: &Session| {
+    let mut told = answer::found("explain", session, async |session: &Session| {
         let Some(path) = &how.file else {
             let client = session.client().await?;
             let name = pod.unwrap_or_default();
@@ -75,6 +78,7 @@ async fn explain_pod(
         Box::pin(pod_of_file(&client, namespace, &file, all, how.all_nodes)).await
     })
     .await?;
+    told.speak(session.terminal.voice());
     answer::tell(session, how.output, &told, |style| told.page().lay_out(style))
 }
 
@@ -120,9 +124,9 @@ async fn missing_pod(client: &Client, namespace: &str, name: &str) -> Failure {
         }
         Err(_) => format!("no pod {namespace}/{name} exists"),
     };
-    Failure::new(Exit::NotFound, text).remedy(
-        "A pod that admission refused was never stored: its workload tells why (kubectl describe), or kubectl poros explain pod -f",
-    )
+    Failure::new(Exit::NotFound, text).remedy(format!(
+        "a pod that admission refused was never stored; who made it was told why: kubectl get events -n {namespace} --field-selector reason=FailedCreate"
+    ))
 }
 
 async fn pod_of_file(
@@ -171,23 +175,39 @@ async fn explain_compute(name: Option<&str>, how: &How, session: &mut Session) -
         .await?;
         return answer::tell(session, how.output, &told, |style| told.page().lay_out(style));
     };
+    // As what applies it would: kubectl puts no environment in.
+    let variables = match session.terminal.voice() {
+        Voice::Dataos => Some(environment()),
+        Voice::Kubectl => None,
+    };
     let told = answer::found("explain", session, async |session: &Session| {
-        let (file, document) = changed(path, name)?;
+        let (file, mut document) = changed(path, name, variables.as_ref())?;
+        let unset = variables.as_ref().map(|variables| document.interpolate(variables)).unwrap_or_default();
         let client = session.client().await?;
-        let found = named::look(&client, &document.name()).await?;
+        let found = named::look(&client, judge(&document.value()).name()).await?;
         let facts = Box::pin(gather::change(&client, file, document, found, how.all_nodes)).await;
-        Ok(change::explain(&facts))
+        Ok(change::explain(&ChangeFacts { unset, ..facts }))
     })
     .await?;
     answer::tell(session, how.output, &told, |style| told.page().lay_out(style))
 }
 
-/// The Compute of a file; the one of this name, if one is given.
-fn changed(path: &Path, name: Option<&str>) -> Result<(String, Document), Failure> {
+/// The Compute of a file, in either form; the one of this name, if one is given.
+fn changed(
+    path: &Path,
+    name: Option<&str>,
+    variables: Option<&Variables>,
+) -> Result<(String, Document), Failure> {
     let (file, all) = read_file(path)?;
     let wanted = name.map_or_else(|| "Compute".to_owned(), |name| format!("Compute named {name}"));
-    let is =
-        |document: &Document| document.kind() == "Compute" && name.is_none_or(|name| document.name() == name);
+    let is = |document: &Document| {
+        let mut document = document.clone();
+        if let Some(variables) = variables {
+            document.interpolate(variables);
+        }
+        let judged = judge(&document.value());
+        judged.form != Form::Foreign && name.is_none_or(|name| judged.name() == name)
+    };
     let document = one(&file, all, &wanted, is).map_err(|error| invalid(&error))?;
     Ok((file, document))
 }

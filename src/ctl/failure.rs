@@ -180,6 +180,19 @@ impl Failure {
         Self::new(exit, chain(error))
     }
 
+    /// Several in one: it ends as the worst of them, and says what each of them does.
+    pub fn of_several(failures: Vec<Self>) -> Self {
+        let exit = Exit::of_all(failures.iter().map(|failure| failure.exit));
+        let texts: Vec<&str> = failures.iter().map(|failure| failure.text.as_str()).collect();
+        let mut all = Self::new(exit, texts.join("\n  "));
+        for failure in failures {
+            all.remedies.extend(failure.remedies);
+            all.errors.extend(failure.errors);
+            all.silent |= failure.silent;
+        }
+        all
+    }
+
     /// What became of a call to the API server; `what` was tried: `Computes could not be listed`.
     pub fn of_call(what: &str, error: &CallError) -> Self {
         let (exit, remedy) = access::call(error);
@@ -262,6 +275,18 @@ mod tests {
         weights.sort_unstable();
         weights.dedup();
         assert_eq!(weights.len(), Exit::ALL.len());
+    }
+
+    #[test]
+    fn several_failures_end_as_the_worst_in_whatever_order() {
+        let one = Failure::new(Exit::NotFound, "a").remedy("do a");
+        let mut other = Failure::new(Exit::Invalid, "b");
+        other.errors.push(Located { file: "f".into(), ..Located::default() });
+        let (first, second) = (vec![one.clone(), other.clone()], vec![other.clone(), one.clone()]);
+        let all = Failure::of_several(first);
+        assert_eq!((all.exit, Failure::of_several(second).exit), (Exit::Invalid, Exit::Invalid));
+        assert_eq!(all.told(), "a\n  b\n  do a");
+        assert_eq!(all.errors, other.errors);
     }
 
     #[test]

@@ -180,6 +180,7 @@ pub(in crate::ctl) async fn change(
     ChangeFacts {
         file,
         document,
+        unset: Vec::new(),
         current,
         placement,
         binding,

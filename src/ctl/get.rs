@@ -106,19 +106,22 @@ pub async fn get(mut request: Request, session: &mut Session) -> Result<Exit, Fa
     if !request.files.is_empty() {
         request.names.extend(read::names_in(&request.files, session)?);
     }
-    if request.again == Again::No {
-        return Box::pin(show::once(&request, session)).await;
-    }
-    let shown = async {
-        match request.again {
-            Again::Every(pause) => show::again(&request, session, pause).await,
-            Again::No | Again::Watch => follow::follow(&request, session).await,
-        }
+    let ended = match request.again {
+        Again::No => Box::pin(show::once(&request, session)).await,
+        Again::Every(pause) => until_ended(show::again(&request, session, pause)).await,
+        Again::Watch => until_ended(follow::follow(&request, session)).await,
     };
-    // Who has seen enough ends it, and that is no error.
+    if ended.as_ref().is_err_and(|failure| failure.exit != Exit::Ok) {
+        session.terminal.failed(SIGN, "get...error");
+    }
+    ended
+}
+
+/// Shows what has no end of its own. Who presses Ctrl-C ends it as any other program; that nobody reads on is no error.
+async fn until_ended(shown: impl Future<Output = Result<Exit, Failure>>) -> Result<Exit, Failure> {
     tokio::select! {
         ended = shown => ended,
-        () = interrupted() => Ok(Exit::Ok),
+        () = interrupted() => Ok(Exit::Interrupted),
         () = reader_is_gone() => Ok(Exit::Ok),
     }
 }

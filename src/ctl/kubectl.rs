@@ -12,7 +12,6 @@ use crate::ctl::failure::{Exit, Failure};
 use crate::ctl::program::Program;
 use crate::ctl::session::Session;
 use crate::ctl::terminal::Manners;
-use crate::ctl::version::{self, Version};
 use crate::view::talk::Voice;
 
 /// Shows Computes, and tells why they are as they are.
@@ -40,7 +39,7 @@ enum Verb {
     /// Explain a pod (which nodes fit, and why others do not) or a Compute (what is wrong, what an edit would do)
     Explain(tell::Explain),
     /// Show versions: of this program, of the cluster, and of the Computes that it serves
-    Version(Version),
+    Version(tell::Version),
 }
 
 impl Program for Kubectl {
@@ -70,7 +69,7 @@ impl Program for Kubectl {
             Verb::Explain(explain) => {
                 Box::pin(crate::ctl::explain::explain(explain.request(), session)).await
             }
-            Verb::Version(version) => version::version(version, session).await,
+            Verb::Version(version) => crate::ctl::version::version(version.request(), session).await,
         }
     }
 }

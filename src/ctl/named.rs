@@ -21,8 +21,11 @@ pub async fn compute(client: &Client, name: &str) -> Result<(Compute, Option<Tim
     }
 }
 
-/// The Compute of this name; none if there is none.
+/// The Compute of this name; none if there is none, as of what is no name: the path of a request would lead elsewhere.
 pub async fn look<K: Read>(client: &Client, name: &str) -> Result<Option<K>, Failure> {
+    if name.is_empty() || !name.chars().all(|sign| sign.is_ascii_alphanumeric() || "-._".contains(sign)) {
+        return Ok(None);
+    }
     let found = computes::one(client, name).await;
     found.map_err(|error| Failure::of_call(&format!("Compute {name} could not be read"), &error))
 }

@@ -127,6 +127,8 @@ pub struct Terminal {
     began: Instant,
     voice: Voice,
     quiet: bool,
+    /// Whether something was said.
+    said: bool,
     /// Whether it says how far something is.
     follows: bool,
     /// Whether it says what is odd.
@@ -147,6 +149,7 @@ impl Terminal {
             voice,
             // As kubectl, which says nothing unless something is wrong.
             quiet: manners.quiet || voice == Voice::Kubectl,
+            said: false,
             follows: !manners.quiet,
             warns: true,
             look: Look::of_this_process(manners),
@@ -218,9 +221,9 @@ impl Terminal {
         self.say(Level::Error, text);
     }
 
-    /// An empty line between talk and data, as the reference has it.
+    /// An empty line between talk and data, as the reference has it, where there was talk.
     pub fn gap(&mut self) {
-        if !self.quiet {
+        if self.said && !self.quiet {
             self.end_progress();
             self.write_talk("\n");
         }
@@ -274,6 +277,7 @@ impl Terminal {
 
     fn say(&mut self, level: Level, text: &str) {
         self.end_progress();
+        self.said = true;
         let line = talk::line(self.voice, level, self.seconds(), text, self.look.coloured_talk);
         self.write_talk(&line);
     }

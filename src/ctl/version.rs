@@ -2,29 +2,21 @@
 
 use std::fmt::Write as _;
 
-use clap::{Args, ValueEnum};
 use serde::Serialize;
 
 use crate::api::names::GROUP;
 use crate::cluster::discovery;
+use crate::ctl::answer::{self, Output};
 use crate::ctl::failure::{Exit, Failure};
 use crate::ctl::session::Session;
 
-/// Show versions: of this program, of the cluster, and of the Computes that it serves
-#[derive(Clone, Debug, Args)]
-pub struct Version {
-    /// Of this program alone: no cluster is asked
-    #[arg(long)]
-    client: bool,
-    /// How to tell it
-    #[arg(long, value_name = "FORMAT", default_value = "text")]
-    output: Output,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Output {
-    Text,
-    Json,
+/// What is asked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Request {
+    /// Whether of this program alone: no cluster is asked.
+    pub client: bool,
+    /// How to tell it.
+    pub output: Output,
 }
 
 #[derive(Serialize)]
@@ -38,15 +30,8 @@ struct Versions {
     compute: Option<Vec<String>>,
 }
 
-impl Version {
-    /// Whether errors are told as JSON.
-    pub fn speaks_json(&self) -> bool {
-        self.output == Output::Json
-    }
-}
-
 /// Tells them. What the cluster does not say costs the exit code, not the rest.
-pub async fn version(request: Version, session: &mut Session) -> Result<Exit, Failure> {
+pub async fn version(request: Request, session: &mut Session) -> Result<Exit, Failure> {
     let mut versions = Versions { client: env!("CARGO_PKG_VERSION"), server: None, compute: None };
     let mut failure = None;
     if !request.client {
@@ -55,13 +40,9 @@ pub async fn version(request: Version, session: &mut Session) -> Result<Exit, Fa
             Err(why) => failure = Some(why),
         }
     }
-    let text = match request.output {
-        Output::Json => serde_json::to_string_pretty(&versions).unwrap_or_default() + "\n",
-        Output::Text => told(&versions),
-    };
     // With --output json, data or a problem, and never both.
-    if failure.is_none() || !request.speaks_json() {
-        session.terminal.data(&text)?;
+    if failure.is_none() || request.output != Output::Json {
+        answer::tell(session, request.output, &versions, |_| told(&versions))?;
     }
     failure.map_or(Ok(Exit::Ok), Err)
 }

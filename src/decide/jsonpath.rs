@@ -410,7 +410,8 @@ mod tests {
         for absent in ["{.status.m}", "{.status.list[9]}", "{.status.list[-9]}", "{.status.n.o}"] {
             assert_eq!(found(absent), None, "{absent}");
         }
-        for (given, inside) in [(".status.n", true), ("{$['status'].n}", true), ("spec.status", false), ("statu", false)]
+        for (given, inside) in
+            [(".status.n", true), ("{$['status'].n}", true), ("spec.status", false), ("statu", false)]
         {
             assert_eq!(Path::of_a_field(given).unwrap().is_in("status"), inside, "{given}");
         }

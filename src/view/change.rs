@@ -16,7 +16,7 @@ use crate::decide::judge::{Judged, judge};
 use crate::decide::mode::Admission;
 use crate::decide::observed::{Child, Compute, Observed, Policies, Pool, Recall, Settings};
 use crate::decide::pool::{self, Node};
-use crate::decide::problem::{Step, path, written};
+use crate::decide::problem::{Problem, Step, path, written};
 use crate::decide::validate::{Valid, validate};
 use crate::view::Seen;
 use crate::view::compute::{Overlap, overlaps};
@@ -32,8 +32,10 @@ const NAMES: usize = 10;
 pub struct ChangeFacts {
     /// The file that the manifest came from.
     pub file: String,
-    /// The manifest.
+    /// The manifest, the environment put in.
     pub document: Document,
+    /// What of the environment could not be.
+    pub unset: Vec<Problem>,
     /// The Compute of that name, as stored.
     pub current: Option<Compute>,
     /// The Placement of that name.
@@ -196,12 +198,12 @@ fn candidate(facts: &ChangeFacts, judged: &Judged) -> Result<Compute, Vec<Misfit
         let (line, column) = facts.document.place(path);
         Misfit { line, column, text }
     };
-    if !judged.problems.is_empty() {
-        return Err(judged
-            .problems
-            .iter()
-            .map(|problem| placed(&problem.path, problem.sentence()))
-            .collect());
+    // Of a value that could not be put in, nothing else is to be said.
+    let told = |problem: &&Problem| facts.unset.iter().all(|unset| unset.path != problem.path);
+    let problems = facts.unset.iter().chain(judged.problems.iter().filter(told));
+    let misfits: Vec<Misfit> = problems.map(|problem| placed(&problem.path, problem.sentence())).collect();
+    if !misfits.is_empty() {
+        return Err(misfits);
     }
     let stored = facts.answer.as_ref().map_or(&judged.compute, |answer| &answer.after);
     let spec: ComputeSpec = serde_json::from_value(stored["spec"].clone())

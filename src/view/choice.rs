@@ -8,8 +8,8 @@ use thiserror::Error;
 
 use crate::api::listed::Listed;
 use crate::api::status::{AggregateStatus, Stage};
-use crate::decide::meant::nearest;
 use crate::decide::jsonpath::Path;
+use crate::decide::meant::nearest;
 
 /// Words of which one must be there, and words that must not.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -2,12 +2,14 @@
 
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use unicode_width::UnicodeWidthStr as _;
 
 use crate::api::identifier::TYPE;
 use crate::api::listed::Listed;
 use crate::api::names::VERSION_SHOWN;
 use crate::api::status::AggregateStatus;
 use crate::decide::fault::Category;
+use crate::view::page::fold;
 use crate::view::table::{Column, Table, shown};
 use crate::view::time::age;
 
@@ -191,6 +193,13 @@ pub fn why(compute: &Listed, more: &str) -> Option<String> {
     Some(format!("{} ({healed}{more} {})", shown(why), compute.metadata.name))
 }
 
+/// A line under a row, folded at the width of the terminal, if it has one; its later rows begin where its text does.
+pub fn under(line: &str, width: Option<usize>) -> String {
+    let text = line.trim_start().split_once(' ').map_or("", |(_, text)| text);
+    let indent = line.width() - text.width();
+    fold(line, width.unwrap_or(usize::MAX), indent).join("\n") + "\n"
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -238,6 +247,19 @@ mod tests {
         assert_eq!(lasting(&fields, &compute), before);
         compute.status.users.pods = 6;
         assert_ne!(lasting(&fields, &compute), before);
+    }
+
+    #[test]
+    fn a_line_under_a_row_keeps_its_indent_where_it_is_folded() {
+        let line = "  ↳ no node matches (healed by a node; dataos-ctl why -t compute -n a)";
+        assert_eq!(
+            under(line, Some(30)),
+            "  ↳ no node matches (healed by\n    a node; dataos-ctl why -t\n    compute -n a)\n"
+        );
+        assert_eq!(under(line, None), format!("{line}\n"));
+        assert_eq!(under("  -> a b", Some(6)), "  -> a\n     b\n");
+        // A word that is too long stays whole, so that it can be copied.
+        assert_eq!(under("  -> aaaaaaaa b", Some(4)), "  ->\n     aaaaaaaa\n     b\n");
     }
 
     #[test]

@@ -201,9 +201,11 @@ impl Document {
     }
 
     fn title(&self) -> String {
-        match self.kind() {
-            "" => "something without a kind".into(),
-            kind => format!("{kind} {}", self.name()),
+        match (self.kind(), self.root.text_at("type")) {
+            ("", None) => "something without a kind".into(),
+            // As DataOS has it.
+            ("", Some(kind)) => format!("{kind} {}", self.root.text_at("name").unwrap_or_default()),
+            (kind, _) => format!("{kind} {}", self.name()),
         }
     }
 

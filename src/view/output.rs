@@ -10,8 +10,8 @@ use thiserror::Error;
 
 use crate::api::identifier::TYPE;
 use crate::api::names::{GROUP, VERSION_SHOWN};
-use crate::decide::meant::nearest;
 use crate::decide::jsonpath::{JsonPathError, Path, Template, told};
+use crate::decide::meant::nearest;
 use crate::view::table::{Column, Table};
 use crate::view::talk::Voice;
 

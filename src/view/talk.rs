@@ -22,7 +22,11 @@ impl Voice {
             let flags: Vec<&str> = words.collect();
             let told = match (verb, kind, name, flags.as_slice()) {
                 ("tree", name, None, []) => format!("tree -t compute -n {name}"),
-                ("explain", "compute", Some(name), []) => format!("explain compute {name}"),
+                ("explain", kind @ ("compute" | "pod"), Some(name), []) => format!("explain {kind} {name}"),
+                // Who sets the annotation means to delete it.
+                ("annotate", "compute", Some(name), ["poros.dataos.io/delete-in-use=true"]) => {
+                    format!("delete -t compute -n {name} --force")
+                }
                 ("describe" | "delete", "compute", Some(name), []) => format!("{verb} -t compute -n {name}"),
                 ("get", "compute", Some(name), ["-w"]) => format!("get -t compute -n {name} --watch"),
                 ("get", "compute", Some(name), ["-o", "yaml"]) => {
@@ -88,6 +92,15 @@ mod tests {
             ("look: kubectl describe compute a", "look: dataos-ctl describe -t compute -n a"),
             ("kubectl get compute a -w", "dataos-ctl get -t compute -n a --watch"),
             ("kubectl get compute a -o yaml", "dataos-ctl get -t compute -n a --output yaml"),
+            ("kubectl poros explain pod a/b", "dataos-ctl explain pod a/b"),
+            (
+                "at once: kubectl annotate compute a poros.dataos.io/delete-in-use=true",
+                "at once: dataos-ctl delete -t compute -n a --force",
+            ),
+            (
+                "kubectl annotate compute a poros.dataos.io/paused-",
+                "kubectl annotate compute a poros.dataos.io/paused-",
+            ),
             ("kubectl edit compute a", "kubectl edit compute a"),
             ("kubectl describe node n", "kubectl describe node n"),
             (

@@ -39,6 +39,8 @@ pub struct UsersTold {
     pub namespaces: BTreeMap<String, usize>,
     /// Pods that carry the label and were not placed by it: no users.
     pub unplaced: Vec<String>,
+    /// The command that tells why the first of these was not.
+    pub why_unplaced: Option<String>,
     /// Workloads that carry the label themselves.
     pub workloads: Vec<String>,
 }
@@ -73,6 +75,7 @@ pub fn users(pods: &[UserPod], workloads: &[Seen<Vec<String>>], revision: Option
             }
         }
     }
+    told.why_unplaced = told.unplaced.first().map(|pod| format!("kubectl poros explain pod {pod}"));
     told.workloads = workloads.iter().flatten().flatten().cloned().collect();
     told
 }
@@ -110,7 +113,7 @@ pub fn deletion(compute: &Compute, seen: Option<&UsersTold>) -> Deletion {
     let verb = if compute.deleting { "it is being deleted, and held" } else { "refused" };
     Deletion {
         blocked: true,
-        text: format!("{verb}: in use by {used}{now}{named}; remove them first, or allow it:"),
+        text: format!("{verb}: in use by {used}{now}{named}; remove them first, or override that:"),
         command: Some(format!("kubectl annotate compute {name} {ANNOTATION_DELETE_IN_USE}=true")),
     }
 }

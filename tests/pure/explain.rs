@@ -338,11 +338,11 @@ Compute query
                  2  in namespace data
                  1  in namespace etl
              1 of them run with an older revision until they are made anew: data/b
-             1 more carry the label, but were not placed by it (kubectl poros explain pod tells
-             why): etl/d
+             1 more carry the label, but were not placed by it: etl/d; see why:
+               kubectl poros explain pod etl/d
              workloads that carry the label: CronJob/data/nightly
   Deletion   refused: in use by 3 pods and 1 workload (Pod/data/a, Pod/data/b, Pod/etl/c); remove
-             them first, or allow it:
+             them first, or override that:
                kubectl annotate compute query poros.dataos.io/delete-in-use=true
   History    2026-11-22T14:00:00Z  active/built  Active: revision 3 is in force
              2026-11-22T13:59:59Z  pending/building  Building: the proof of revision 3 is under way
@@ -436,7 +436,7 @@ fn a_deletion_is_judged_by_the_users_in_the_status() {
     for change in [blind, half] {
         assert_eq!(
             told(json!({"workloads": 1}), change),
-            "refused: in use by 1 workload; remove them first, or allow it:"
+            "refused: in use by 1 workload; remove them first, or override that:"
         );
         assert_eq!(told(json!({}), change), "possible: nothing uses it");
     }
@@ -446,7 +446,7 @@ fn a_deletion_is_judged_by_the_users_in_the_status() {
     );
     assert_eq!(
         told(json!({"pods": 2}), |facts| (facts.pods, facts.workloads) = (Ok(vec![]), vec![])),
-        "refused: in use by 2 pods by its status, though none is there any more; remove them first, or allow it:"
+        "refused: in use by 2 pods by its status, though none is there any more; remove them first, or override that:"
     );
 }
 
@@ -494,6 +494,7 @@ fn change_facts(text: &str, current: Option<&Value>) -> ChangeFacts {
     ChangeFacts {
         file: "changed.yaml".into(),
         document: manifest::documents("changed.yaml", text.as_bytes()).pop().unwrap().unwrap(),
+        unset: Vec::new(),
         current: current.map(compute_of),
         placement: if current.is_some() { facts.placement } else { Ok(None) },
         binding: if current.is_some() { facts.binding } else { Ok(None) },

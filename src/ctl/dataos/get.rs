@@ -68,13 +68,13 @@ pub(super) struct Get {
     /// Also managedFields
     #[arg(long)]
     show_managed_fields: bool,
-    /// Again and again
+    /// Again and again, until Ctrl-C, which ends it with 130
     #[arg(long, short = 'r', conflicts_with = "watch")]
     refresh: bool,
     /// After so many seconds
     #[arg(long = "refreshRate", value_name = "SECONDS", default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..=86_400))]
     refresh_rate: u64,
-    /// And then each that changes, as it does
+    /// And then each that changes, as it does, until Ctrl-C, which ends it with 130
     #[arg(long)]
     watch: bool,
 }

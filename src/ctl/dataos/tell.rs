@@ -109,6 +109,9 @@ pub(super) struct Nothing {}
 /// Explain a pod or a Compute.
 pub(super) type Explain = asked::Explain<DataosCtl>;
 
+/// Show versions.
+pub(super) type Version = asked::Version<DataosCtl>;
+
 /// This program.
 #[derive(Clone, Debug)]
 pub(super) struct DataosCtl;

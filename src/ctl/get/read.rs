@@ -84,7 +84,6 @@ where
     let once = request.again != super::Again::Watch && request.selector.is_none();
     if let [name] = request.names.as_slice()
         && once
-        && is_name(name)
     {
         if let Some(found) = look(client, name).await? {
             return Ok(Listing { items: vec![found], version: String::new(), others: None });
@@ -97,11 +96,6 @@ where
     let selection = Selection { labels: request.selector.clone(), name: None };
     let listing = list(client, &selection).await.map_err(|error| unlisted(&error))?;
     Ok(Listing { items: listing.items, version: listing.version, others: None })
-}
-
-/// Whether it can be asked for: what is no name would ask for something else.
-fn is_name(name: &str) -> bool {
-    !name.is_empty() && name.chars().all(|sign| sign.is_ascii_alphanumeric() || "-._".contains(sign))
 }
 
 fn missing(request: &Request, there: &[String]) -> Vec<String> {
@@ -140,12 +134,8 @@ pub(super) fn names_in(files: &[PathBuf], session: &mut Session) -> Result<Vec<S
             }
         }
     }
-    if let Some(first) = failures.first() {
-        let exit = first.exit;
-        let texts: Vec<&str> = failures.iter().map(|failure| failure.text.as_str()).collect();
-        let failure = Failure::new(exit, texts.join("\n  "));
-        let errors = failures.into_iter().flat_map(|failure| failure.errors).collect();
-        return Err(Failure { errors, ..failure });
+    if !failures.is_empty() {
+        return Err(Failure::of_several(failures));
     }
     if names.is_empty() {
         let text = format!("{} named with -f, and no Compute is in it", count(files.len(), "file"));

@@ -11,33 +11,30 @@ use crate::ctl::get::read::{Answer, answer};
 use crate::ctl::get::{Owner, Request, SIGN};
 use crate::ctl::session::Session;
 use crate::ctl::terminal::Terminal;
-use crate::view::computes::why;
+use crate::view::computes::{under, why};
 use crate::view::listing::Found;
 use crate::view::names::count;
 use crate::view::output::Output;
 use crate::view::talk::Voice;
 
-/// Shows them once.
+/// Shows them once. What is not there is told first, so that what is there stands by itself.
 pub(super) async fn once(request: &Request, session: &mut Session) -> Result<Exit, Failure> {
     session.terminal.info(SIGN, "get...");
-    let answer = async { read(request, &session.client().await?).await };
-    let answer = match answer.await {
-        Ok(answer) => answer,
-        Err(failure) => {
-            session.terminal.failed(SIGN, "get...error");
-            return Err(failure);
-        }
-    };
+    let answer = read(request, &session.client().await?).await?;
+    let terminal = &mut session.terminal;
     if answer.missing.is_empty() {
-        session.terminal.info(SIGN, "get...complete");
-    } else {
-        session.terminal.failed(SIGN, "get...error");
-    }
-    show(request, &answer, &mut session.terminal)?;
-    if answer.missing.is_empty() {
+        terminal.info(SIGN, "get...complete");
+        show(request, &answer, terminal)?;
         return Ok(Exit::Ok);
     }
-    Err(Failure::new(Exit::NotFound, answer.missing.join("\n  ")))
+    let missing = Failure::new(Exit::NotFound, answer.missing.join("\n  "));
+    if !is_shown(request, &answer) {
+        return Err(missing);
+    }
+    terminal.failed(SIGN, "get...error");
+    terminal.error(&missing.told());
+    show(request, &answer, terminal)?;
+    Ok(missing.exit)
 }
 
 /// Shows them again and again, on a terminal in one place. What goes wrong on the way is told, and tried again.
@@ -62,9 +59,11 @@ pub(super) async fn again(
                 } else {
                     session.terminal.anew()?;
                 }
-                show(request, &answer, &mut session.terminal)?;
                 for missing in &answer.missing {
                     session.terminal.warn("", missing);
+                }
+                if is_shown(request, &answer) {
+                    show(request, &answer, &mut session.terminal)?;
                 }
             }
             Err(failure) if first || failure.exit != Exit::Failed => return Err(failure),
@@ -83,16 +82,14 @@ async fn read(request: &Request, client: &Client) -> Result<Answer, Failure> {
     }
 }
 
+/// Whether there is something to show beside what is not there. Half of a document would pass for all of it.
+fn is_shown(request: &Request, answer: &Answer) -> bool {
+    let document = matches!(request.format.output, Output::Json | Output::Yaml);
+    answer.missing.is_empty() || !(answer.found.is_empty() || document)
+}
+
 fn show(request: &Request, answer: &Answer, terminal: &mut Terminal) -> Result<(), Failure> {
-    let nothing = answer.found.is_empty();
-    if nothing && !answer.missing.is_empty() {
-        return Ok(());
-    }
-    if !answer.missing.is_empty() && matches!(request.format.output, Output::Json | Output::Yaml) {
-        // Half of an answer would pass for all of it.
-        return Ok(());
-    }
-    if nothing {
+    if answer.found.is_empty() {
         hint(request, answer, terminal);
         if terminal.voice() == Voice::Kubectl && request.format.is_table() {
             return Ok(());
@@ -125,7 +122,7 @@ pub(super) fn rows(
         };
         if let Some(why) = why(&found.listed, more) {
             let sign = if terminal.look.emoji { "↳" } else { "->" };
-            terminal.note(&format!("  {sign} {why}\n"));
+            terminal.note(&under(&format!("  {sign} {why}"), terminal.look.width));
         }
     }
     Ok(())

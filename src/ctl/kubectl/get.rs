@@ -7,8 +7,8 @@ use clap::Args;
 use crate::ctl::failure::Failure;
 use crate::ctl::get::{Again, Owner, Request};
 use crate::ctl::kubectl::which::{Namespaces, names};
-use crate::view::choice::{Sort, Words};
 use crate::decide::jsonpath::Path;
+use crate::view::choice::{Sort, Words};
 use crate::view::listing::Format;
 use crate::view::output::Output;
 use crate::view::talk::Voice;
@@ -44,7 +44,7 @@ pub(super) struct Get {
     /// Also managedFields
     #[arg(long)]
     show_managed_fields: bool,
-    /// And then each that changes, as it does
+    /// And then each that changes, as it does, until Ctrl-C, which ends it with 130
     #[arg(long, short = 'w')]
     watch: bool,
     /// With --watch: also what became of it

@@ -99,6 +99,9 @@ impl From<Namespace> for Option<String> {
 /// Explain a pod or a Compute.
 pub(super) type Explain = asked::Explain<KubectlPoros>;
 
+/// Show versions.
+pub(super) type Version = asked::Version<KubectlPoros>;
+
 /// This program.
 #[derive(Clone, Debug)]
 pub(super) struct KubectlPoros;

@@ -122,11 +122,12 @@ impl UsersTold {
         }
         if !self.unplaced.is_empty() {
             let text = format!(
-                "{} more carry the label, but were not placed by it (kubectl poros explain pod tells why): {}",
+                "{} more carry the label, but were not placed by it: {}; see why:",
                 self.unplaced.len(),
                 listed(&self.unplaced, LISTED)
             );
             page.say("Users", Line::new(text).tone(Tone::Odd));
+            page.say("Users", Line::command(self.why_unplaced.as_deref().unwrap_or_default()));
         }
         if !self.workloads.is_empty() {
             page.say("Users", format!("workloads that carry the label: {}", listed(&self.workloads, LISTED)));
@@ -137,8 +138,12 @@ impl UsersTold {
 impl ComputeExplanation {
     /// Puts its commands as those of this program.
     pub fn speak(&mut self, voice: Voice) {
-        for (_, command) in self.fault.iter_mut().flat_map(|fault| &mut fault.to_do) {
-            *command = voice.command(command);
+        let to_do = self.fault.iter_mut().flat_map(|fault| &mut fault.to_do).map(|(_, command)| command);
+        let why = self.users.iter_mut().filter_map(|users| users.why_unplaced.as_mut());
+        // What the builder says may end in one.
+        let others = [&mut self.state].into_iter().chain(&mut self.deletion.command);
+        for text in to_do.chain(why).chain(others) {
+            *text = voice.command(text);
         }
     }
 }

@@ -3,8 +3,16 @@
 use crate::view::names::pairs;
 use crate::view::page::{Line, Page, Tone};
 use crate::view::pod::{Demands, PodExplanation};
+use crate::view::talk::Voice;
 
 impl PodExplanation {
+    /// Puts the command in which the state of its Compute may end as one of this program.
+    pub fn speak(&mut self, voice: Voice) {
+        if let Some(compute) = &mut self.compute {
+            compute.state = voice.command(&compute.state);
+        }
+    }
+
     /// As a page.
     pub fn page(&self) -> Page {
         let title = match &self.namespace {

@@ -73,7 +73,8 @@ async fn versions_are_told_and_those_that_cannot_be_asked_cost_the_exit_code() {
     told.replace(r"v1\.\d+\.\d+", "KUBERNETES");
     told.replace(&regex::escape(env!("CARGO_PKG_VERSION")), "VERSION");
     told.run("dataos-ctl version");
-    told.run("kubectl poros version --output json");
+    told.run("kubectl poros version -o json");
+    told.run("dataos-ctl version --client --output yaml");
     told.run("dataos-ctl version --client");
     told.run("dataos-ctl version --client --output json");
     told.run("dataos-ctl version --client >/dev/full");
@@ -136,6 +137,6 @@ async fn what_is_mistyped_is_told_with_what_is_meant() {
         assert_eq!(found.code, 3, "{verb}: {}", found.err);
     }
     told.run("kubectl poros get compute --selecto a=b");
-    told.run("kubectl poros version --output yaml");
+    told.run("kubectl poros version --output xml");
     told.compare();
 }

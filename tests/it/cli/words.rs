@@ -153,7 +153,22 @@ fn explanations(cluster: &Cluster) {
     told.run("dataos-ctl explain pod active-a --namespace default");
     told.run("kubectl poros explain pod -n default active-c");
     told.run("dataos-ctl explain compute -o json active");
+    told.file("native.yaml", native("active"));
+    told.set("POOL", "broken");
+    told.run("dataos-ctl explain compute -f native.yaml");
+    told.run("kubectl poros explain compute active -f native.yaml");
+    told.run("dataos-ctl explain compute another -f native.yaml -q");
+    told.file("unset.yaml", native("$NOBODY"));
+    told.run("dataos-ctl explain compute -f unset.yaml -q");
     told.compare();
+}
+
+/// A manifest as DataOS has it, whose pool the environment names.
+fn native(name: &str) -> String {
+    format!(
+        "name: {name}\nversion: v1beta\ntype: compute\n\
+         compute:\n  purpose: query\n  nodePool:\n    nodeSelector: {{pool: $POOL}}\n"
+    )
 }
 
 /// What a user may see who may read Computes alone.

@@ -23,6 +23,9 @@ trials![
     a_refresh_prints_the_table_again,
 ];
 
+/// How Ctrl-C ends what goes on.
+const INTERRUPTED: i32 = 130;
+
 /// A command that goes on.
 pub(super) struct Running {
     child: Child,
@@ -86,7 +89,7 @@ async fn a_watch_tells_each_change_once() {
     clear(&client, name).await;
     running.until(&["DELETED", name]).await;
     let (lines, said, code) = running.end();
-    assert_eq!(code, 0, "{said}");
+    assert_eq!(code, INTERRUPTED, "{said}");
     assert!(said.contains("get...complete"), "{said}");
     // As they came, with the events of teardown as Poros wrote them.
     assert!(!lines.iter().any(|line| line.contains("somebody.else")), "{lines:#?}");
@@ -117,7 +120,7 @@ async fn a_watch_in_json_is_a_line_for_each_change() {
     // It leaves those that are active before it is gone, and is told of once more.
     running.until(&["MODIFIED", "\"aggregateStatus\":\"delet"]).await;
     let (lines, said, code) = running.end();
-    assert_eq!((code, said.as_str()), (0, ""));
+    assert_eq!((code, said.as_str()), (INTERRUPTED, ""));
     for line in &lines {
         let event: Value = serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"));
         assert_eq!(event["object"]["metadata"]["name"], name);
@@ -150,7 +153,7 @@ async fn kubectl_poros_watches_as_kubectl() {
     rows.until(&["DELETED", name]).await;
     for running in [plain, events, rows] {
         let (lines, said, code) = running.end();
-        assert_eq!((code, said.as_str()), (0, ""), "{lines:#?}");
+        assert_eq!((code, said.as_str()), (INTERRUPTED, ""), "{lines:#?}");
     }
 }
 
@@ -194,7 +197,7 @@ async fn a_refresh_prints_the_table_again() {
         tokio::time::sleep(Duration::from_secs(1)).await;
     }
     let (lines, said, code) = running.end();
-    assert_eq!(code, 0, "{said}");
+    assert_eq!(code, INTERRUPTED, "{said}");
     let heads = lines.iter().filter(|line| line.contains("NAME")).count();
     assert!(heads >= 3, "{lines:#?}");
     assert!(

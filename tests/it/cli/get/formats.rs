@@ -178,6 +178,8 @@ async fn what_does_not_fit_is_told() {
     told.file("broken.yaml", "a: [1\n");
     told.run("dataos-ctl get -f broken.yaml --output json");
     told.run("dataos-ctl get -f absent.yaml -f broken.yaml");
+    told.run("dataos-ctl get -f broken.yaml -f absent.yaml");
+    told.run("dataos-ctl get --watch -n cli-fat");
     told.run("kubectl poros get");
     told.run("kubectl poros get pods");
     told.run("kubectl poros get compute cmp/cli-fit");
@@ -202,6 +204,7 @@ async fn a_terminal_shows_why_and_is_not_commanded() {
     told.run(&typed("dataos-ctl get"));
     told.run(&typed("dataos-ctl get --plain --quiet"));
     told.run(&typed("stty cols 60 rows 40; dataos-ctl get -q"));
+    told.run(&typed("stty cols 60 rows 40; dataos-ctl get -n cli-terminal-bad --columns name,status"));
     told.run(&typed("stty cols 90 rows 40; kubectl poros get computes -l suite=cli-terminal -o wide | cat"));
     told.run(&typed("stty cols 170 rows 40; kubectl poros get cmp cli-terminal-bad -o wide --no-headers"));
     let path = "jsonpath={.items[0].spec.description}";
