@@ -73,7 +73,7 @@ async fn a_thousand_are_one_list_and_a_watch_outlives_the_api_server() {
     delete(&raw_computes(&client), "many-0001").await.unwrap();
     running.until(&["many-0001"]).await;
     let (lines, said, code) = running.end();
-    assert_eq!(code, 0, "{said}");
+    assert_eq!(code, 130, "{said}");
     assert_eq!(said.matches("the watch broke, and is begun again").count(), 1, "{said}");
     let again = lines.iter().filter(|line| line.ends_with("many-0002")).count();
     assert_eq!(again, 1, "what did not change is not shown again");
