@@ -13,6 +13,7 @@ use crate::ctl::session::Session;
 use crate::ctl::terminal::{interrupted, reader_is_gone};
 use crate::view::choice::{Sort, Words};
 use crate::view::listing::Format;
+use crate::view::talk::NO_WORKSPACE;
 
 const SIGN: &str = "🔍 ";
 
@@ -101,7 +102,7 @@ impl Request {
 /// Shows them.
 pub async fn get(mut request: Request, session: &mut Session) -> Result<Exit, Failure> {
     if request.workspace {
-        session.terminal.warn("", "a Compute is in no workspace: the one that was named is not looked at");
+        session.terminal.warn("", NO_WORKSPACE);
     }
     if !request.files.is_empty() {
         request.names.extend(read::names_in(&request.files, session)?);

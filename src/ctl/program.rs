@@ -1,6 +1,8 @@
 //! What the two programs have in common.
 
-use clap::Parser;
+use std::fmt::Debug;
+
+use clap::{Args, Parser};
 
 use crate::ctl::connection::Connection;
 use crate::ctl::failure::{Exit, Failure};
@@ -12,6 +14,9 @@ use crate::view::talk::Voice;
 pub trait Program: Parser {
     /// Whose manners it has.
     const VOICE: Voice;
+
+    /// The flags of namespaces that a verb about Computes takes, which are in none.
+    type Namespaces: Args + Debug;
 
     /// How it is to talk, and which cluster to ask.
     fn common(&self) -> (Manners, Connection);

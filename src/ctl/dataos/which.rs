@@ -1,10 +1,14 @@
 //! The flags of `dataos-ctl` that say which Computes, as the reference has them; what Poros does not know is told with what is
 //! meant.
 
+use std::path::PathBuf;
+
 use clap::Args;
 
 use crate::api::identifier::{Identifier, IdentifierError, TYPE, VERSIONS};
 use crate::ctl::failure::{Exit, Failure};
+use crate::ctl::filed::Files;
+use crate::ctl::files::environment;
 use crate::decide::problem::nearest;
 use crate::view::names::listed;
 
@@ -72,6 +76,31 @@ impl Named {
         self.name()?.ok_or_else(missing)
     }
 }
+
+/// Which manifests name them.
+#[derive(Clone, Debug, Args)]
+pub(super) struct Filed {
+    /// Those of a manifest, a folder of them, or - for standard input; may be given several times
+    #[arg(long = "manifestFile", visible_aliases = ["file", "filename"], short = 'f', value_name = "FILE")]
+    files: Vec<PathBuf>,
+    /// Read subfolders too
+    #[arg(long, short = 'R')]
+    recursive: bool,
+    /// Leave $NAME and ${NAME} in manifests as they are
+    #[arg(long)]
+    disable_interpolation: bool,
+}
+
+impl From<Filed> for Files {
+    fn from(given: Filed) -> Self {
+        let variables = (!given.disable_interpolation).then(environment);
+        Self { paths: given.files, recursive: given.recursive, variables }
+    }
+}
+
+/// No flag of namespaces where Computes are meant: `-n` is the name.
+#[derive(Clone, Debug, Args)]
+pub struct NoNamespaces {}
 
 /// Checks `-t`; also `computes`, and any case.
 pub(super) fn known_type(given: &str) -> Result<(), Failure> {

@@ -7,7 +7,7 @@ use crate::ctl::failure::{Exit, Failure};
 
 /// What kubectl takes with every resource, also with those that are in no namespace.
 #[derive(Clone, Debug, Args)]
-pub(super) struct Namespaces {
+pub struct Namespaces {
     /// A namespace. Computes are in none
     #[arg(long, short = 'n')]
     namespace: Option<String>,
