@@ -1,67 +1,83 @@
-//! Arguments that both programs take, each with its own short flags and in its own words.
+//! Arguments that both programs take: the same, but for short flags and for the words of examples.
 
-use std::fmt::Debug;
+use std::marker::PhantomData;
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
 use crate::ctl::answer::Output;
+use crate::ctl::program::Program;
 use crate::ctl::{explain, version};
+use crate::view::talk::Voice;
 
-/// What the programs have otherwise.
-pub(super) trait Program {
-    /// How to tell it.
-    type Told: Args + Clone + Debug + Into<Output>;
-    /// The namespace of a pod.
-    type Namespace: Args + Clone + Debug + Into<Option<String>>;
-    /// The flags of namespaces that a verb about Computes takes, which are in none.
-    type Namespaces: Args + Clone + Debug;
-    /// How a pod is explained.
-    const POD_EXAMPLES: &'static str;
-    /// How a Compute is explained.
-    const COMPUTE_EXAMPLES: &'static str;
+/// A short flag of kubectl's that the reference has for something else: `-o` is the owner there, `-n` the name.
+fn kubectls(short: char, voice: Voice) -> Option<char> {
+    match voice {
+        Voice::Dataos => None,
+        Voice::Kubectl => Some(short),
+    }
+}
+
+/// How to tell it.
+#[derive(Debug, Args)]
+pub(super) struct Told<P: Program> {
+    /// How to tell it
+    #[arg(long, short = kubectls('o', P::VOICE), value_enum, default_value_t = Output::Text)]
+    pub(super) output: Output,
+    #[arg(skip)]
+    program: PhantomData<P>,
+}
+
+/// The namespace of a pod.
+#[derive(Debug, Args)]
+struct Namespace<P: Program> {
+    /// The namespace. Default: that of the kubeconfig's context
+    #[arg(long, short = kubectls('n', P::VOICE))]
+    namespace: Option<String>,
+    #[arg(skip)]
+    program: PhantomData<P>,
 }
 
 /// Show versions: of this program, of the cluster, and of the Computes that it serves.
-#[derive(Clone, Debug, Args)]
+#[derive(Debug, Args)]
 pub(super) struct Version<P: Program> {
     /// Of this program alone: no cluster is asked
     #[arg(long)]
     client: bool,
     #[command(flatten)]
-    told: P::Told,
+    told: Told<P>,
 }
 
 impl<P: Program> Version<P> {
     pub(super) fn request(self) -> version::Request {
-        version::Request { client: self.client, output: self.told.into() }
+        version::Request { client: self.client, output: self.told.output }
     }
 
     pub(super) fn speaks_json(&self) -> bool {
-        self.told.clone().into() == Output::Json
+        self.told.output == Output::Json
     }
 }
 
 /// Explain a pod or a Compute.
-#[derive(Clone, Debug, Args)]
+#[derive(Debug, Args)]
 pub(super) struct Explain<P: Program> {
     #[command(subcommand)]
     what: What<P>,
 }
 
 /// What to explain.
-#[derive(Clone, Debug, Subcommand)]
+#[derive(Debug, Subcommand)]
 enum What<P: Program> {
     /// Why a pod is where it is, or is not: its Compute, what that injected, which nodes fit and why others do not
-    #[command(visible_aliases = ["po", "pods"], after_help = P::POD_EXAMPLES)]
+    #[command(visible_aliases = ["po", "pods"], after_help = pod_examples(P::VOICE))]
     Pod(Pod<P>),
     /// What a Compute does, who uses it, what is wrong with it, what blocks its deletion, what an edit would do
-    #[command(visible_aliases = ["cmp", "computes"], after_help = P::COMPUTE_EXAMPLES)]
+    #[command(visible_aliases = ["cmp", "computes"], after_help = compute_examples(P::VOICE))]
     Compute(Compute<P>),
 }
 
 /// Which pod.
-#[derive(Clone, Debug, Args)]
+#[derive(Debug, Args)]
 struct Pod<P: Program> {
     /// The pod
     #[arg(
@@ -71,13 +87,13 @@ struct Pod<P: Program> {
     )]
     name: Option<String>,
     #[command(flatten)]
-    namespace: P::Namespace,
+    namespace: Namespace<P>,
     #[command(flatten)]
     how: How<P>,
 }
 
 /// Which Compute.
-#[derive(Clone, Debug, Args)]
+#[derive(Debug, Args)]
 struct Compute<P: Program> {
     /// The Compute
     #[arg(value_name = "NAME", required_unless_present = "filename")]
@@ -86,9 +102,11 @@ struct Compute<P: Program> {
     namespaces: P::Namespaces,
     #[command(flatten)]
     how: How<P>,
+    #[command(flatten)]
+    environment: P::Environment,
 }
 
-#[derive(Clone, Debug, Args)]
+#[derive(Debug, Args)]
 struct How<P: Program> {
     /// A manifest that is not applied yet; - reads standard input
     #[arg(long, short, value_name = "FILE")]
@@ -97,12 +115,12 @@ struct How<P: Program> {
     #[arg(long)]
     all_nodes: bool,
     #[command(flatten)]
-    told: P::Told,
+    told: Told<P>,
 }
 
 impl<P: Program> How<P> {
     fn how(self) -> explain::How {
-        explain::How { file: self.filename, all_nodes: self.all_nodes, output: self.told.into() }
+        explain::How { file: self.filename, all_nodes: self.all_nodes, output: self.told.output }
     }
 }
 
@@ -110,14 +128,54 @@ impl<P: Program> Explain<P> {
     pub(super) fn request(self) -> explain::Request {
         match self.what {
             What::Pod(Pod { name, namespace, how }) => {
-                explain::Request::Pod { pod: name, namespace: namespace.into(), how: how.how() }
+                explain::Request::Pod { pod: name, namespace: namespace.namespace, how: how.how() }
             }
-            What::Compute(Compute { name, how, .. }) => explain::Request::Compute { name, how: how.how() },
+            What::Compute(Compute { name, how, environment, .. }) => {
+                explain::Request::Compute { name, variables: environment.into(), how: how.how() }
+            }
         }
     }
 
     pub(super) fn speaks_json(&self) -> bool {
         let (What::Pod(Pod { how, .. }) | What::Compute(Compute { how, .. })) = &self.what;
-        how.told.clone().into() == Output::Json
+        how.told.output == Output::Json
+    }
+}
+
+/// How a pod is explained.
+fn pod_examples(voice: Voice) -> &'static str {
+    match voice {
+        Voice::Dataos => {
+            "Examples:
+  dataos-ctl explain pod data/etl-7                # a pod of the namespace data
+  dataos-ctl explain pod --namespace data etl-7    # the same
+  dataos-ctl explain pod -f deployment.yaml        # the pods that a manifest would make, asked as a dry run
+  kubectl get deploy etl -o yaml | dataos-ctl explain pod -f -"
+        }
+        Voice::Kubectl => {
+            "Examples:
+  kubectl poros explain pod data/etl-7             # a pod of the namespace data
+  kubectl poros explain pod -n data etl-7          # the same
+  kubectl poros explain pod -f deployment.yaml     # the pods that a manifest would make, asked as a dry run
+  kubectl get deploy etl -o yaml | kubectl poros explain pod -f -"
+        }
+    }
+}
+
+/// How a Compute is explained.
+fn compute_examples(voice: Voice) -> &'static str {
+    match voice {
+        Voice::Dataos => {
+            "Examples:
+  dataos-ctl explain compute query-default
+  dataos-ctl explain compute query-default -f changed.yaml    # what applying it would do; nothing is written
+  dataos-ctl explain compute -f new.yaml --output json"
+        }
+        Voice::Kubectl => {
+            "Examples:
+  kubectl poros explain compute query-default
+  kubectl poros explain compute query-default -f changed.yaml  # what applying it would do; nothing is written
+  kubectl poros explain compute -f new.yaml -o json"
+        }
     }
 }

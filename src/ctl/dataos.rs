@@ -12,6 +12,7 @@ mod which;
 use clap::{CommandFactory as _, Parser, Subcommand};
 
 use crate::ctl::apply::Verb as WriteVerb;
+use crate::ctl::asked::{Explain, Version};
 use crate::ctl::completion::{self, Completion};
 use crate::ctl::connection::Connection;
 use crate::ctl::failure::{Exit, Failure};
@@ -46,7 +47,7 @@ enum Verb {
     /// Show what hangs on a Compute, or on each of them: built objects, nodes, users
     Tree(tell::Tree),
     /// Explain a pod (which nodes fit, and why others do not) or a Compute (what is wrong, what an edit would do)
-    Explain(tell::Explain),
+    Explain(Explain<Dataos>),
     /// get, apply, create, update and delete, as the reference has them a second time
     #[command(subcommand)]
     Resource(OnResources),
@@ -56,7 +57,7 @@ enum Verb {
     #[command(subcommand)]
     Develop(develop::Develop),
     /// Show versions: of this program, of the cluster, and of the Computes that it serves
-    Version(tell::Version),
+    Version(Version<Dataos>),
     /// Print the script by which a shell completes verbs, flags and names of Computes
     Completion(Completion),
 }
@@ -79,6 +80,9 @@ enum OnResources {
 impl Program for Dataos {
     const VOICE: Voice = Voice::Dataos;
 
+    type Namespaces = which::NoNamespaces;
+    type Environment = which::Environment;
+
     fn common(&self) -> (Manners, Connection) {
         (self.manners.clone(), self.connection.clone())
     }
@@ -99,7 +103,7 @@ impl Program for Dataos {
     async fn run(self, session: &mut Session) -> Result<Exit, Failure> {
         match self.verb {
             Verb::Plain(verb) | Verb::Resource(verb) => verb.run(session).await,
-            Verb::Wait(wait) => Box::pin(crate::ctl::wait::wait(wait.request()?, session)).await,
+            Verb::Wait(wait) => Box::pin(crate::ctl::wait::wait(wait.request(session)?, session)).await,
             Verb::Why(why) => Box::pin(crate::ctl::why::why(why.request()?, session)).await,
             Verb::Describe(describe) => {
                 Box::pin(crate::ctl::describe::describe(describe.request()?, session)).await
@@ -124,7 +128,7 @@ impl OnResources {
         match self {
             Self::Get(get) => get.speaks_json(),
             Self::Apply(apply) | Self::Create(apply) | Self::Update(apply) => apply.speaks_json(),
-            Self::Delete(_) => false,
+            Self::Delete(delete) => delete.speaks_json(),
         }
     }
 

@@ -1,26 +1,25 @@
 //! `delete`: each Compute by itself, and every one is tried; then it is waited until they are gone.
 
-mod filed;
 mod force;
 mod item;
 
+use std::collections::BTreeSet;
 use std::pin::pin;
 use std::time::Duration;
 
 use futures::FutureExt as _;
 use kube::Client;
 
-use crate::api::identifier::Identifier;
 use crate::api::names::POLICY_IN_USE;
 use crate::api::status::Users;
 use crate::cluster::call::CallError;
 use crate::cluster::{computes, remove};
-use crate::ctl::delete::filed::filed;
 use crate::ctl::delete::force::{agreed, forced};
-use crate::ctl::delete::item::{Item, Outcome, asked, not_deleted};
+use crate::ctl::delete::item::{Answer, Item, SIGN, asked, done, not_deleted};
 pub use crate::ctl::delete::item::{Mode, Request};
-use crate::ctl::failure::{Exit, Failure, INTERRUPTED, SILENT};
+use crate::ctl::failure::{Exit, Failure, INTERRUPTED};
 use crate::ctl::named;
+use crate::ctl::report::{Done, Outcome, Report};
 use crate::ctl::session::Session;
 use crate::ctl::terminal;
 use crate::ctl::wait::{self, Manner};
@@ -29,42 +28,26 @@ use crate::decide::goal::Goal;
 use crate::decide::observed::Compute;
 use crate::view::course::Course;
 use crate::view::deletion::{refused, remedies};
-use crate::view::names::count;
 use crate::view::users::deletion;
 
-const SIGN: &str = "🗑 ";
 const DELETING: Manner = Manner { sign: SIGN, doing: "deleting " };
 
 /// Deletes them.
 pub async fn delete(request: Request, session: &mut Session) -> Result<Exit, Failure> {
-    session.terminal.info(SIGN, "delete...");
-    let (failures, summary) = match Box::pin(deleted(&request, session)).await {
-        Ok((failures, tally)) => (failures, tally.told()),
-        Err(failure) => (vec![failure], None),
-    };
-    if failures.is_empty() {
-        session.terminal.info(SIGN, "delete...complete");
-        if let Some(summary) = summary {
-            session.terminal.info("", &summary);
-        }
-        return Ok(Exit::Ok);
+    let mut report = Report::begin(request.wording(), request.output, session);
+    match Box::pin(deleted(&request, &mut report, session)).await {
+        Ok(()) => report.conclude(session),
+        Err(failure) => Err(report.broken_off(session, failure)),
     }
-    session.terminal.failed(SIGN, "delete...error");
-    for failure in &failures {
-        session.terminal.error(&failure.told());
-    }
-    if let Some(summary) = summary {
-        session.terminal.warn("", &summary);
-    }
-    Ok(Exit::of_all(failures.iter().map(|failure| failure.exit)))
 }
 
-async fn deleted(request: &Request, session: &mut Session) -> Result<(Vec<Failure>, Tally), Failure> {
+async fn deleted(request: &Request, report: &mut Report, session: &mut Session) -> Result<(), Failure> {
     let mut items: Vec<Item> = request.names.iter().map(|name| Item::named(name)).collect();
-    items.extend(filed(&request.files, request.recursive, request.variables.as_ref()));
+    items.extend(request.files.read().into_iter().map(Item::filed));
     let client = session.client().await?;
     if let Some(selector) = &request.selector {
-        let selected = Which::Selected(selector.clone()).targets(&client).await?;
+        let selected = Which::Selected(selector.clone()).targets(&client).await;
+        let selected = selected.map_err(|error| Failure::of_write("Computes could not be listed", &error))?;
         let names: Vec<String> = selected.into_iter().map(|target| target.name).collect();
         if request.mode == Mode::Delete {
             agreed(&names, request, session).await?;
@@ -73,74 +56,47 @@ async fn deleted(request: &Request, session: &mut Session) -> Result<(Vec<Failur
     }
     // From here on the person's interrupt is told what it left.
     let mut interrupt = pin!(terminal::interrupted().fuse());
-    let mut tried = Vec::new();
-    let (mut failures, mut asked, mut tally) = (Vec::new(), Vec::new(), Tally::default());
-    for Item { title, name } in items {
-        let outcome = match name {
-            _ if tally.stopped.is_some() => Ok(Outcome::Untried),
-            Ok(name) if tried.contains(&name) => continue,
+    let mut went = BTreeSet::new();
+    for Item { subject, name } in items {
+        let done = match name {
+            _ if report.stopped.is_some() => Done::of(&subject, Outcome::Untried),
+            Err(failure) => Done::failed(&subject, failure),
+            Ok(name) if went.contains(&name) => Done::of(&subject, Outcome::Nothing),
+            // A copy of one that did not go is tried as well: what becomes of it is not known.
             Ok(name) => {
-                tried.push(name.clone());
-                tokio::select! {
+                let done = tokio::select! {
                     biased;
                     () = &mut interrupt => {
-                        tally.stopped = Some(INTERRUPTED);
-                        Err(interrupted(&name, request))
+                        report.stopped = Some(INTERRUPTED);
+                        Done::failed(&subject, interrupted(&name, request))
                     }
-                    outcome = Box::pin(one(&client, &name, request, session)) => outcome,
+                    answer = Box::pin(one(&client, &name, request, session)) => {
+                        done(&subject, &name, answer, request)
+                    }
+                };
+                if done.target.is_some() {
+                    went.insert(name);
                 }
-            }
-            Err(failure) => Err(failure),
-        };
-        let told = match outcome {
-            Ok(Outcome::Asked(target)) if request.wait.is_some() => {
-                asked.push(target);
-                continue;
-            }
-            Ok(Outcome::Asked(_) | Outcome::Deleted) => {
-                tally.deleted += 1;
-                "deleted"
-            }
-            Ok(Outcome::Nothing) => {
-                tally.nothing += 1;
-                "nothing"
-            }
-            Ok(Outcome::Untried) => {
-                tally.untried += 1;
-                "not tried"
-            }
-            Err(failure) => {
-                // What is not there was not deleted, and nothing is wrong with it.
-                let absent = failure.exit == Exit::NotFound;
-                if failure.silent {
-                    tally.stopped = Some(SILENT);
-                }
-                failures.push(failure);
-                let (count, word) =
-                    if absent { (&mut tally.nothing, "nothing") } else { (&mut tally.error, "error") };
-                *count += 1;
-                word
+                done
             }
         };
-        session.terminal.info(SIGN, &format!("deleting {title}...{told}{}", request.mode.suffix()));
+        report.note(session, done)?;
     }
-    if let Some(limit) = request.wait.filter(|_| !asked.is_empty()) {
-        let mut course = Course::new(Goal::deleted(), &asked);
+    let going = report.going();
+    if let Some(limit) = request.wait.filter(|_| !going.is_empty()) {
+        let mut course = Course::new(Goal::deleted(), &going);
         // What was asked to go is looked at once more, even when nobody waits for it any longer.
-        let limit = if tally.stopped.is_some() { Duration::ZERO } else { limit };
+        let limit = if report.stopped.is_some() { Duration::ZERO } else { limit };
         let waited = wait::run(&client, &mut course, limit, DELETING, &mut session.terminal).await;
-        tally.deleted += asked.len();
+        let mut left = BTreeSet::new();
         if let Err(failure) = waited {
-            failures.push(failure.remedy("the deletion is under way all the same, and goes on by itself"));
-            for name in course.open() {
-                let title = Identifier::compute(name).told();
-                session.terminal.info(SIGN, &format!("deleting {title}...deleting"));
-                tally.deleted -= 1;
-                tally.error += 1;
-            }
+            let onward = "the deletion is under way all the same, and goes on by itself";
+            report.waited = Some(failure.remedy(onward));
+            left.extend(course.open().map(str::to_owned));
         }
+        report.settle(session, &left);
     }
-    Ok((failures, tally))
+    Ok(())
 }
 
 fn interrupted(name: &str, request: &Request) -> Failure {
@@ -153,51 +109,22 @@ fn interrupted(name: &str, request: &Request) -> Failure {
     Failure::new(Exit::Interrupted, text)
 }
 
-/// How many there are of each outcome.
-#[derive(Default)]
-struct Tally {
-    deleted: usize,
-    nothing: usize,
-    error: usize,
-    untried: usize,
-    /// Why the rest was not tried.
-    stopped: Option<&'static str>,
-}
-
-impl Tally {
-    /// Of more than one.
-    fn told(&self) -> Option<String> {
-        let mut parts = Vec::new();
-        for (number, word) in [(self.deleted, "deleted"), (self.nothing, "nothing")] {
-            if number > 0 {
-                parts.push(format!("{number} {word}"));
-            }
-        }
-        if self.error > 0 {
-            parts.push(count(self.error, "error"));
-        }
-        if let Some(why) = self.stopped.filter(|_| self.untried > 0) {
-            parts.push(format!("{} not tried: {why}", self.untried));
-        }
-        (self.deleted + self.nothing + self.error + self.untried > 1).then(|| parts.join(", "))
-    }
-}
-
 async fn one(
     client: &Client,
     name: &str,
     request: &Request,
     session: &mut Session,
-) -> Result<Outcome, Failure> {
-    let Some(compute) = named::look::<Compute>(client, name).await? else {
+) -> Result<Answer, Failure> {
+    let found = computes::one::<Compute>(client, name).await;
+    let Some(compute) = found.map_err(|error| not_deleted(name, &error))? else {
         if request.ignore_not_found {
-            return Ok(Outcome::Nothing);
+            return Ok(Answer::Nothing);
         }
         return Err(named::missing(client, name).await);
     };
     let held = deletion(&compute, None).blocked;
     if request.mode == Mode::ClientDryRun {
-        return if held && !request.force { Err(in_use(&compute)) } else { Ok(Outcome::Deleted) };
+        return if held && !request.force { Err(in_use(&compute)) } else { Ok(Answer::Gone) };
     }
     let dry_run = request.mode == Mode::ServerDryRun;
     if request.force && held && !dry_run {
@@ -205,7 +132,7 @@ async fn one(
     }
     match remove::delete(client, name, &compute.uid, dry_run).await {
         // A dry run cannot set the annotation that would let it pass.
-        Err(error) if request.force && dry_run && is_in_use(&error) => Ok(Outcome::Deleted),
+        Err(error) if request.force && dry_run && is_in_use(&error) => Ok(Answer::Gone),
         Err(error) if request.force && is_in_use(&error) => forced(client, &compute, request, session).await,
         Err(error) if is_in_use(&error) => {
             // Its status may have changed since: the refusal speaks of the newest.
@@ -213,9 +140,9 @@ async fn one(
             Err(in_use(newest.as_ref().filter(|newest| newest.uid == compute.uid).unwrap_or(&compute)))
         }
         Err(error) => Err(not_deleted(name, &error)),
-        Ok(_) if dry_run => Ok(Outcome::Deleted),
+        Ok(_) if dry_run => Ok(Answer::Gone),
         Ok(true) => Ok(asked(&compute)),
-        Ok(false) => Ok(Outcome::Deleted),
+        Ok(false) => Ok(Answer::Gone),
     }
 }
 

@@ -8,7 +8,7 @@ use kube::Client;
 use crate::cluster::read;
 use crate::ctl::answer::{self, Output};
 use crate::ctl::failure::{Exit, Failure, Located};
-use crate::ctl::files::{documents, environment, sources};
+use crate::ctl::files::{documents, sources};
 use crate::ctl::session::Session;
 use crate::ctl::{gather, named};
 use crate::decide::judge::{Form, judge};
@@ -16,7 +16,6 @@ use crate::view::change::ChangeFacts;
 use crate::view::manifest::{Document, ManifestError, Variables, one};
 use crate::view::names::absent;
 use crate::view::pod::facts::{self, Pod};
-use crate::view::talk::Voice;
 use crate::view::{change, compute, pod};
 
 /// What to explain.
@@ -35,6 +34,8 @@ pub enum Request {
     Compute {
         /// Its name.
         name: Option<String>,
+        /// The environment that is put into a manifest; none leaves `$NAME` as it is.
+        variables: Option<Variables>,
         /// How.
         how: How,
     },
@@ -57,7 +58,9 @@ pub async fn explain(request: Request, session: &mut Session) -> Result<Exit, Fa
         Request::Pod { pod, namespace, how } => {
             Box::pin(explain_pod(pod.as_deref(), namespace.as_deref(), &how, session)).await
         }
-        Request::Compute { name, how } => Box::pin(explain_compute(name.as_deref(), &how, session)).await,
+        Request::Compute { name, variables, how } => {
+            Box::pin(explain_compute(name.as_deref(), variables.as_ref(), &how, session)).await
+        }
     }
 }
 
@@ -163,7 +166,12 @@ async fn pod_of_file(
     Ok(pod::explain(&Box::pin(gather::pod(client, found, Some(trial), all_nodes)).await))
 }
 
-async fn explain_compute(name: Option<&str>, how: &How, session: &mut Session) -> Result<Exit, Failure> {
+async fn explain_compute(
+    name: Option<&str>,
+    variables: Option<&Variables>,
+    how: &How,
+    session: &mut Session,
+) -> Result<Exit, Failure> {
     let Some(path) = &how.file else {
         let told = answer::found("explain", session, async |session: &Session| {
             let client = session.client().await?;
@@ -175,14 +183,9 @@ async fn explain_compute(name: Option<&str>, how: &How, session: &mut Session) -
         .await?;
         return answer::tell(session, how.output, &told, |style| told.page().lay_out(style));
     };
-    // As what applies it would: kubectl puts no environment in.
-    let variables = match session.terminal.voice() {
-        Voice::Dataos => Some(environment()),
-        Voice::Kubectl => None,
-    };
     let told = answer::found("explain", session, async |session: &Session| {
-        let (file, mut document) = changed(path, name, variables.as_ref())?;
-        let unset = variables.as_ref().map(|variables| document.interpolate(variables)).unwrap_or_default();
+        let (file, mut document) = changed(path, name, variables)?;
+        let unset = variables.map(|variables| document.interpolate(variables)).unwrap_or_default();
         let client = session.client().await?;
         let found = named::look(&client, judge(&document.value()).name()).await?;
         let facts = Box::pin(gather::change(&client, file, document, found, how.all_nodes)).await;

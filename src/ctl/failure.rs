@@ -140,7 +140,8 @@ pub struct Failure {
 /// Something that is wrong with a part of a manifest: a member of `errors` in problem JSON.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Located {
-    /// The file.
+    /// The file; empty of what was named, and then it is left out.
+    #[serde(skip_serializing_if = "String::is_empty")]
     pub file: String,
     /// The line, from 1; 0 of a whole file, and then it is left out.
     #[serde(skip_serializing_if = "is_nowhere")]
@@ -195,7 +196,17 @@ impl Failure {
 
     /// What became of a call to the API server; `what` was tried: `Computes could not be listed`.
     pub fn of_call(what: &str, error: &CallError) -> Self {
-        let (exit, remedy) = access::call(error);
+        Self::called(what, error, false)
+    }
+
+    /// As [`Self::of_call`], of a verb that writes: who lacks the right to read what is to be written lacks that to write it
+    /// as well, and is told of both at once.
+    pub fn of_write(what: &str, error: &CallError) -> Self {
+        Self::called(what, error, true)
+    }
+
+    fn called(what: &str, error: &CallError, writes: bool) -> Self {
+        let (exit, remedy) = access::call(error, writes);
         let mut failure = Self::new(exit, format!("{what}: {}", error.chain()));
         failure.remedies.extend(remedy);
         failure.silent = matches!(error, CallError::Timeout(_) | CallError::Unreachable(_));

@@ -4,15 +4,16 @@ mod follow;
 mod read;
 mod show;
 
-use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::api::identifier::Identifier;
 use crate::ctl::failure::{Exit, Failure};
+use crate::ctl::filed::Files;
 use crate::ctl::session::Session;
 use crate::ctl::terminal::{interrupted, reader_is_gone};
 use crate::view::choice::{Sort, Words};
 use crate::view::listing::Format;
+use crate::view::talk::NO_WORKSPACE;
 
 const SIGN: &str = "🔍 ";
 
@@ -22,7 +23,7 @@ pub struct Request {
     /// These alone; all for none.
     pub names: Vec<String>,
     /// Those that these manifests name.
-    pub files: Vec<PathBuf>,
+    pub files: Files,
     /// Whose.
     pub owner: Owner,
     /// In which states.
@@ -70,7 +71,7 @@ impl Request {
     pub fn of(format: Format) -> Self {
         Self {
             names: Vec::new(),
-            files: Vec::new(),
+            files: Files::default(),
             owner: Owner::default(),
             status: Words::default(),
             stage: Words::default(),
@@ -87,7 +88,7 @@ impl Request {
     pub fn naming(mut self, identifiers: Vec<Identifier>, owner: Owner) -> Self {
         self.workspace |= identifiers.iter().any(|identifier| identifier.workspace.is_some());
         self.names.extend(identifiers.into_iter().map(|identifier| identifier.name));
-        let named = !self.names.is_empty() || !self.files.is_empty();
+        let named = !self.names.is_empty() || !self.files.paths.is_empty();
         self.owner = if named && owner == Owner::Mine { Owner::Anybody } else { owner };
         self
     }
@@ -101,11 +102,9 @@ impl Request {
 /// Shows them.
 pub async fn get(mut request: Request, session: &mut Session) -> Result<Exit, Failure> {
     if request.workspace {
-        session.terminal.warn("", "a Compute is in no workspace: the one that was named is not looked at");
+        session.terminal.warn("", NO_WORKSPACE);
     }
-    if !request.files.is_empty() {
-        request.names.extend(read::names_in(&request.files, session)?);
-    }
+    request.names.extend(request.files.names(&mut session.terminal)?);
     let ended = match request.again {
         Again::No => Box::pin(show::once(&request, session)).await,
         Again::Every(pause) => until_ended(show::again(&request, session, pause)).await,

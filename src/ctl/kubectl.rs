@@ -7,6 +7,7 @@ mod which;
 
 use clap::{Parser, Subcommand};
 
+use crate::ctl::asked::{Explain, Version};
 use crate::ctl::connection::Connection;
 use crate::ctl::failure::{Exit, Failure};
 use crate::ctl::program::Program;
@@ -37,13 +38,16 @@ enum Verb {
     /// Show what hangs on a Compute, or on each of them: built objects, nodes, users
     Tree(tell::Tree),
     /// Explain a pod (which nodes fit, and why others do not) or a Compute (what is wrong, what an edit would do)
-    Explain(tell::Explain),
+    Explain(Explain<Kubectl>),
     /// Show versions: of this program, of the cluster, and of the Computes that it serves
-    Version(tell::Version),
+    Version(Version<Kubectl>),
 }
 
 impl Program for Kubectl {
     const VOICE: Voice = Voice::Kubectl;
+
+    type Namespaces = which::Namespaces;
+    type Environment = which::NoEnvironment;
 
     fn common(&self) -> (Manners, Connection) {
         (self.manners.clone(), self.connection.clone())
@@ -63,7 +67,7 @@ impl Program for Kubectl {
     async fn run(self, session: &mut Session) -> Result<Exit, Failure> {
         match self.verb {
             Verb::Get(get) => Box::pin(crate::ctl::get::get(get.request()?, session)).await,
-            Verb::Wait(wait) => Box::pin(crate::ctl::wait::wait(wait.request()?, session)).await,
+            Verb::Wait(wait) => Box::pin(crate::ctl::wait::wait(wait.request(session)?, session)).await,
             Verb::Why(why) => Box::pin(crate::ctl::why::why(why.request()?, session)).await,
             Verb::Tree(tree) => Box::pin(crate::ctl::tree::tree(tree.request()?, session)).await,
             Verb::Explain(explain) => {

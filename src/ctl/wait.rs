@@ -3,27 +3,26 @@
 mod telling;
 mod watching;
 
-use std::collections::BTreeSet;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use kube::Client;
-use serde_json::{Value, json};
+use serde_json::Value;
 use tokio::time::Instant;
 
-use crate::api::names::GROUP;
-use crate::cluster::call::CallError;
-use crate::cluster::computes;
 use crate::ctl::failure::{Exit, Failure};
-use crate::ctl::named::missing;
+use crate::ctl::named::{missing, unlisted};
 use crate::ctl::session::Session;
 use crate::ctl::terminal::{Terminal, interrupted};
 pub use crate::ctl::wait::telling::Manner;
 use crate::ctl::wait::telling::Telling;
-use crate::ctl::wait::watching::{FEW, watch};
+use crate::ctl::wait::watching::Followed;
 use crate::ctl::which::Which;
 use crate::decide::goal::{Aim, Cause, Goal};
 pub use crate::view::course::Target;
 use crate::view::course::{Course, End};
+use crate::view::listing::Format;
+use crate::view::output::{Output, as_name};
 use crate::view::talk::Voice;
 use crate::view::time;
 
@@ -61,7 +60,8 @@ pub(super) async fn run(
     let deadline = Instant::now() + limit;
     let voice = terminal.voice();
     let mut telling = Telling { manner, terminal, unsettled: None };
-    let looked = look(client, course, &mut telling).await;
+    let mut followed = Followed::of(course);
+    let looked = Followed::look(&mut followed, client, course, &mut telling).await;
     // Whoever wrote something a moment ago waits through an API server that is away; who begins with it is told.
     let written = course.knows_all();
     match looked {
@@ -72,7 +72,7 @@ pub(super) async fn run(
     }
     if course.end().is_none() && !limit.is_zero() {
         let reached = tokio::select! {
-            reached = watch(client, course, deadline, &mut telling) => reached,
+            reached = Followed::watch(&followed, client, course, deadline, &mut telling) => reached,
             () = interrupted() => {
                 let (text, _) = course.left();
                 return Err(Failure::new(Exit::Interrupted, format!("interrupted: {text}")));
@@ -108,39 +108,6 @@ fn with(failure: Failure, to_do: &[String], voice: Voice) -> Failure {
     to_do.iter().map(|text| voice.command(text)).fold(failure, Failure::remedy)
 }
 
-/// Looks once.
-async fn look(client: &Client, course: &mut Course, telling: &mut Telling<'_>) -> Result<(), CallError> {
-    let names: Vec<String> = course.names().map(str::to_owned).collect();
-    if names.len() > FEW {
-        let mut listed = BTreeSet::new();
-        for stored in computes::all(client).await? {
-            listed.insert(telling.there(stored, course));
-        }
-        telling.rest(&names, &listed, course);
-    } else {
-        let all = names.iter().map(|name| async move { (name, computes::one(client, name).await) });
-        for (name, found) in futures::future::join_all(all).await {
-            match found? {
-                Some(stored) => drop(telling.there(stored, course)),
-                None => telling.gone(name, course),
-            }
-        }
-    }
-    Ok(())
-}
-
-/// How the result of a wait is printed.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Output {
-    /// As the program that is asked does: nothing, or kubectl's line for each.
-    #[default]
-    Plain,
-    /// `compute.poros.dataos.io/NAME`, a line each.
-    Name,
-    /// The Computes as they were seen last.
-    Json,
-}
-
 /// What to wait for.
 #[derive(Clone, Debug)]
 pub struct Request {
@@ -150,8 +117,8 @@ pub struct Request {
     pub goal: Goal,
     /// For how long at most; 0 looks once.
     pub limit: Duration,
-    /// How the result is printed.
-    pub output: Output,
+    /// How they are printed then; none: nothing is, or kubectl's line for each.
+    pub output: Option<Output>,
 }
 
 /// Waits, and prints what was asked for.
@@ -172,7 +139,7 @@ pub async fn wait(request: Request, session: &mut Session) -> Result<Exit, Failu
 
 async fn waited(request: &Request, session: &mut Session) -> Result<String, Failure> {
     let client = session.client().await?;
-    let targets = request.which.targets(&client).await?;
+    let targets = request.which.targets(&client).await.map_err(|error| unlisted(&error))?;
     if targets.is_empty() {
         if request.goal.aim == Aim::Deleted {
             return Ok(String::new());
@@ -180,28 +147,20 @@ async fn waited(request: &Request, session: &mut Session) -> Result<String, Fail
         return Err(Failure::new(Exit::NotFound, "there is no Compute to wait for"));
     }
     let seen = until(&client, &targets, &request.goal, request.limit, &mut session.terminal).await?;
-    let lines = |suffix: &str| {
-        let lines = targets.iter().map(|target| format!("compute.{GROUP}/{}{suffix}\n", target.name));
-        lines.collect::<Vec<_>>().concat()
-    };
-    Ok(match (request.output, session.terminal.voice()) {
-        (Output::Plain, Voice::Dataos) => String::new(),
-        (Output::Plain, Voice::Kubectl) => lines(" condition met"),
-        (Output::Name, _) => lines(""),
-        (Output::Json, _) => as_json(seen),
-    })
-}
-
-/// The one object, or a list; without what the API server keeps for itself, as kubectl shows them.
-fn as_json(mut seen: Vec<Value>) -> String {
-    for object in &mut seen {
-        if let Some(metadata) = object.get_mut("metadata").and_then(Value::as_object_mut) {
-            metadata.remove("managedFields");
+    let voice = session.terminal.voice();
+    let names = targets.iter().map(|target| as_name(&target.name, voice));
+    Ok(match (&request.output, voice) {
+        (None, Voice::Dataos) => String::new(),
+        (None, Voice::Kubectl) => names.map(|name| format!("{} condition met\n", name.trim_end())).collect(),
+        // Also of those that are gone.
+        (Some(Output::Name), _) => names.collect(),
+        (Some(output), _) => {
+            let single = targets.len() == 1;
+            let format = Format { output: output.clone(), single, ..Format::plain(voice) };
+            let found: Vec<_> = seen.into_iter().map(|stored| format.taken(stored)).collect();
+            let width = session.terminal.look.width;
+            let text = format.told(&found, Timestamp::now(), width, &mut Vec::new());
+            text.map_err(|error| Failure::of(Exit::Failed, &error))?
         }
-    }
-    let shown = match <[Value; 1]>::try_from(seen) {
-        Ok([one]) => one,
-        Err(several) => json!({"apiVersion": "v1", "kind": "List", "items": several}),
-    };
-    format!("{shown:#}\n")
+    })
 }

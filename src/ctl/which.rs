@@ -2,9 +2,9 @@
 
 use kube::Client;
 
+use crate::cluster::call::CallError;
 use crate::cluster::computes::{Selection, list};
 use crate::ctl::failure::{Exit, Failure};
-use crate::ctl::named::unlisted;
 use crate::decide::observed::Compute;
 use crate::view::course::Target;
 
@@ -36,15 +36,14 @@ impl Which {
     }
 
     /// What it names now.
-    pub async fn targets(&self, client: &Client) -> Result<Vec<Target>, Failure> {
+    pub async fn targets(&self, client: &Client) -> Result<Vec<Target>, CallError> {
         let selector = match self {
             Self::Named(names) => return Ok(names.iter().map(Target::named).collect()),
             Self::Selected(selector) => Some(selector.as_str()),
             Self::All => None,
         };
         let selected = Selection { labels: selector.map(str::to_owned), name: None };
-        let found = list::<Compute>(client, &selected).await;
-        let found = found.map_err(|error| unlisted(&error))?;
+        let found = list::<Compute>(client, &selected).await?;
         let mut targets: Vec<Target> = found.items.iter().map(Target::incarnation).collect();
         targets.sort_by(|one, other| one.name.cmp(&other.name));
         Ok(targets)

@@ -49,8 +49,8 @@ impl Denied {
         }
     }
 
-    /// What an administrator may do about it.
-    pub fn remedy(&self) -> String {
+    /// What an administrator may do about it; `writes`: what was to be read was to be written then.
+    pub fn remedy(&self, writes: bool) -> String {
         let Self { user, verb, resource, group, namespace } = self;
         let whom = match user.strip_prefix("system:serviceaccount:") {
             Some(account) => format!("--serviceaccount={account}"),
@@ -58,8 +58,14 @@ impl Denied {
         };
         let full = if group.is_empty() { resource.clone() } else { format!("{resource}.{group}") };
         if let Some(role) = self.role() {
+            let (given, role) = match role {
+                ROLE_VIEW if writes => {
+                    ("what is to be written is read first; an administrator may give both rights", ROLE_EDIT)
+                }
+                role => ("an administrator may give it", role),
+            };
             return format!(
-                "an administrator may give it by the role {role}: kubectl create clusterrolebinding {role}-NAME --clusterrole={role} {whom}"
+                "{given} by the role {role}: kubectl create clusterrolebinding {role}-NAME --clusterrole={role} {whom}"
             );
         }
         let at = namespace.as_ref().map(|name| format!(" in the namespace {name}")).unwrap_or_default();
@@ -85,24 +91,30 @@ mod tests {
             ("ann", "list", None)
         );
         assert_eq!(
-            denied.remedy(),
+            denied.remedy(false),
             "an administrator may give it by the role poros-view: kubectl create clusterrolebinding poros-view-NAME --clusterrole=poros-view --user=ann"
         );
         let denied = Denied::read(&said("patch", "computes", GROUP, cluster)).unwrap();
         assert_eq!(denied.role(), Some(ROLE_EDIT));
+        let (read, write) = (Denied::read(&said("get", "computes", GROUP, cluster)).unwrap(), &denied);
+        assert_eq!(
+            read.remedy(true),
+            "what is to be written is read first; an administrator may give both rights by the role poros-edit: kubectl create clusterrolebinding poros-edit-NAME --clusterrole=poros-edit --user=ann"
+        );
+        assert_eq!(write.remedy(true), write.remedy(false));
         assert_eq!(Denied::read(&said("patch", "placements", GROUP, cluster)).unwrap().role(), None);
         assert_eq!(Denied::read(&said("list", "nodes", "", cluster)).unwrap().role(), Some(ROLE_VIEW));
         assert_eq!(Denied::read(&said("patch", "nodes", "", cluster)).unwrap().role(), None);
         let denied = Denied::read(&said("create", "pods", "", "in the namespace \"data\"")).unwrap();
         assert_eq!(
-            denied.remedy(),
+            denied.remedy(false),
             "ask an administrator for the verb create on pods in the namespace data for ann"
         );
         let account = Denied {
             user: "system:serviceaccount:data:etl".into(),
             ..Denied::read(&said("get", "computes", GROUP, cluster)).unwrap()
         };
-        assert!(account.remedy().ends_with("--serviceaccount=data:etl"), "{}", account.remedy());
+        assert!(account.remedy(false).ends_with("--serviceaccount=data:etl"), "{}", account.remedy(false));
         assert_eq!(Denied::read("no"), None);
         assert_eq!(Denied::read("User \"x\" cannot"), None);
     }

@@ -43,6 +43,9 @@ impl Voice {
     }
 }
 
+/// Of a workspace that is named all the same.
+pub const NO_WORKSPACE: &str = "a Compute is in no workspace: the one that was named is not used";
+
 /// How much a line matters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Level {

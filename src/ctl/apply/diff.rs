@@ -10,7 +10,7 @@ use crate::view::page::Page;
 
 /// The page that tells it, from what the API server would store.
 pub(super) async fn page(client: &Client, item: &Item, ready: &Ready, written: Written) -> Page {
-    let (file, document) = (item.file.clone(), ready.document.clone());
+    let (file, document) = (item.subject.file.clone(), ready.document.clone());
     let mut facts = Box::pin(gather::change(client, file, document, written.current, false)).await;
     facts.answer = Some(change::Answer { before: written.before, after: written.after });
     change::explain(&facts).page()

@@ -1,26 +1,17 @@
 //! What to do with manifests.
 
-use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::view::manifest::Variables;
-
-/// What stands before lines about the whole.
-pub(super) const SIGN: &str = "🛠 ";
-/// What stands before lines about one manifest.
-pub(super) const SIGN_ONE: &str = "🔧 ";
+use crate::ctl::filed::Files;
+use crate::ctl::report::{Output, Wording};
 
 /// What to do with manifests.
 #[derive(Clone, Debug)]
 pub struct Request {
     /// Which of the three verbs.
     pub verb: Verb,
-    /// Files, folders, and `-` for standard input.
-    pub files: Vec<PathBuf>,
-    /// Whether subfolders are read too.
-    pub recursive: bool,
-    /// The environment that is put in; none: `$` is a sign like any other.
-    pub variables: Option<Variables>,
+    /// The manifests.
+    pub files: Files,
     /// How far to go.
     pub mode: Mode,
     /// Whether fields that somebody else manages are taken over.
@@ -29,6 +20,19 @@ pub struct Request {
     pub wait: Option<Duration>,
     /// How what was done is told as data; none: not at all.
     pub output: Option<Output>,
+}
+
+impl Request {
+    pub(super) fn wording(&self) -> Wording {
+        Wording {
+            sign: "🛠 ",
+            sign_one: "🔧 ",
+            verb: self.verb.word(),
+            doing: self.verb.doing(),
+            suffix: self.mode.suffix(),
+            unmet: Some("not all active"),
+        }
+    }
 }
 
 /// Which verb.
@@ -99,13 +103,4 @@ impl Mode {
             Self::Write | Self::Lint | Self::Dereference => "",
         }
     }
-}
-
-/// How what was done is told as data.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Output {
-    /// A list of what became of each manifest.
-    Json,
-    /// The name of each Compute, as kubectl takes it.
-    Name,
 }

@@ -6,9 +6,9 @@ use serde_json::{Value, json};
 use crate::cluster::call::CallError;
 use crate::cluster::computes::{self, Sending, Stored};
 use crate::ctl::apply::items::{Item, Ready};
-use crate::ctl::apply::report::Outcome;
 use crate::ctl::apply::request::Verb;
 use crate::ctl::failure::{Exit, Failure};
+use crate::ctl::report::Outcome;
 use crate::ctl::wait::Target;
 use crate::decide::observed::Compute;
 
@@ -58,8 +58,13 @@ pub(super) async fn write(
     let judged = &ready.judged;
     let name = judged.name();
     let failed = |error: CallError, how: Sending| {
-        let what = format!("{}:{}: Compute {name} could not be {}", item.file, item.line, verb.done());
-        let mut failure = Failure::of_call(&what, &error);
+        let what = format!(
+            "{}:{}: Compute {name} could not be {}",
+            item.subject.file,
+            item.subject.line,
+            verb.done()
+        );
+        let mut failure = Failure::of_write(&what, &error);
         failure.text = failure.text.replace('\n', "\n    ");
         if matches!(error, CallError::Conflict(_)) && how.only_new {
             failure = failure.remedy("look at it, and apply or update it if it is yours");
@@ -70,7 +75,7 @@ pub(super) async fn write(
         }
         failure
     };
-    let refused = |exit, text: String| item.failure(exit, text);
+    let refused = |exit, text: String| item.subject.failure(exit, text);
     let before = computes::one::<Stored>(client, name).await.map_err(|error| failed(error, how))?;
     if let Some(stored) = &before
         && stored.compute.deleting

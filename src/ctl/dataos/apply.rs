@@ -5,9 +5,12 @@ use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 
-use crate::ctl::apply::{Mode, Output, Request, Verb};
+use crate::ctl::apply::{Mode, Request, Verb};
+use crate::ctl::filed::Files;
 use crate::ctl::files::environment;
+use crate::ctl::report::Output;
 use crate::ctl::session::Session;
+use crate::view::talk::NO_WORKSPACE;
 use crate::view::time;
 
 /// What `apply`, `create` and `update` take.
@@ -50,9 +53,9 @@ pub(super) struct Apply {
     /// Take over fields that another manager holds
     #[arg(long)]
     force_conflicts: bool,
-    /// Tell what was done as data
-    #[arg(long, value_name = "FORMAT")]
-    output: Option<Format>,
+    /// Tell what was done as data: json, yaml, name
+    #[arg(long, value_name = "FORMAT", hide_possible_values = true)]
+    output: Option<Output>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -66,27 +69,18 @@ enum Until {
     Active,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Format {
-    Json,
-    Name,
-}
-
 impl Apply {
     /// Whether errors are told as JSON.
     pub(super) fn speaks_json(&self) -> bool {
-        self.output == Some(Format::Json)
+        self.output == Some(Output::Json)
     }
 
     pub(super) fn request(self, verb: Verb, session: &mut Session) -> Request {
-        if !self.speaks_json() {
-            if let Some(workspace) = &self.workspace {
-                let text = format!("a Compute has no workspace: -w {workspace} is not used");
-                session.terminal.warn("", &text);
-            }
-            if self.re_run {
-                session.terminal.warn("", "a Compute does not run: -r is not used");
-            }
+        if self.workspace.is_some() {
+            session.terminal.warn("", NO_WORKSPACE);
+        }
+        if self.re_run {
+            session.terminal.warn("", "a Compute does not run: -r is not used");
         }
         let mode = match self.dry_run {
             Some(DryRun::Client) => Mode::ClientDryRun,
@@ -98,16 +92,15 @@ impl Apply {
         };
         Request {
             verb,
-            files: self.files,
-            recursive: self.recursive,
-            variables: (!self.disable_interpolation).then(environment),
+            files: Files {
+                paths: self.files,
+                recursive: self.recursive,
+                variables: (!self.disable_interpolation).then(environment),
+            },
             mode,
             force: self.force_conflicts,
             wait: self.wait.map(|Until::Active| self.timeout),
-            output: self.output.map(|format| match format {
-                Format::Json => Output::Json,
-                Format::Name => Output::Name,
-            }),
+            output: self.output,
         }
     }
 }

@@ -1,16 +1,17 @@
 //! The flags of `dataos-ctl delete`.
 
-use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{ArgAction, Args, ValueEnum};
 
-use crate::ctl::dataos::which::Named;
+use crate::ctl::dataos::which::{Filed, Named};
 use crate::ctl::delete::{Mode, Request};
 use crate::ctl::failure::{Exit, Failure};
-use crate::ctl::files::environment;
+use crate::ctl::filed::Files;
+use crate::ctl::report::Output;
 use crate::ctl::session::Session;
 use crate::ctl::wait::NO_LIMIT;
+use crate::view::talk::NO_WORKSPACE;
 use crate::view::time;
 
 /// Delete Computes.
@@ -19,15 +20,8 @@ use crate::view::time;
 pub(super) struct Delete {
     #[command(flatten)]
     named: Named,
-    /// Those of a manifest, a folder of them, or - for standard input; may be given several times
-    #[arg(long = "manifestFile", visible_aliases = ["file", "filename"], short = 'f', value_name = "FILE")]
-    files: Vec<PathBuf>,
-    /// Read subfolders too
-    #[arg(long, short = 'R')]
-    recursive: bool,
-    /// Leave $NAME and ${NAME} in manifests as they are
-    #[arg(long)]
-    disable_interpolation: bool,
+    #[command(flatten)]
+    filed: Filed,
     /// Those that these labels select, as in kubectl -l; asks first
     #[arg(long, value_name = "LABELS", conflicts_with_all = ["name", "identifier", "id", "files"])]
     selector: Option<String>,
@@ -55,6 +49,9 @@ pub(super) struct Delete {
     /// What is not there is no failure
     #[arg(long)]
     ignore_not_found: bool,
+    /// Tell what was done as data: json, yaml, name
+    #[arg(long, value_name = "FORMAT", hide_possible_values = true)]
+    output: Option<Output>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -64,20 +61,24 @@ enum DryRun {
 }
 
 impl Delete {
+    /// Whether errors are told as JSON.
+    pub(super) fn speaks_json(&self) -> bool {
+        self.output == Some(Output::Json)
+    }
+
     pub(super) fn request(self, session: &mut Session) -> Result<Request, Failure> {
-        if let Some(workspace) = &self.workspace {
-            session.terminal.warn("", &format!("a Compute has no workspace: -w {workspace} is not used"));
+        if self.workspace.is_some() {
+            session.terminal.warn("", NO_WORKSPACE);
         }
         let names = self.named.names()?;
-        if names.is_empty() && self.files.is_empty() && self.selector.is_none() {
+        let files = Files::from(self.filed);
+        if names.is_empty() && files.paths.is_empty() && self.selector.is_none() {
             let text = "which Computes? Name them with -n, -i or -f, or choose them by --selector";
             return Err(Failure::new(Exit::Usage, text));
         }
         Ok(Request {
             names,
-            files: self.files,
-            recursive: self.recursive,
-            variables: (!self.disable_interpolation).then(environment),
+            files,
             selector: self.selector,
             force: self.force,
             mode: match self.dry_run {
@@ -89,6 +90,7 @@ impl Delete {
             yes: self.yes,
             no_input: self.no_input,
             ignore_not_found: self.ignore_not_found,
+            output: self.output,
         })
     }
 }

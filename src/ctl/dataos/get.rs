@@ -1,11 +1,10 @@
 //! The flags of `dataos-ctl get`.
 
-use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
 
-use crate::ctl::dataos::which::Named;
+use crate::ctl::dataos::which::{Filed, Named};
 use crate::ctl::failure::{Exit, Failure};
 use crate::ctl::get::{Again, Owner, Request};
 use crate::view::choice::{Sort, Words};
@@ -24,9 +23,8 @@ pub(super) struct Get {
     /// The workspace. A Compute is in none
     #[arg(long, short = 'w')]
     workspace: Option<String>,
-    /// The Computes that a manifest names; - reads standard input
-    #[arg(long = "manifestFile", visible_alias = "filename", short = 'f', value_name = "FILE")]
-    file: Vec<PathBuf>,
+    #[command(flatten)]
+    filed: Filed,
     /// Those of all owners
     #[arg(long, short = 'a')]
     all: bool,
@@ -122,7 +120,7 @@ impl Get {
             return Err(Failure::new(Exit::Usage, text));
         }
         let request = Request {
-            files: self.file,
+            files: self.filed.into(),
             status: self.status.unwrap_or_default(),
             stage: self.stage.unwrap_or_default(),
             selector: self.selector,

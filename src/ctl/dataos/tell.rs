@@ -1,29 +1,21 @@
-//! The flags of `dataos-ctl describe`, `why`, `tree` and `explain`. `-o` is the owner to the reference, so `--output` has no
-//! short form.
+//! The flags of `dataos-ctl describe`, `why` and `tree`.
 
 use clap::Args;
 
 use crate::ctl::answer::Output;
-use crate::ctl::asked::Program;
+use crate::ctl::asked::Told;
+use crate::ctl::dataos::Dataos;
 use crate::ctl::dataos::which::Named;
 use crate::ctl::failure::Failure;
-use crate::ctl::{asked, describe, tree, why};
-
-/// How to tell it.
-#[derive(Clone, Debug, Args)]
-pub(super) struct Told {
-    /// How to tell it
-    #[arg(long, value_enum, default_value_t = Output::Text)]
-    output: Output,
-}
+use crate::ctl::{describe, tree, why};
 
 /// Say why a Compute is as it is.
-#[derive(Clone, Debug, Args)]
+#[derive(Debug, Args)]
 pub(super) struct Why {
     #[command(flatten)]
     which: Named,
     #[command(flatten)]
-    told: Told,
+    told: Told<Dataos>,
 }
 
 impl Why {
@@ -37,7 +29,7 @@ impl Why {
 }
 
 /// Show all about a Compute.
-#[derive(Clone, Debug, Args)]
+#[derive(Debug, Args)]
 pub(super) struct Describe {
     #[command(flatten)]
     which: Named,
@@ -45,7 +37,7 @@ pub(super) struct Describe {
     #[arg(long)]
     all_nodes: bool,
     #[command(flatten)]
-    told: Told,
+    told: Told<Dataos>,
 }
 
 impl Describe {
@@ -60,7 +52,7 @@ impl Describe {
 }
 
 /// Show what hangs on Computes.
-#[derive(Clone, Debug, Args)]
+#[derive(Debug, Args)]
 pub(super) struct Tree {
     #[command(flatten)]
     which: Named,
@@ -68,7 +60,7 @@ pub(super) struct Tree {
     #[arg(long)]
     all_nodes: bool,
     #[command(flatten)]
-    told: Told,
+    told: Told<Dataos>,
 }
 
 impl Tree {
@@ -80,55 +72,4 @@ impl Tree {
     pub(super) fn speaks_json(&self) -> bool {
         self.told.output == Output::Json
     }
-}
-
-impl From<Told> for Output {
-    fn from(told: Told) -> Self {
-        told.output
-    }
-}
-
-/// The namespace of a pod.
-#[derive(Clone, Debug, Args)]
-pub(super) struct Namespace {
-    /// The namespace. Default: that of the kubeconfig's context
-    #[arg(long)]
-    namespace: Option<String>,
-}
-
-impl From<Namespace> for Option<String> {
-    fn from(given: Namespace) -> Self {
-        given.namespace
-    }
-}
-
-/// No flag of namespaces where Computes are meant: `-n` is the name.
-#[derive(Clone, Debug, Args)]
-pub(super) struct Nothing {}
-
-/// Explain a pod or a Compute.
-pub(super) type Explain = asked::Explain<DataosCtl>;
-
-/// Show versions.
-pub(super) type Version = asked::Version<DataosCtl>;
-
-/// This program.
-#[derive(Clone, Debug)]
-pub(super) struct DataosCtl;
-
-impl Program for DataosCtl {
-    type Told = Told;
-    type Namespace = Namespace;
-    type Namespaces = Nothing;
-
-    const POD_EXAMPLES: &'static str = "Examples:
-  dataos-ctl explain pod data/etl-7                # a pod of the namespace data
-  dataos-ctl explain pod --namespace data etl-7    # the same
-  dataos-ctl explain pod -f deployment.yaml        # the pods that a manifest would make, asked as a dry run
-  kubectl get deploy etl -o yaml | dataos-ctl explain pod -f -";
-
-    const COMPUTE_EXAMPLES: &'static str = "Examples:
-  dataos-ctl explain compute query-default
-  dataos-ctl explain compute query-default -f changed.yaml    # what applying it would do; nothing is written
-  dataos-ctl explain compute -f new.yaml --output json";
 }

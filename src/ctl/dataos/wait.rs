@@ -2,13 +2,16 @@
 
 use std::time::Duration;
 
-use clap::{Args, ValueEnum};
+use clap::Args;
 
-use crate::ctl::dataos::which::Named;
+use crate::ctl::dataos::which::{Filed, Named};
 use crate::ctl::failure::Failure;
-use crate::ctl::wait::{Output, Request};
+use crate::ctl::filed::Files;
+use crate::ctl::session::Session;
+use crate::ctl::wait::Request;
 use crate::ctl::which::Which;
 use crate::decide::goal::{Aim, Fact, Goal};
+use crate::view::output::{FORMATS, Output};
 use crate::view::time;
 
 /// Wait for Computes.
@@ -16,6 +19,8 @@ use crate::view::time;
 pub(super) struct Wait {
     #[command(flatten)]
     named: Named,
+    #[command(flatten)]
+    filed: Filed,
     /// Those that these labels select now, as in kubectl -l
     #[arg(long, value_name = "LABELS")]
     selector: Option<String>,
@@ -32,34 +37,24 @@ pub(super) struct Wait {
     /// For so long at most, such as 60s, 2m or 1m30s; 0 looks once
     #[arg(long, value_name = "TIME", default_value = "60s", value_parser = time::read, allow_hyphen_values = true)]
     timeout: Duration,
-    /// What to print of them then: json, name
-    #[arg(long, value_name = "FORMAT", hide_possible_values = true)]
-    output: Option<Format>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Format {
-    Json,
-    Name,
+    #[arg(long, value_name = "FORMAT", help = format!("What to print of them then: {FORMATS}"))]
+    output: Option<Output>,
 }
 
 impl Wait {
     pub(super) fn speaks_json(&self) -> bool {
-        self.output == Some(Format::Json)
+        self.output == Some(Output::Json)
     }
 
-    pub(super) fn request(self) -> Result<Request, Failure> {
+    pub(super) fn request(self, session: &mut Session) -> Result<Request, Failure> {
         let goal = match (self.goal, self.meanwhile) {
             (None, None) => Goal::active(),
             (None, Some(fact)) => Goal { aim: Aim::IsNot(fact), meanwhile: None },
             (Some(goal), meanwhile) => Goal { meanwhile, ..goal },
         };
-        let output = match self.output {
-            None => Output::Plain,
-            Some(Format::Json) => Output::Json,
-            Some(Format::Name) => Output::Name,
-        };
-        let which = Which::of(self.named.names()?, self.selector, self.all)?;
-        Ok(Request { which, goal, limit: self.timeout, output })
+        let mut names = self.named.names()?;
+        names.extend(Files::from(self.filed).names(&mut session.terminal)?);
+        let which = Which::of(names, self.selector, self.all)?;
+        Ok(Request { which, goal, limit: self.timeout, output: self.output })
     }
 }

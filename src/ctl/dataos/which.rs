@@ -1,11 +1,16 @@
 //! The flags of `dataos-ctl` that say which Computes, as the reference has them; what Poros does not know is told with what is
 //! meant.
 
+use std::path::PathBuf;
+
 use clap::Args;
 
 use crate::api::identifier::{Identifier, IdentifierError, TYPE, VERSIONS};
 use crate::ctl::failure::{Exit, Failure};
+use crate::ctl::filed::Files;
+use crate::ctl::files::environment;
 use crate::decide::meant::nearest;
+use crate::view::manifest::Variables;
 use crate::view::names::listed;
 
 /// Which resources.
@@ -72,6 +77,43 @@ impl Named {
         self.name()?.ok_or_else(missing)
     }
 }
+
+/// Which manifests name them.
+#[derive(Clone, Debug, Args)]
+pub(super) struct Filed {
+    /// Those of a manifest, a folder of them, or - for standard input; may be given several times
+    #[arg(long = "manifestFile", visible_aliases = ["file", "filename"], short = 'f', value_name = "FILE")]
+    files: Vec<PathBuf>,
+    /// Read subfolders too
+    #[arg(long, short = 'R')]
+    recursive: bool,
+    #[command(flatten)]
+    environment: Environment,
+}
+
+/// Whether the environment is put into manifests.
+#[derive(Clone, Debug, Args)]
+pub struct Environment {
+    /// Leave $NAME and ${NAME} in manifests as they are
+    #[arg(long)]
+    disable_interpolation: bool,
+}
+
+impl From<Environment> for Option<Variables> {
+    fn from(given: Environment) -> Self {
+        (!given.disable_interpolation).then(environment)
+    }
+}
+
+impl From<Filed> for Files {
+    fn from(given: Filed) -> Self {
+        Self { paths: given.files, recursive: given.recursive, variables: given.environment.into() }
+    }
+}
+
+/// No flag of namespaces where Computes are meant: `-n` is the name.
+#[derive(Clone, Debug, Args)]
+pub struct NoNamespaces {}
 
 /// Checks `-t`; also `computes`, and any case.
 pub(super) fn known_type(given: &str) -> Result<(), Failure> {

@@ -3,7 +3,7 @@
 use kube::Client;
 
 use crate::cluster::remove;
-use crate::ctl::delete::item::{Outcome, Request, asked, not_deleted};
+use crate::ctl::delete::item::{Answer, Request, asked, not_deleted};
 use crate::ctl::failure::{Exit, Failure};
 use crate::ctl::session::Session;
 use crate::decide::observed::Compute;
@@ -43,7 +43,7 @@ pub(super) async fn forced(
     compute: &Compute,
     request: &Request,
     session: &mut Session,
-) -> Result<Outcome, Failure> {
+) -> Result<Answer, Failure> {
     let (name, uid) = (&compute.name, &compute.uid);
     if session.terminal.look.asks && !request.yes && !request.no_input {
         let users = compute.status.users.clone().unwrap_or_default();
@@ -67,7 +67,7 @@ pub(super) async fn forced(
     remove::allow_in_use(client, name, uid, true).await.map_err(|error| not_deleted(name, &error))?;
     let error = match remove::delete(client, name, uid, false).await {
         Ok(true) => return Ok(asked(compute)),
-        Ok(false) => return Ok(Outcome::Deleted),
+        Ok(false) => return Ok(Answer::Gone),
         Err(error) => error,
     };
     let failure = not_deleted(name, &error);

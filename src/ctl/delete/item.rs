@@ -1,14 +1,13 @@
 //! What is to be deleted, and what became of one.
 
-use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::api::identifier::Identifier;
 use crate::cluster::call::CallError;
-use crate::ctl::failure::Failure;
+use crate::ctl::failure::{Exit, Failure};
+use crate::ctl::filed::{Entry, Files, Nameless, Subject};
+use crate::ctl::report::{Done, Outcome, Output, Wording};
 use crate::decide::observed::Compute;
 use crate::view::course::Target;
-use crate::view::manifest::Variables;
 
 /// What to delete.
 #[derive(Clone, Debug)]
@@ -17,11 +16,7 @@ pub struct Request {
     /// Those of these names.
     pub names: Vec<String>,
     /// Those of these manifests.
-    pub files: Vec<PathBuf>,
-    /// Whether subfolders are read too.
-    pub recursive: bool,
-    /// The environment that is put into manifests; none: `$` is a sign like any other.
-    pub variables: Option<Variables>,
+    pub files: Files,
     /// Those that these labels select; nothing else then.
     pub selector: Option<String>,
     /// Also those that are in use.
@@ -36,6 +31,22 @@ pub struct Request {
     pub no_input: bool,
     /// What is not there is no failure.
     pub ignore_not_found: bool,
+    /// How what was done is told as data; none: not at all.
+    pub output: Option<Output>,
+}
+
+/// What stands before its lines.
+pub(super) const SIGN: &str = "🗑 ";
+
+impl Request {
+    pub(super) fn wording(&self) -> Wording {
+        let suffix = match self.mode {
+            Mode::Delete => "",
+            Mode::ClientDryRun => " (client dry run)",
+            Mode::ServerDryRun => " (server dry run)",
+        };
+        Wording { sign: SIGN, sign_one: SIGN, verb: "delete", doing: "deleting", suffix, unmet: None }
+    }
 }
 
 /// How far to go.
@@ -50,51 +61,69 @@ pub enum Mode {
     ServerDryRun,
 }
 
-impl Mode {
-    /// What follows the outcome.
-    pub(super) fn suffix(self) -> &'static str {
-        match self {
-            Self::Delete => "",
-            Self::ClientDryRun => " (client dry run)",
-            Self::ServerDryRun => " (server dry run)",
-        }
-    }
-}
-
-/// What became of one.
-pub(super) enum Outcome {
+/// What the API server did with one.
+pub(super) enum Answer {
     /// It is asked to go: this incarnation.
     Asked(Target),
     /// It is gone, or would go.
-    Deleted,
+    Gone,
     /// There was none.
     Nothing,
-    /// Something stopped it all before.
-    Untried,
 }
 
 /// Something that is to be deleted: its name, or why that is not known.
 pub(super) struct Item {
-    /// `name:version:type`, or what the document calls itself.
-    pub(super) title: String,
+    pub(super) subject: Subject,
     pub(super) name: Result<String, Failure>,
 }
 
 impl Item {
     /// The Compute of this name.
     pub(super) fn named(name: &str) -> Self {
-        Self { title: Identifier::compute(name).told(), name: Ok(name.to_owned()) }
+        Self { subject: Subject::compute(name), name: Ok(name.to_owned()) }
+    }
+
+    /// What a document names.
+    pub(super) fn filed(entry: Entry) -> Self {
+        let name = entry.name().map_err(|nameless| match nameless {
+            Nameless::Wrong(failure) => failure,
+            Nameless::Foreign(Failure { exit, text, .. }) => {
+                Failure::new(exit, format!("{text}: nothing was done to it"))
+            }
+        });
+        Self { subject: entry.subject, name }
     }
 }
 
+/// What became of it.
+pub(super) fn done(
+    subject: &Subject,
+    name: &str,
+    answer: Result<Answer, Failure>,
+    request: &Request,
+) -> Done {
+    let (outcome, target, failure) = match answer {
+        Ok(Answer::Asked(target)) if request.wait.is_some() => (Outcome::Deleting, Some(target), None),
+        Ok(Answer::Asked(target)) => (Outcome::Deleted, Some(target), None),
+        Ok(Answer::Gone) => (Outcome::Deleted, Some(Target::named(name)), None),
+        Ok(Answer::Nothing) => (Outcome::Nothing, None, None),
+        // What is not there was not deleted, and nothing is wrong with it.
+        Err(failure) if failure.exit == Exit::NotFound => (Outcome::Nothing, None, Some(failure)),
+        Err(failure) => (Outcome::Error, None, Some(failure)),
+    };
+    let mut done = Done::of(subject, outcome);
+    (done.target, done.failure) = (target, failure);
+    done
+}
+
 /// This incarnation is asked to go.
-pub(super) fn asked(compute: &Compute) -> Outcome {
-    Outcome::Asked(Target::incarnation(compute))
+pub(super) fn asked(compute: &Compute) -> Answer {
+    Answer::Asked(Target::incarnation(compute))
 }
 
 /// Why it was not deleted.
 pub(super) fn not_deleted(name: &str, error: &CallError) -> Failure {
-    let failure = Failure::of_call(&format!("Compute {name} was not deleted"), error);
+    let failure = Failure::of_write(&format!("Compute {name} was not deleted"), error);
     match error {
         CallError::Conflict(_) => failure
             .remedy(format!("another Compute may have the name {name} by now: look at it, and delete again")),

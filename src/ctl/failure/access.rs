@@ -9,12 +9,14 @@ use crate::view::names::{absent, listed};
 /// How many contexts are listed.
 const LISTED: usize = 5;
 
-/// How a verb ends by what became of a call, and what to do.
-pub(super) fn call(error: &CallError) -> (Exit, Option<String>) {
+/// How a verb ends by what became of a call, and what to do; `writes`: it is to write what it asks for.
+pub(super) fn call(error: &CallError, writes: bool) -> (Exit, Option<String>) {
     match error {
         CallError::Unauthorized(unknown) => (Exit::Denied, Some(log_in(unknown))),
         CallError::Login(plugin) => (Exit::Denied, Some(mend_plugin(plugin))),
-        CallError::Forbidden(message) => (Exit::Denied, Denied::read(message).map(|denied| denied.remedy())),
+        CallError::Forbidden(message) => {
+            (Exit::Denied, Denied::read(message).map(|denied| denied.remedy(writes)))
+        }
         CallError::Refused { code: 429, .. } => {
             (Exit::Failed, Some("the API server has more to do than it can: try again in a while".into()))
         }

@@ -1,21 +1,16 @@
-//! What `get` reads: Computes, as much of each as is shown; and the names in manifests.
-
-use std::path::PathBuf;
+//! What `get` reads: Computes, as much of each as is shown.
 
 use kube::Client;
 
 use crate::api::listed::Listed;
 use crate::cluster::computes::{self, Read, Selection, list};
 use crate::cluster::whoami::whoami;
-use crate::ctl::failure::{Exit, Failure};
-use crate::ctl::files::{documents, sources};
+use crate::ctl::failure::Failure;
 use crate::ctl::get::{Owner, Request};
 use crate::ctl::named::{look, unlisted};
-use crate::ctl::session::Session;
-use crate::decide::judge::{Form, judge};
 use crate::view::choice::{Choice, Sort};
 use crate::view::listing::Found;
-use crate::view::names::{absent, count};
+use crate::view::names::absent;
 use crate::view::talk::Voice;
 
 /// What was read.
@@ -101,45 +96,4 @@ where
 fn missing(request: &Request, there: &[String]) -> Vec<String> {
     let names = request.names.iter().filter(|name| !there.contains(name));
     names.map(|name| absent("Compute", name, there)).collect()
-}
-
-/// The names of the Computes in these files, in both forms of a manifest. What is no Compute is told, and passed over.
-pub(super) fn names_in(files: &[PathBuf], session: &mut Session) -> Result<Vec<String>, Failure> {
-    let (mut names, mut failures) = (Vec::new(), Vec::<Failure>::new());
-    for source in sources(files, false) {
-        let file = source.name.clone();
-        let bytes = match source.read() {
-            Ok(bytes) => bytes,
-            Err(error) => {
-                failures.push(error.into());
-                continue;
-            }
-        };
-        for document in documents(&file, &bytes) {
-            let document = match document {
-                Ok(document) => document,
-                Err(failure) => {
-                    failures.push(failure);
-                    continue;
-                }
-            };
-            let judged = judge(&document.value());
-            if judged.form == Form::Foreign {
-                let (line, column) = document.place(&[]);
-                let text =
-                    format!("{file}:{line}:{column}: {} is no Compute, and is passed over", judged.title);
-                session.terminal.warn("", &text);
-            } else if !judged.name().is_empty() {
-                names.push(judged.name().to_owned());
-            }
-        }
-    }
-    if !failures.is_empty() {
-        return Err(Failure::of_several(failures));
-    }
-    if names.is_empty() {
-        let text = format!("{} named with -f, and no Compute is in it", count(files.len(), "file"));
-        return Err(Failure::new(Exit::Invalid, text));
-    }
-    Ok(names)
 }

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use crate::ctl::failure::Failure;
+use crate::ctl::filed::Files;
 use crate::ctl::get::{Again, Owner, Request};
 use crate::ctl::kubectl::which::{Namespaces, names};
 use crate::decide::jsonpath::Path;
@@ -20,9 +21,12 @@ pub(super) struct Get {
     /// What to show: computes (also compute, cmp), or compute/NAME; the rest are names
     #[arg(value_name = "TYPE[/NAME]", required_unless_present = "filename")]
     what: Vec<String>,
-    /// The Computes that a manifest names; - reads standard input
+    /// The Computes that a manifest names, or a folder of them; - reads standard input
     #[arg(long, short = 'f', value_name = "FILE", conflicts_with = "what")]
     filename: Vec<PathBuf>,
+    /// Read subfolders too
+    #[arg(long, short = 'R')]
+    recursive: bool,
     /// How: wide, json, yaml, name, jsonpath=TEMPLATE, custom-columns=TITLE:PATH,…
     #[arg(long, short = 'o', value_name = "FORMAT")]
     output: Option<Output>,
@@ -72,7 +76,7 @@ impl Get {
         };
         Ok(Request {
             names,
-            files: self.filename,
+            files: Files { paths: self.filename, recursive: self.recursive, variables: None },
             owner: Owner::Anybody,
             selector: self.selector,
             status: self.status.unwrap_or_default(),

@@ -1,22 +1,32 @@
 //! The flags of `kubectl poros wait`: those of `kubectl wait`, and goals in the words of Poros.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Args, ValueEnum};
+use clap::Args;
 
 use crate::ctl::failure::Failure;
+use crate::ctl::filed::Files;
 use crate::ctl::kubectl::which::{Namespaces, names};
-use crate::ctl::wait::{NO_LIMIT, Output, Request};
+use crate::ctl::session::Session;
+use crate::ctl::wait::{NO_LIMIT, Request};
 use crate::ctl::which::Which;
 use crate::decide::goal::Goal;
+use crate::view::output::Output;
 use crate::view::time::{self, TimeError};
 
 /// Wait for Computes.
 #[derive(Clone, Debug, Args)]
 pub(super) struct Wait {
     /// What to wait for: compute/NAME, several of them, or computes NAME
-    #[arg(value_name = "TYPE[/NAME]", required = true)]
+    #[arg(value_name = "TYPE[/NAME]", required_unless_present = "filename")]
     what: Vec<String>,
+    /// The Computes that a manifest names, or a folder of them; - reads standard input
+    #[arg(long, short = 'f', value_name = "FILE", conflicts_with = "what")]
+    filename: Vec<PathBuf>,
+    /// Read subfolders too
+    #[arg(long, short = 'R')]
+    recursive: bool,
     /// What is waited for: condition=TYPE[=STATUS], jsonpath={.FIELD}[=VALUE], create, delete; or status=STATUS, stage=STAGE.
     /// Default: status=active
     #[arg(long = "for", value_name = "GOAL")]
@@ -30,17 +40,11 @@ pub(super) struct Wait {
     /// All that there are now
     #[arg(long)]
     all: bool,
-    /// What to print of them then: json, name
-    #[arg(long, short = 'o', value_name = "FORMAT", hide_possible_values = true)]
-    output: Option<Format>,
+    /// What to print of them then: wide, json, yaml, name, jsonpath=TEMPLATE, custom-columns=TITLE:PATH,…
+    #[arg(long, short = 'o', value_name = "FORMAT")]
+    output: Option<Output>,
     #[command(flatten)]
     namespaces: Namespaces,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Format {
-    Json,
-    Name,
 }
 
 fn limit(given: &str) -> Result<Duration, TimeError> {
@@ -52,16 +56,15 @@ fn limit(given: &str) -> Result<Duration, TimeError> {
 
 impl Wait {
     pub(super) fn speaks_json(&self) -> bool {
-        self.output == Some(Format::Json)
+        self.output == Some(Output::Json)
     }
 
-    pub(super) fn request(self) -> Result<Request, Failure> {
-        let output = match self.output {
-            None => Output::Plain,
-            Some(Format::Json) => Output::Json,
-            Some(Format::Name) => Output::Name,
-        };
-        let which = Which::of(names(&self.what)?, self.selector, self.all)?;
-        Ok(Request { which, goal: self.goal.unwrap_or_else(Goal::active), limit: self.timeout, output })
+    pub(super) fn request(self, session: &mut Session) -> Result<Request, Failure> {
+        let files = Files { paths: self.filename, recursive: self.recursive, variables: None };
+        let mut names = names(&self.what)?;
+        names.extend(files.names(&mut session.terminal)?);
+        let which = Which::of(names, self.selector, self.all)?;
+        let goal = self.goal.unwrap_or_else(Goal::active);
+        Ok(Request { which, goal, limit: self.timeout, output: self.output })
     }
 }

@@ -4,16 +4,27 @@ use clap::Args;
 
 use crate::api::identifier::KINDS;
 use crate::ctl::failure::{Exit, Failure};
+use crate::view::manifest::Variables;
 
 /// What kubectl takes with every resource, also with those that are in no namespace.
 #[derive(Clone, Debug, Args)]
-pub(super) struct Namespaces {
+pub struct Namespaces {
     /// A namespace. Computes are in none
     #[arg(long, short = 'n')]
     namespace: Option<String>,
     /// All namespaces. Computes are in none
     #[arg(long, short = 'A')]
     all_namespaces: bool,
+}
+
+/// No flag of the environment, which kubectl puts into no manifest.
+#[derive(Clone, Debug, Args)]
+pub struct NoEnvironment {}
+
+impl From<NoEnvironment> for Option<Variables> {
+    fn from(_: NoEnvironment) -> Self {
+        None
+    }
 }
 
 /// Whether it is a word for Computes.
