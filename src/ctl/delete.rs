@@ -47,8 +47,7 @@ async fn deleted(request: &Request, report: &mut Report, session: &mut Session) 
     let client = session.client().await?;
     if let Some(selector) = &request.selector {
         let selected = Which::Selected(selector.clone()).targets(&client).await;
-        let selected =
-            selected.map_err(|error| Failure::of_write("Computes could not be listed", &error))?;
+        let selected = selected.map_err(|error| Failure::of_write("Computes could not be listed", &error))?;
         let names: Vec<String> = selected.into_iter().map(|target| target.name).collect();
         if request.mode == Mode::Delete {
             agreed(&names, request, session).await?;

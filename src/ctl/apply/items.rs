@@ -25,7 +25,8 @@ pub(super) struct Ready {
 
 /// Reads them all.
 pub(super) fn read(files: &Files) -> Vec<Item> {
-    let item = |Entry { subject, read }| Item { ready: read.and_then(|read| ready(&subject, *read)), subject };
+    let item =
+        |Entry { subject, read }| Item { ready: read.and_then(|read| ready(&subject, *read)), subject };
     files.read().into_iter().map(item).collect()
 }
 
@@ -44,8 +45,7 @@ fn ready(subject: &Subject, read: Read) -> Result<Box<Ready>, Failure> {
         let place = format!("{file}:{line}");
         return Ok(Box::new(Ready { document: read.document, judged: read.judged, place }));
     }
-    let mut errors: Vec<Located> =
-        problems.into_iter().map(|problem| read.located(file, problem)).collect();
+    let mut errors: Vec<Located> = problems.into_iter().map(|problem| read.located(file, problem)).collect();
     errors.sort_by_key(|error| (error.line, error.column));
     let text = match judged.form {
         Form::Foreign => format!("{title} is no Compute"),

@@ -58,7 +58,12 @@ pub(super) async fn write(
     let judged = &ready.judged;
     let name = judged.name();
     let failed = |error: CallError, how: Sending| {
-        let what = format!("{}:{}: Compute {name} could not be {}", item.subject.file, item.subject.line, verb.done());
+        let what = format!(
+            "{}:{}: Compute {name} could not be {}",
+            item.subject.file,
+            item.subject.line,
+            verb.done()
+        );
         let mut failure = Failure::of_write(&what, &error);
         failure.text = failure.text.replace('\n', "\n    ");
         if matches!(error, CallError::Conflict(_)) && how.only_new {

@@ -96,7 +96,12 @@ impl Item {
 }
 
 /// What became of it.
-pub(super) fn done(subject: &Subject, name: &str, answer: Result<Answer, Failure>, request: &Request) -> Done {
+pub(super) fn done(
+    subject: &Subject,
+    name: &str,
+    answer: Result<Answer, Failure>,
+    request: &Request,
+) -> Done {
     let (outcome, target, failure) = match answer {
         Ok(Answer::Asked(target)) if request.wait.is_some() => (Outcome::Deleting, Some(target), None),
         Ok(Answer::Asked(target)) => (Outcome::Deleted, Some(target), None),

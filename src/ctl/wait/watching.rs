@@ -83,7 +83,8 @@ impl Followed {
 
     /// These are all that there are.
     fn are(&self, items: Vec<Stored>, course: &mut Course, telling: &mut Telling<'_>) {
-        let listed: BTreeSet<String> = items.into_iter().map(|stored| telling.there(stored, course)).collect();
+        let listed: BTreeSet<String> =
+            items.into_iter().map(|stored| telling.there(stored, course)).collect();
         let names = match &self.selection.name {
             Some(name) => vec![name.clone()],
             None => course.names().map(str::to_owned).collect(),
