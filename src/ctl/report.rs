@@ -123,6 +123,8 @@ pub(super) struct Done {
     pub(super) data: Option<Document>,
     /// What it would change.
     pub(super) page: Option<Page>,
+    /// Whether its line is still to come.
+    untold: bool,
 }
 
 impl Done {
@@ -135,6 +137,7 @@ impl Done {
             remarks: Vec::new(),
             data: None,
             page: None,
+            untold: true,
         }
     }
 
@@ -188,9 +191,17 @@ impl Report {
         failure
     }
 
-    /// Tells what became of one. What was asked to go is told of once it is known whether it went.
-    pub(super) fn note(&mut self, session: &mut Session, done: Done) -> Result<(), Failure> {
-        if done.outcome != Outcome::Deleting {
+    /// Tells what became of one. What was asked to go is told of, and its copies are, once it is known whether it went.
+    pub(super) fn note(&mut self, session: &mut Session, mut done: Done) -> Result<(), Failure> {
+        done.untold = match done.outcome {
+            Outcome::Deleting => true,
+            Outcome::Nothing => self
+                .done
+                .iter()
+                .any(|first| first.outcome == Outcome::Deleting && first.subject.title == done.subject.title),
+            _ => false,
+        };
+        if !done.untold {
             session.terminal.info(self.wording.sign_one, &done.line(&self.wording));
         }
         for remark in &done.remarks {
@@ -227,14 +238,16 @@ impl Report {
         going.filter_map(|done| done.target.clone()).collect()
     }
 
-    /// What was asked to go is gone, but for these.
+    /// What was asked to go is gone, and told of by the wait for it, but for these.
     pub(super) fn settle(&mut self, session: &mut Session, left: &BTreeSet<String>) {
-        for done in self.done.iter_mut().filter(|done| done.outcome == Outcome::Deleting) {
-            if done.target.as_ref().is_some_and(|target| left.contains(&target.name)) {
-                session.terminal.info(self.wording.sign_one, &done.line(&self.wording));
-            } else {
+        for done in self.done.iter_mut().filter(|done| done.untold) {
+            let left = done.target.as_ref().is_some_and(|target| left.contains(&target.name));
+            if done.outcome == Outcome::Deleting && !left {
                 done.outcome = Outcome::Deleted;
+            } else {
+                session.terminal.info(self.wording.sign_one, &done.line(&self.wording));
             }
+            done.untold = false;
         }
     }
 

@@ -121,6 +121,7 @@ pub async fn reader_is_gone() {
 }
 
 /// Where the answers go.
+#[allow(clippy::struct_excessive_bools)] // each is a fact of its own
 pub struct Terminal {
     data: Box<dyn Write + Send>,
     talk: Box<dyn Write + Send>,

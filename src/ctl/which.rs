@@ -28,9 +28,10 @@ impl Which {
             (false, None, false) => Ok(Self::Named(names)),
             (true, Some(selector), false) => Ok(Self::Selected(selector)),
             (true, None, true) => Ok(Self::All),
-            (true, None, false) => {
-                Err(Failure::new(Exit::Usage, "which Computes? Name them, or choose them by a selector"))
-            }
+            (true, None, false) => Err(Failure::new(
+                Exit::Usage,
+                "which Computes? Name them, give -f, or choose them by a selector",
+            )),
             _ => Err(Failure::new(Exit::Usage, "names, a selector and all of them exclude each other")),
         }
     }

@@ -60,7 +60,8 @@ impl Denied {
         if let Some(role) = self.role() {
             let (given, role) = match role {
                 ROLE_VIEW if writes => {
-                    ("what is to be written is read first; an administrator may give both rights", ROLE_EDIT)
+                    let given = "what is to be changed or deleted is read first; an administrator may give both rights";
+                    (given, ROLE_EDIT)
                 }
                 role => ("an administrator may give it", role),
             };
@@ -99,7 +100,7 @@ mod tests {
         let (read, write) = (Denied::read(&said("get", "computes", GROUP, cluster)).unwrap(), &denied);
         assert_eq!(
             read.remedy(true),
-            "what is to be written is read first; an administrator may give both rights by the role poros-edit: kubectl create clusterrolebinding poros-edit-NAME --clusterrole=poros-edit --user=ann"
+            "what is to be changed or deleted is read first; an administrator may give both rights by the role poros-edit: kubectl create clusterrolebinding poros-edit-NAME --clusterrole=poros-edit --user=ann"
         );
         assert_eq!(write.remedy(true), write.remedy(false));
         assert_eq!(Denied::read(&said("patch", "placements", GROUP, cluster)).unwrap().role(), None);

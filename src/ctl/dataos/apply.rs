@@ -32,7 +32,7 @@ pub(super) struct Apply {
     /// Leave $NAME and ${NAME} as they are; else the environment is put in, and $$ is a dollar sign
     #[arg(long)]
     disable_interpolation: bool,
-    /// Taken and not used: a Compute has no workspace
+    /// Taken and not used: a Compute is in no workspace
     #[arg(long, short = 'w')]
     workspace: Option<String>,
     /// Taken and not used: a Compute does not run

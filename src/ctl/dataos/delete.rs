@@ -28,7 +28,7 @@ pub(super) struct Delete {
     /// Also what is in use: its users run on. At a terminal its name is to be typed first
     #[arg(long)]
     force: bool,
-    /// Taken and not used: a Compute has no workspace
+    /// Taken and not used: a Compute is in no workspace
     #[arg(long, short = 'w')]
     workspace: Option<String>,
     /// Delete nothing: say what would be deleted, by what the cluster holds (client), or let the API server say what it would do (server)

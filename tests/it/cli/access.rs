@@ -149,6 +149,11 @@ async fn a_role_suffices_and_a_missing_one_is_named() {
     told.run("kubectl auth can-i create placements.poros.dataos.io --as edda 2>/dev/null");
     told.run("kubectl auth can-i patch nodes --as edda 2>/dev/null");
     told.run("kubectl poros get computes --as nobody");
+    // Who has no right at all is told of what it takes to write, though it is a read that is refused.
+    told.run("dataos-ctl apply -f own.yaml --as nobody");
+    told.run("dataos-ctl apply -f own.yaml --output json --as nobody");
+    told.run("dataos-ctl delete -t compute -n access-roles --as nobody");
+    told.run("dataos-ctl delete --selector a=b --yes --output json --as nobody");
     told.compare();
     assert!(raw_computes(&client).get_opt("access-roles-own").await.unwrap().is_none());
 }

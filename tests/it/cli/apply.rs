@@ -129,7 +129,10 @@ async fn fields_of_others_are_a_conflict() {
     told.quietly("kubectl apply --server-side --field-manager=gitops -f theirs.json");
     told.file("ours.yaml", native(name) + "layer: system\n");
     told.run("dataos-ctl apply -f ours.yaml");
-    told.run("dataos-ctl apply -f ours.yaml --output json 2>&1 >/dev/null | tr , '\\n'");
+    told.file("both.yaml", format!("{}layer: system\n---\n{}", native(name), native("Cli")));
+    told.run("dataos-ctl apply -f ours.yaml --output json");
+    told.run("dataos-ctl apply -f both.yaml --output json");
+    told.run("dataos-ctl apply -f both.yaml --output yaml -q");
     told.run("dataos-ctl apply -f ours.yaml --force-conflicts");
     told.run("dataos-ctl apply -f ours.yaml");
     told.compare();
@@ -206,13 +209,16 @@ async fn an_interrupt_tells_what_was_written() {
     let client = cluster.client().await;
     let name = "cli-interrupt";
     let told = Transcript::new("apply-interrupt", cluster, "cli-interrupt-ann");
-    told.file("poor.yaml", native(name).replace("minReadyNodes: 0", "minReadyNodes: 1"));
+    let poor = native(name).replace("minReadyNodes: 0", "minReadyNodes: 1");
+    told.file("poor.yaml", format!("{poor}---\n{}", poor.replace(name, "cli-interrupt-too")));
     let printed = told.quietly("timeout --preserve-status -s INT 3 dataos-ctl apply -f poor.yaml --wait");
-    assert_ne!(printed.code, 0, "{}", printed.err);
-    for words in ["...created", "interrupted", "1 created"] {
+    assert_eq!(printed.code, 130, "{}", printed.err);
+    for words in ["...created", "apply...error", "interrupted", "2 created, not all active"] {
         assert!(printed.err.contains(words), "{words} in {}", printed.err);
     }
-    clear(&client, name).await;
+    for name in [name, "cli-interrupt-too"] {
+        clear(&client, name).await;
+    }
 }
 
 async fn what_was_made_in_between_is_not_written_over() {

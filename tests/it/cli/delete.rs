@@ -14,6 +14,7 @@ use crate::trials;
 
 trials![
     each_is_tried_and_told,
+    what_was_done_is_told_as_data,
     what_is_in_use_is_refused_and_goes_by_force,
     who_may_not_is_told_which_right_is_missing,
     who_holds_a_deletion_is_told,
@@ -94,6 +95,40 @@ async fn each_is_tried_and_told() {
     for name in &names {
         assert!(computes(&client).get_opt(name).await.unwrap().is_none(), "{name} is left");
     }
+}
+
+async fn what_was_done_is_told_as_data() {
+    let cluster = cluster::shared().await;
+    let client = cluster.client().await;
+    let names: Vec<String> = (1..=4).map(|index| format!("cli-data-{index}")).collect();
+    for name in &names {
+        apply(&client, &poolless(name)).await;
+        wait::active(&client, name).await;
+    }
+    let held = "cli-data-held";
+    let mut manifest = poolless(held);
+    manifest["metadata"]["finalizers"] = json!(["example.com/hold"]);
+    apply(&client, &manifest).await;
+    wait::active(&client, held).await;
+    let mut told = Transcript::new("delete-data", cluster, "ann");
+    told.replace(r#"there are: [^"\n]*"#, "there are: …");
+    told.replace(r#"There are: [^"\n]*"#, "There are: …");
+    told.file("wrong.yaml", "name: cli-data-2\nversion: v1beta\ntype: compute\n---\nname: [\n");
+    told.remark("each is named once more: a line for a copy, as apply has it");
+    told.run("dataos-ctl delete -n cli-data-1 -n cli-data-1");
+    told.run("dataos-ctl delete -n cli-data-2 -n cli-data-2 -f wrong.yaml --output json");
+    told.run("dataos-ctl delete -n cli-data-none --output json");
+    told.run("dataos-ctl delete -n cli-data-none --ignore-not-found --output json");
+    told.run("dataos-ctl delete -n cli-data-3 -n cli-data-none --output name");
+    told.run("dataos-ctl delete -n cli-data-4 -n cli-data-held --timeout 1s --output yaml -q");
+    told.run("dataos-ctl delete --selector cli-data=x --output json");
+    told.run("dataos-ctl delete -f nowhere.yaml --output json");
+    told.compare();
+    for name in &names {
+        assert!(computes(&client).get_opt(name).await.unwrap().is_none(), "{name} is left");
+    }
+    patch(&raw_computes(&client), held, &json!({"metadata": {"finalizers": null}})).await;
+    wait::gone(&client, held).await;
 }
 
 async fn what_is_in_use_is_refused_and_goes_by_force() {

@@ -9,7 +9,7 @@ use xtask::rig::{Options, Signal};
 use super::transcript::{Printed, Transcript};
 use crate::harness::cluster::{self, Cluster};
 use crate::harness::objects::{compute, delete, node, nodes, patch, raw_computes, with};
-use crate::harness::proxy::{Order, Proxy, Seen};
+use crate::harness::proxy::{Act, Order, Proxy, Seen};
 use crate::harness::wait;
 use crate::rows::{apply, clear, edit};
 use crate::trials;
@@ -18,6 +18,7 @@ trials![
     each_end_of_a_wait_is_told_by_its_exit_code,
     what_comes_or_goes_meanwhile_is_seen,
     watches_that_break_end_no_wait,
+    one_list_and_one_watch_suffice,
     an_api_server_that_is_killed_ends_no_wait,
 ];
 
@@ -75,10 +76,34 @@ async fn each_end_of_a_wait_is_told_by_its_exit_code() {
     told.run("kubectl poros wait compute/cli-wait-active --for=condition=Ready");
     told.run("kubectl poros wait computes cli-wait-active cli-wait-none --for=delete --timeout=2s");
     told.run("kubectl poros wait pods/a");
-    let printed = told.quietly("dataos-ctl wait -n cli-wait-active -q --output json");
-    let shown: Value = serde_json::from_str(&printed.out).unwrap();
-    assert_eq!(shown["status"]["aggregateStatus"], "active");
-    assert_eq!(shown["metadata"]["managedFields"], Value::Null);
+    // What manifests name is waited for by both programs; the environment is put in by one, as kubectl puts in none.
+    let manifest = |name: &str| super::apply::native(name);
+    let config = "---\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: x}\n";
+    told.file("folder/active.yaml", manifest(active) + config);
+    told.file("folder/more/variable.yaml", manifest("$WHICH"));
+    told.file("wrong.yaml", manifest("Active") + "---\na: [\n");
+    told.file("none.yaml", config);
+    told.set("WHICH", active);
+    told.run("dataos-ctl wait -f folder -R --for stage=built --output name");
+    told.run("kubectl poros wait -f folder --for=condition=Ready -o name");
+    told.run("kubectl poros wait -f folder/more/variable.yaml");
+    told.run("dataos-ctl wait -f wrong.yaml");
+    told.run("dataos-ctl wait -f wrong.yaml --output json");
+    told.run("dataos-ctl wait -f none.yaml");
+    told.run("dataos-ctl wait -f nowhere.yaml");
+    told.run("dataos-ctl get -f folder/more/variable.yaml --output name");
+    // As `get` shows them: a list, and to kubectl the one that was named.
+    for (line, path) in [
+        ("dataos-ctl wait -n cli-wait-active --output json", "/0"),
+        ("kubectl poros wait compute/cli-wait-active -o json", ""),
+        ("kubectl poros wait computes cli-wait-active cli-wait-empty --for create -o json", "/items/1"),
+    ] {
+        let printed = told.quietly(line);
+        let shown: Value = serde_json::from_str(&printed.out).unwrap();
+        let shown = shown.pointer(path).unwrap();
+        assert_eq!((&shown["kind"], printed.err.as_str()), (&json!("Compute"), ""), "{line}");
+        assert_eq!(shown["metadata"]["managedFields"], Value::Null);
+    }
     told.compare();
     for name in [active, empty, elsewhere] {
         clear(&client, name).await;
@@ -136,7 +161,7 @@ async fn watches_that_break_end_no_wait() {
     // It does not ask again and again.
     tokio::time::sleep(Duration::from_secs(2)).await;
     let asked = proxy.count(0, of_computes);
-    assert_eq!(asked, 3, "one look, one list, one watch: {:?}", proxy.since(0));
+    assert_eq!(asked, 2, "one list, one watch: {:?}", proxy.since(0));
     for order in [Order::Cut, Order::Expire] {
         let mark = proxy.mark();
         proxy.order(order, None);
@@ -163,6 +188,38 @@ async fn watches_that_break_end_no_wait() {
     told.compare();
     clear(&client, name).await;
     delete(&nodes(&client), "cli-wait-breaks-1").await.unwrap();
+}
+
+async fn one_list_and_one_watch_suffice() {
+    let cluster = cluster::shared().await;
+    let client = cluster.client().await;
+    let name = "cli-wait-asks";
+    apply(&client, &poolless(name)).await;
+    wait::active(&client, name).await;
+    let proxy = Proxy::start(cluster).await;
+    let told = Transcript::with_kubeconfig("wait-asks", cluster, proxy.kubeconfig().to_owned());
+    // What is there, what is not, and more than are followed one by one.
+    let many: Vec<String> = (0..9).map(|number| format!("-n cli-wait-asks-{number}")).collect();
+    for which in [
+        "-n cli-wait-asks --for deleted".to_owned(),
+        "-n cli-wait-asks-none --for created".to_owned(),
+        format!("{} --for created", many.join(" ")),
+    ] {
+        let mark = proxy.mark();
+        let printed = end(begin(&told, &format!("dataos-ctl wait {which} --timeout 3s"))).await;
+        assert_eq!(printed.code, 7, "{}", printed.err);
+        let asked = (proxy.count(mark, of_computes), proxy.count(mark, watch_of_computes));
+        assert_eq!(asked, (2, 1), "{which}: {:?}", proxy.since(mark));
+    }
+    // What goes after the list and before the watch is seen as well.
+    proxy.on(Act::Hold(Duration::from_secs(5)), 1, watch_of_computes);
+    let mark = proxy.mark();
+    let child = begin(&told, "dataos-ctl wait -n cli-wait-asks --for deleted --timeout 1m");
+    proxy.await_count("its watch", mark, 1, watch_of_computes).await;
+    clear(&client, name).await;
+    let printed = end(child).await;
+    assert_eq!(printed.code, 0, "{}", printed.err);
+    assert_eq!(proxy.count(mark, of_computes), 2, "{:?}", proxy.since(mark));
 }
 
 /// Of a cluster where Poros does not run: what holds a deletion is told, and an API server that starts anew changes nothing.
