@@ -32,7 +32,7 @@ enum Verb {
     /// Show Computes
     Get(Box<get::Get>),
     /// Wait for Computes, and say why at once where it is in vain
-    Wait(wait::Wait),
+    Wait(Box<wait::Wait>),
     /// Say why a Compute is as it is, in one paragraph, and what to type next
     Why(tell::Why),
     /// Show what hangs on a Compute, or on each of them: built objects, nodes, users

@@ -151,7 +151,7 @@ async fn waited(request: &Request, session: &mut Session) -> Result<String, Fail
     let names = targets.iter().map(|target| as_name(&target.name, voice));
     Ok(match (&request.output, voice) {
         (None, Voice::Dataos) => String::new(),
-        (None, Voice::Kubectl) => names.map(|name| format!("{} condition met\n", name.trim_end())).collect(),
+        (None, Voice::Kubectl) => names.map(|name| name.replace('\n', " condition met\n")).collect(),
         // Also of those that are gone.
         (Some(Output::Name), _) => names.collect(),
         (Some(output), _) => {

@@ -266,7 +266,7 @@ async fn a_compute_in_error_and_in_use_is_told_with_what_to_do() {
         "  Fault      NoReadyNodes, found in the step pool\n",
         "             pods that name it: placed; they wait as Pending until a node fits\n",
         "  What to do ",
-        "               kubectl describe node NODE\n",
+        "               kubectl describe node explain-use-3\n",
         "             nodeSelector pool=explain-use\n",
         "                 1  not ready: explain-use-3\n",
         "  Users      1 pod in namespace default\n",
