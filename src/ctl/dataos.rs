@@ -22,7 +22,7 @@ use crate::ctl::terminal::Manners;
 use crate::ctl::version::{self, Version};
 use crate::view::talk::Voice;
 
-/// Names pools of nodes, and tells how they are.
+/// Shows, applies and deletes Computes, which name pools of nodes, and tells why they are as they are.
 #[derive(Debug, Parser)]
 #[command(name = "dataos-ctl", bin_name = "dataos-ctl", version, max_term_width = 110)]
 pub struct Dataos {
@@ -38,7 +38,7 @@ pub struct Dataos {
 enum Verb {
     #[command(flatten)]
     Plain(OnResources),
-    /// Wait for Computes, and say why at once where it is in vain
+    /// Wait until Computes are active, or what else is asked; if that cannot be, say why at once
     Wait(Box<wait::Wait>),
     /// Say why a Compute is as it is, in one paragraph, and what to type next
     Why(tell::Why),
@@ -48,12 +48,12 @@ enum Verb {
     Tree(tell::Tree),
     /// Explain a pod (which nodes fit, and why others do not) or a Compute (what is wrong, what an edit would do)
     Explain(tell::Explain),
-    /// get, apply, create, update and delete, as the reference has them a second time
+    /// get, apply, create, update and delete, by their long names
     #[command(subcommand)]
     Resource(OnResources),
     /// Run a jq filter over manifests
     Jq(jq::Jq),
-    /// What helps to write manifests, and the manual
+    /// Print a first manifest or the schema of manifests, or write the manual
     #[command(subcommand)]
     Develop(develop::Develop),
     /// Show versions: of this program, of the cluster, and of the Computes that it serves

@@ -31,7 +31,7 @@ pub struct Kubectl {
 enum Verb {
     /// Show Computes
     Get(Box<get::Get>),
-    /// Wait for Computes, and say why at once where it is in vain
+    /// Wait until Computes are active, or what else is asked; if that cannot be, say why at once
     Wait(wait::Wait),
     /// Say why a Compute is as it is, in one paragraph, and what to type next
     Why(tell::Why),

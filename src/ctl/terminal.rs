@@ -17,12 +17,12 @@ const ANSWER: u64 = 1024;
 
 /// How it talks.
 #[derive(Clone, Debug, Default, Args)]
-#[command(next_help_heading = "How it talks")]
+#[command(next_help_heading = "How it talks", next_display_order = 900)]
 pub struct Manners {
     /// Colours: always, never, or auto (on a terminal, unless NO_COLOR is set)
     #[arg(long, global = true, value_name = "WHEN", default_value = "auto", hide_possible_values = true)]
     pub color: Colour,
-    /// No emoji, and nothing that is written over
+    /// No emoji, and no line that is written over
     #[arg(long, global = true)]
     pub plain: bool,
     /// Only data, warnings and errors

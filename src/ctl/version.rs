@@ -13,7 +13,7 @@ use crate::ctl::session::Session;
 /// Show versions: of this program, of the cluster, and of the Computes that it serves
 #[derive(Clone, Debug, Args)]
 pub struct Version {
-    /// Of this program alone: no cluster is asked
+    /// Show that of this program alone; no cluster is asked
     #[arg(long)]
     client: bool,
     /// How to tell it

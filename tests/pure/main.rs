@@ -8,6 +8,7 @@ mod election;
 mod events;
 mod explain;
 mod faults;
+mod help;
 mod kept;
 mod layouts;
 mod manifests;

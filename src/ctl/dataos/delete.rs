@@ -19,7 +19,7 @@ use crate::view::time;
 pub(super) struct Delete {
     #[command(flatten)]
     named: Named,
-    /// Those of a manifest, a folder of them, or - for standard input; may be given several times
+    /// The Computes of a manifest, of a folder of them, or of standard input (-); may be given several times
     #[arg(long = "manifestFile", visible_aliases = ["file", "filename"], short = 'f', value_name = "FILE")]
     files: Vec<PathBuf>,
     /// Read subfolders too
@@ -28,22 +28,22 @@ pub(super) struct Delete {
     /// Leave $NAME and ${NAME} in manifests as they are
     #[arg(long)]
     disable_interpolation: bool,
-    /// Those that these labels select, as in kubectl -l; asks first
+    /// Delete those that these labels select, as in kubectl -l; asks first
     #[arg(long, value_name = "LABELS", conflicts_with_all = ["name", "identifier", "id", "files"])]
     selector: Option<String>,
-    /// Also what is in use: its users run on. At a terminal its name is to be typed first
+    /// Delete also what is in use; its users run on. At a terminal its name is to be typed first
     #[arg(long)]
     force: bool,
     /// Taken and not used: a Compute has no workspace
     #[arg(long, short = 'w')]
     workspace: Option<String>,
-    /// Delete nothing: say what would be deleted, by what the cluster holds (client), or let the API server say what it would do (server)
+    /// Delete nothing: say what would be deleted, by what the cluster holds (client, if nothing is named), or let the API server say what it would do (server)
     #[arg(long, value_name = "WHERE", num_args = 0..=1, default_missing_value = "client", require_equals = true)]
     dry_run: Option<DryRun>,
     /// Wait until they are gone; --wait=false only asks for it
     #[arg(long, value_name = "BOOL", num_args = 0..=1, default_value = "true", default_missing_value = "true", require_equals = true, action = ArgAction::Set)]
     wait: bool,
-    /// For so long at most, such as 60s, 2m or 1m30s. Default: until they are gone
+    /// How long to wait at most, such as 60s, 2m or 1m30s. Default: until they are gone
     #[arg(long, value_name = "TIME", value_parser = time::read, allow_hyphen_values = true)]
     timeout: Option<Duration>,
     /// Ask nothing, and take every answer for yes
@@ -52,7 +52,7 @@ pub(super) struct Delete {
     /// Ask nothing: --force is enough for what is in use, and a selector needs --yes
     #[arg(long)]
     no_input: bool,
-    /// What is not there is no failure
+    /// Take it for no failure where there is no such Compute
     #[arg(long)]
     ignore_not_found: bool,
 }

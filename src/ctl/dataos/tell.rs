@@ -13,7 +13,7 @@ use crate::ctl::{asked, describe, tree, why};
 #[derive(Clone, Debug, Args)]
 pub(super) struct Told {
     /// How to tell it
-    #[arg(long, value_enum, default_value_t = Output::Text)]
+    #[arg(long, value_name = "FORMAT", value_enum, default_value_t = Output::Text)]
     output: Output,
 }
 
@@ -91,7 +91,7 @@ impl From<Told> for Output {
 /// The namespace of a pod.
 #[derive(Clone, Debug, Args)]
 pub(super) struct Namespace {
-    /// The namespace. Default: that of the kubeconfig's context
+    /// The namespace of the pod. Default: that of the kubeconfig's context
     #[arg(long)]
     namespace: Option<String>,
 }
@@ -121,11 +121,11 @@ impl Program for DataosCtl {
     const POD_EXAMPLES: &'static str = "Examples:
   dataos-ctl explain pod data/etl-7                # a pod of the namespace data
   dataos-ctl explain pod --namespace data etl-7    # the same
-  dataos-ctl explain pod -f deployment.yaml        # the pods that a manifest would make, asked as a dry run
+  dataos-ctl explain pod -f deployment.yaml        # the pods that it would make, by a dry run
   kubectl get deploy etl -o yaml | dataos-ctl explain pod -f -";
 
     const COMPUTE_EXAMPLES: &'static str = "Examples:
   dataos-ctl explain compute query-default
-  dataos-ctl explain compute query-default -f changed.yaml    # what applying it would do; nothing is written
+  dataos-ctl explain compute query-default -f changed.yaml    # what applying it would do
   dataos-ctl explain compute -f new.yaml --output json";
 }

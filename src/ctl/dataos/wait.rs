@@ -16,10 +16,10 @@ use crate::view::time;
 pub(super) struct Wait {
     #[command(flatten)]
     named: Named,
-    /// Those that these labels select now, as in kubectl -l
+    /// Wait for those that these labels select now, as in kubectl -l
     #[arg(long, value_name = "LABELS")]
     selector: Option<String>,
-    /// All that there are now
+    /// Wait for all that there are now
     #[arg(long)]
     all: bool,
     /// What is waited for: status=STATUS, stage=STAGE, created, deleted; or as kubectl has it, condition=TYPE[=STATUS],
@@ -29,10 +29,10 @@ pub(super) struct Wait {
     /// Only while this holds, such as status=pending. Without --for: until it holds no more
     #[arg(long = "while", value_name = "FACT")]
     meanwhile: Option<Fact>,
-    /// For so long at most, such as 60s, 2m or 1m30s; 0 looks once
+    /// How long to wait at most, such as 60s, 2m or 1m30s; 0 looks once
     #[arg(long, value_name = "TIME", default_value = "60s", value_parser = time::read, allow_hyphen_values = true)]
     timeout: Duration,
-    /// What to print of them then: json, name
+    /// What to print of them at the end: json, name
     #[arg(long, value_name = "FORMAT", hide_possible_values = true)]
     output: Option<Format>,
 }

@@ -10,7 +10,6 @@ use crate::view::names::listed;
 
 /// Which resources.
 #[derive(Clone, Debug, Args)]
-#[command(next_help_heading = "Which")]
 pub(super) struct Named {
     /// The type of resource: compute
     #[arg(long = "type", short = 't', default_value = TYPE, value_name = "TYPE")]
@@ -18,7 +17,7 @@ pub(super) struct Named {
     /// The version of the resource: v1beta
     #[arg(long, short = 'v')]
     version: Option<String>,
-    /// The Compute of this name, whoever owns it; several where a verb takes them
+    /// The Compute of this name, whoever owns it; may be given several times where a verb takes several
     #[arg(long, short = 'n')]
     name: Vec<String>,
     /// A resource as NAME:VERSION:TYPE, or a row of the table

@@ -12,7 +12,7 @@ use crate::ctl::{asked, tree, why};
 #[derive(Clone, Debug, Args)]
 pub(super) struct Told {
     /// How to tell it
-    #[arg(long, short, value_enum, default_value_t = Output::Text)]
+    #[arg(long, short, value_name = "FORMAT", value_enum, default_value_t = Output::Text)]
     output: Output,
 }
 
@@ -85,7 +85,7 @@ impl From<Told> for Output {
 /// The namespace of a pod.
 #[derive(Clone, Debug, Args)]
 pub(super) struct Namespace {
-    /// The namespace. Default: that of the kubeconfig's context
+    /// The namespace of the pod. Default: that of the kubeconfig's context
     #[arg(long, short)]
     namespace: Option<String>,
 }
@@ -111,11 +111,11 @@ impl Program for KubectlPoros {
     const POD_EXAMPLES: &'static str = "Examples:
   kubectl poros explain pod data/etl-7             # a pod of the namespace data
   kubectl poros explain pod -n data etl-7          # the same
-  kubectl poros explain pod -f deployment.yaml     # the pods that a manifest would make, asked as a dry run
+  kubectl poros explain pod -f deployment.yaml     # the pods that it would make, by a dry run
   kubectl get deploy etl -o yaml | kubectl poros explain pod -f -";
 
     const COMPUTE_EXAMPLES: &'static str = "Examples:
   kubectl poros explain compute query-default
-  kubectl poros explain compute query-default -f changed.yaml  # what applying it would do; nothing is written
+  kubectl poros explain compute query-default -f changed.yaml  # what applying it would do
   kubectl poros explain compute -f new.yaml -o json";
 }

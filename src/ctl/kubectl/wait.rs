@@ -14,23 +14,23 @@ use crate::view::time::{self, TimeError};
 /// Wait for Computes.
 #[derive(Clone, Debug, Args)]
 pub(super) struct Wait {
-    /// What to wait for: compute/NAME, several of them, or computes NAME
+    /// The Computes to wait for: compute/NAME, several of them, or computes NAME
     #[arg(value_name = "TYPE[/NAME]", required = true)]
     what: Vec<String>,
     /// What is waited for: condition=TYPE[=STATUS], jsonpath={.FIELD}[=VALUE], create, delete; or status=STATUS, stage=STAGE.
     /// Default: status=active
     #[arg(long = "for", value_name = "GOAL")]
     goal: Option<Goal>,
-    /// For so long at most, such as 60s or 2m; 0 looks once, less than 0 waits a week
+    /// How long to wait at most, such as 60s or 2m; 0 looks once, less than 0 waits a week
     #[arg(long, value_name = "TIME", default_value = "30s", value_parser = limit, allow_hyphen_values = true)]
     timeout: Duration,
-    /// Those that these labels select now
+    /// Wait for those that these labels select now
     #[arg(long, short = 'l', value_name = "LABELS")]
     selector: Option<String>,
-    /// All that there are now
+    /// Wait for all that there are now
     #[arg(long)]
     all: bool,
-    /// What to print of them then: json, name
+    /// What to print of them at the end: json, name
     #[arg(long, short = 'o', value_name = "FORMAT", hide_possible_values = true)]
     output: Option<Format>,
     #[command(flatten)]

@@ -8,10 +8,10 @@ use crate::ctl::failure::{Exit, Failure};
 /// What kubectl takes with every resource, also with those that are in no namespace.
 #[derive(Clone, Debug, Args)]
 pub(super) struct Namespaces {
-    /// A namespace. Computes are in none
+    /// Taken and not used: a Compute is in no namespace
     #[arg(long, short = 'n')]
     namespace: Option<String>,
-    /// All namespaces. Computes are in none
+    /// Taken and not used: a Compute is in no namespace
     #[arg(long, short = 'A')]
     all_namespaces: bool,
 }
