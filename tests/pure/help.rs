@@ -85,14 +85,21 @@ fn printed(flag: &str) -> String {
         let verbs = program.all();
         for verb in &verbs {
             let help = verb.prints(flag);
-            assert!(help.contains(&common), "{} has other words for what all verbs take:\n{help}", verb.typed);
+            assert!(
+                help.contains(&common),
+                "{} has other words for what all verbs take:\n{help}",
+                verb.typed
+            );
             let shown = if verb.words.is_empty() { help } else { help.replacen(&common, "\n…\n", 1) };
             if let [resource, twin] = verb.words.as_slice()
                 && resource == "resource"
             {
                 let twin = verbs.iter().find(|other| other.words == [twin.clone()]).unwrap();
                 let wanted = twin.prints(flag).replacen(&common, "\n…\n", 1);
-                assert_eq!(shown, wanted.replace(&format!("Usage: {}", twin.typed), &format!("Usage: {}", verb.typed)));
+                assert_eq!(
+                    shown,
+                    wanted.replace(&format!("Usage: {}", twin.typed), &format!("Usage: {}", verb.typed))
+                );
                 continue;
             }
             let _ = write!(text, "$ {} {flag}\n{shown}\n", verb.typed);
@@ -127,7 +134,8 @@ fn the_manual_tells_of_each_verb_and_flag_what_help_does() {
         .collect();
     found.sort();
     let verbs: Vec<Verb> = programs().into_iter().flat_map(Verb::all).collect();
-    let page = |verb: &Verb| format!("{}.1", [&[verb.program.to_owned()], &verb.words[..]].concat().join("-"));
+    let page =
+        |verb: &Verb| format!("{}.1", [&[verb.program.to_owned()], &verb.words[..]].concat().join("-"));
     let mut wanted: Vec<String> = verbs.iter().map(page).collect();
     wanted.sort();
     assert_eq!(found, wanted, "a page for each verb");
@@ -141,7 +149,11 @@ fn the_manual_tells_of_each_verb_and_flag_what_help_does() {
         for flag in verb.tree.get_arguments().filter(|flag| !flag.is_hide_set() && flag.get_id() != "help") {
             let help = flag.get_help().unwrap().to_string();
             let help = help.split("\n\n").next().unwrap();
-            assert!(shown.contains(&format!("\n{help}\n")), "{name} does not tell of {}: {help}", flag.get_id());
+            assert!(
+                shown.contains(&format!("\n{help}\n")),
+                "{name} does not tell of {}: {help}",
+                flag.get_id()
+            );
         }
         if ["dataos-ctl.1", "dataos-ctl-delete.1", "kubectl-poros-explain-pod.1"].contains(&name.as_str()) {
             let _ = write!(text, "\n== {name}\n{}", roff.replace(env!("CARGO_PKG_VERSION"), "VERSION"));

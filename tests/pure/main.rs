@@ -15,6 +15,7 @@ mod manifests;
 mod memory;
 mod metrics;
 mod model;
+mod offline;
 mod plans;
 mod policies;
 mod replicas;
