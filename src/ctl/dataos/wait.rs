@@ -26,7 +26,7 @@ pub(super) struct Wait {
     /// jsonpath={.FIELD}[=VALUE]. Default: status=active
     #[arg(long = "for", value_name = "GOAL")]
     goal: Option<Goal>,
-    /// Only while this holds, such as status=pending. Without --for: until it holds no more
+    /// Wait only while this holds, such as status=pending. Without --for: until it holds no more
     #[arg(long = "while", value_name = "FACT")]
     meanwhile: Option<Fact>,
     /// How long to wait at most, such as 60s, 2m or 1m30s; 0 looks once
