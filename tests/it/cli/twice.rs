@@ -1,5 +1,7 @@
 //! The verbs that the reference has twice, each beside its long name: what they print differs in nothing but the name.
 
+use regex::Regex;
+
 use super::apply::native;
 use super::transcript::Transcript;
 use crate::harness::cluster;
@@ -16,6 +18,7 @@ async fn verbs_do_the_same_by_their_long_names() {
     for (name, file) in names.into_iter().zip(["a.yaml", "b.yaml"]) {
         told.file(file, native(name));
     }
+    let seconds = Regex::new(r"\[\d{4}\]").unwrap();
     for line in [
         "VERB create -f FILE.yaml",
         "VERB create -f FILE.yaml --output json",
@@ -28,9 +31,13 @@ async fn verbs_do_the_same_by_their_long_names() {
         "VERB delete -t compute -n cli-twice-FILE",
         "VERB update -f FILE.yaml",
     ] {
+        if line.contains("VERB get") {
+            for name in names {
+                wait::active(&client, name).await;
+            }
+        }
         let short = told.run(&line.replace("VERB", "dataos-ctl").replace("FILE", "a"));
         let long = told.run(&line.replace("VERB", "dataos-ctl resource").replace("FILE", "b"));
-        let seconds = regex::Regex::new(r"\[\d{4}\]").unwrap();
         let same = |text: &str| {
             seconds
                 .replace_all(&text.replace("twice-b", "twice-a").replace("b.yaml", "a.yaml"), "")
@@ -41,11 +48,6 @@ async fn verbs_do_the_same_by_their_long_names() {
             (same(&short.out), same(&short.err), short.code),
             "{line}"
         );
-        if line.contains("apply -f FILE.yaml --lint") {
-            for name in names {
-                wait::active(&client, name).await;
-            }
-        }
     }
     told.compare();
 }
