@@ -12,6 +12,7 @@ pub mod dataos;
 pub mod delete;
 pub mod describe;
 pub mod develop;
+mod examples;
 pub mod explain;
 pub mod failure;
 pub mod filed;

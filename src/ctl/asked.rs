@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 
 use crate::ctl::answer::Output;
+use crate::ctl::examples;
 use crate::ctl::program::Program;
 use crate::ctl::{explain, version};
 use crate::view::talk::Voice;
@@ -41,7 +42,7 @@ struct Namespace<P: Program> {
 /// Show versions: of this program, of the cluster, and of the Computes that it serves.
 #[derive(Debug, Args)]
 pub(super) struct Version<P: Program> {
-    /// Of this program alone: no cluster is asked
+    /// Show that of this program alone; no cluster is asked
     #[arg(long)]
     client: bool,
     #[command(flatten)]
@@ -69,10 +70,10 @@ pub(super) struct Explain<P: Program> {
 #[derive(Debug, Subcommand)]
 enum What<P: Program> {
     /// Why a pod is where it is, or is not: its Compute, what that injected, which nodes fit and why others do not
-    #[command(visible_aliases = ["po", "pods"], after_help = pod_examples(P::VOICE))]
+    #[command(visible_aliases = ["po", "pods"], after_help = examples::pod(P::VOICE))]
     Pod(Pod<P>),
     /// What a Compute does, who uses it, what is wrong with it, what blocks its deletion, what an edit would do
-    #[command(visible_aliases = ["cmp", "computes"], after_help = compute_examples(P::VOICE))]
+    #[command(visible_aliases = ["cmp", "computes"], after_help = examples::compute(P::VOICE))]
     Compute(Compute<P>),
 }
 
@@ -139,43 +140,5 @@ impl<P: Program> Explain<P> {
     pub(super) fn speaks_json(&self) -> bool {
         let (What::Pod(Pod { how, .. }) | What::Compute(Compute { how, .. })) = &self.what;
         how.told.output == Output::Json
-    }
-}
-
-/// How a pod is explained.
-fn pod_examples(voice: Voice) -> &'static str {
-    match voice {
-        Voice::Dataos => {
-            "Examples:
-  dataos-ctl explain pod data/etl-7                # a pod of the namespace data
-  dataos-ctl explain pod --namespace data etl-7    # the same
-  dataos-ctl explain pod -f deployment.yaml        # the pods that a manifest would make, asked as a dry run
-  kubectl get deploy etl -o yaml | dataos-ctl explain pod -f -"
-        }
-        Voice::Kubectl => {
-            "Examples:
-  kubectl poros explain pod data/etl-7             # a pod of the namespace data
-  kubectl poros explain pod -n data etl-7          # the same
-  kubectl poros explain pod -f deployment.yaml     # the pods that a manifest would make, asked as a dry run
-  kubectl get deploy etl -o yaml | kubectl poros explain pod -f -"
-        }
-    }
-}
-
-/// How a Compute is explained.
-fn compute_examples(voice: Voice) -> &'static str {
-    match voice {
-        Voice::Dataos => {
-            "Examples:
-  dataos-ctl explain compute query-default
-  dataos-ctl explain compute query-default -f changed.yaml    # what applying it would do; nothing is written
-  dataos-ctl explain compute -f new.yaml --output json"
-        }
-        Voice::Kubectl => {
-            "Examples:
-  kubectl poros explain compute query-default
-  kubectl poros explain compute query-default -f changed.yaml  # what applying it would do; nothing is written
-  kubectl poros explain compute -f new.yaml -o json"
-        }
     }
 }

@@ -14,7 +14,7 @@ const NO_LIMIT: Duration = Duration::from_secs(365 * 24 * 3600);
 
 /// Which cluster, and as whom.
 #[derive(Clone, Debug, Default, Args)]
-#[command(next_help_heading = "Which cluster, and as whom")]
+#[command(next_help_heading = "Which cluster, and as whom", next_display_order = 910)]
 pub struct Connection {
     /// The kubeconfig to use. Default: those of KUBECONFIG, merged, else ~/.kube/config, else the service account of the pod
     #[arg(long, global = true, value_name = "FILE")]

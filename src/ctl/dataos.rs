@@ -15,6 +15,7 @@ use crate::ctl::apply::Verb as WriteVerb;
 use crate::ctl::asked::{Explain, Version};
 use crate::ctl::completion::{self, Completion};
 use crate::ctl::connection::Connection;
+use crate::ctl::examples;
 use crate::ctl::failure::{Exit, Failure};
 use crate::ctl::kubectl::Kubectl;
 use crate::ctl::program::Program;
@@ -22,7 +23,7 @@ use crate::ctl::session::Session;
 use crate::ctl::terminal::Manners;
 use crate::view::talk::Voice;
 
-/// Names pools of nodes, and tells how they are.
+/// Shows, applies and deletes Computes, which name pools of nodes, and tells why they are as they are.
 #[derive(Debug, Parser)]
 #[command(name = "dataos-ctl", bin_name = "dataos-ctl", version, max_term_width = 110)]
 pub struct Dataos {
@@ -38,7 +39,8 @@ pub struct Dataos {
 enum Verb {
     #[command(flatten)]
     Plain(OnResources),
-    /// Wait for Computes, and say why at once where it is in vain
+    /// Wait until Computes are active, or what else is asked; if that cannot be, say why at once
+    #[command(after_help = examples::WAIT)]
     Wait(Box<wait::Wait>),
     /// Say why a Compute is as it is, in one paragraph, and what to type next
     Why(tell::Why),
@@ -48,12 +50,13 @@ enum Verb {
     Tree(tell::Tree),
     /// Explain a pod (which nodes fit, and why others do not) or a Compute (what is wrong, what an edit would do)
     Explain(Explain<Dataos>),
-    /// get, apply, create, update and delete, as the reference has them a second time
+    /// get, apply, create, update and delete, by their long names
     #[command(subcommand)]
     Resource(OnResources),
     /// Run a jq filter over manifests
+    #[command(after_help = examples::JQ)]
     Jq(jq::Jq),
-    /// What helps to write manifests, and the manual
+    /// Print a first manifest or the schema of manifests, or write the manual
     #[command(subcommand)]
     Develop(develop::Develop),
     /// Show versions: of this program, of the cluster, and of the Computes that it serves
@@ -66,14 +69,19 @@ enum Verb {
 #[derive(Debug, Subcommand)]
 enum OnResources {
     /// Show Computes: your own, or everybody's with -a
+    #[command(after_help = examples::GET)]
     Get(Box<get::Get>),
     /// Make Computes, or change them, to what manifests say
+    #[command(after_help = examples::APPLY)]
     Apply(Box<apply::Apply>),
     /// Make Computes that are not there yet
+    #[command(after_help = examples::CREATE)]
     Create(Box<apply::Apply>),
     /// Change Computes that are there
+    #[command(after_help = examples::UPDATE)]
     Update(Box<apply::Apply>),
     /// Delete Computes, and wait until they are gone
+    #[command(after_help = examples::DELETE)]
     Delete(Box<delete::Delete>),
 }
 

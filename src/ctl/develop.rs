@@ -1,8 +1,10 @@
 //! `develop`: what helps to write manifests, and the pages of the manual.
 
-use std::path::PathBuf;
+use std::io;
+use std::path::{Path, PathBuf};
 
 use clap::Command;
+use clap_mangen::Man;
 use serde_json::Value;
 
 use crate::ctl::failure::{Exit, Failure};
@@ -48,7 +50,13 @@ pub fn develop(request: Request, programs: [Command; 2], session: &mut Session) 
         }
         Request::Man(folder) => {
             let written = std::fs::create_dir_all(&folder).and_then(|()| {
-                programs.into_iter().try_for_each(|program| clap_mangen::generate_to(program, &folder))
+                programs.into_iter().try_for_each(|program| {
+                    // A page tells all, also what `-h` leaves out.
+                    let whole = program.mut_args(|flag| flag.hide_short_help(false));
+                    let mut whole = whole.disable_help_subcommand(true);
+                    whole.build();
+                    pages(&whole, &folder)
+                })
             });
             written.map_err(|error| {
                 Failure::new(
@@ -59,4 +67,11 @@ pub fn develop(request: Request, programs: [Command; 2], session: &mut Session) 
         }
     }
     Ok(Exit::Ok)
+}
+
+/// Writes the page of a program or verb, and those of the verbs below it.
+fn pages(command: &Command, folder: &Path) -> io::Result<()> {
+    command.get_subcommands().try_for_each(|verb| pages(verb, folder))?;
+    let source = concat!("Poros ", env!("CARGO_PKG_VERSION"));
+    Man::new(command.clone()).source(source).manual("Manual of Poros").generate_to(folder).map(drop)
 }

@@ -9,6 +9,7 @@ use clap::{Parser, Subcommand};
 
 use crate::ctl::asked::{Explain, Version};
 use crate::ctl::connection::Connection;
+use crate::ctl::examples;
 use crate::ctl::failure::{Exit, Failure};
 use crate::ctl::program::Program;
 use crate::ctl::session::Session;
@@ -30,8 +31,10 @@ pub struct Kubectl {
 #[derive(Debug, Subcommand)]
 enum Verb {
     /// Show Computes
+    #[command(after_help = examples::KUBECTL_GET)]
     Get(Box<get::Get>),
-    /// Wait for Computes, and say why at once where it is in vain
+    /// Wait until Computes are active, or what else is asked; if that cannot be, say why at once
+    #[command(after_help = examples::KUBECTL_WAIT)]
     Wait(Box<wait::Wait>),
     /// Say why a Compute is as it is, in one paragraph, and what to type next
     Why(tell::Why),

@@ -9,7 +9,7 @@ use thiserror::Error;
 use tokio::io::Interest;
 use tokio::net::unix::pipe::Sender;
 
-use crate::view::table::{shown, shown_lines};
+use crate::view::table::{shortened, shown, shown_lines};
 use crate::view::talk::{self, Level, Voice};
 
 /// The longest answer to a question, in bytes.
@@ -17,12 +17,12 @@ const ANSWER: u64 = 1024;
 
 /// How it talks.
 #[derive(Clone, Debug, Default, Args)]
-#[command(next_help_heading = "How it talks")]
+#[command(next_help_heading = "How it talks", next_display_order = 900)]
 pub struct Manners {
     /// Colours: always, never, or auto (on a terminal, unless NO_COLOR is set)
     #[arg(long, global = true, value_name = "WHEN", default_value = "auto", hide_possible_values = true)]
     pub color: Colour,
-    /// No emoji, and nothing that is written over
+    /// No emoji, and no line that is written over
     #[arg(long, global = true)]
     pub plain: bool,
     /// Only data, warnings and errors
@@ -238,7 +238,7 @@ impl Terminal {
         if self.look.live {
             // Cut, for a line that wraps cannot be written over.
             let width = self.look.width.unwrap_or(80).saturating_sub(1);
-            let shown: String = shown(text).chars().take(width).collect();
+            let shown = shortened(&shown(text), width);
             self.write_talk(&format!("\r\u{1b}[K{shown}"));
             self.progress = Some((text.to_owned(), true));
         } else {

@@ -183,7 +183,7 @@ pub fn shown_lines(text: &str) -> String {
 }
 
 /// Cut to this width; the end is told by a sign.
-fn shortened(text: &str, width: usize) -> String {
+pub fn shortened(text: &str, width: usize) -> String {
     if text.width() <= width {
         return text.to_owned();
     }

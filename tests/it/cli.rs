@@ -6,8 +6,10 @@ mod apply;
 mod delete;
 mod get;
 mod lint;
+mod live;
 mod tools;
 pub mod transcript;
+mod twice;
 mod wait;
 mod words;
 
@@ -21,6 +23,8 @@ pub fn trials() -> Vec<libtest_mimic::Trial> {
         words::trials(),
         apply::trials(),
         lint::trials(),
+        live::trials(),
+        twice::trials(),
         delete::trials(),
         wait::trials(),
         tools::trials(),

@@ -26,10 +26,10 @@ pub(super) struct Apply {
     /// Only say what is wrong with the manifests; needs no cluster
     #[arg(long, short = 'l', group = "how")]
     lint: bool,
-    /// Only print the manifests, the environment put in
+    /// Only print the manifests, with the environment put in
     #[arg(long = "de-ref", short = 'd', group = "how")]
     de_ref: bool,
-    /// Leave $NAME and ${NAME} as they are; else the environment is put in, and $$ is a dollar sign
+    /// Leave $NAME and ${NAME} as they are. Without this the environment is put in, and $$ is a dollar sign
     #[arg(long)]
     disable_interpolation: bool,
     /// Taken and not used: a Compute is in no workspace
@@ -38,22 +38,22 @@ pub(super) struct Apply {
     /// Taken and not used: a Compute does not run
     #[arg(long = "re-run", short = 'r', hide = true)]
     re_run: bool,
-    /// Write nothing: judge the manifests here (client), or let the API server say what it would do (server)
+    /// Write nothing: judge the manifests here (client, if nothing is named), or let the API server say what it would do (server)
     #[arg(long, value_name = "WHERE", group = "how", num_args = 0..=1, default_missing_value = "client", require_equals = true)]
     dry_run: Option<DryRun>,
     /// Write nothing: tell what would change, field by field, and which nodes would join or leave; exit code 10 if anything
     #[arg(long, group = "how")]
     diff: bool,
-    /// Wait until every Compute is active; ends at once if one cannot become so
+    /// Wait until every Compute is active; ends at once if one cannot become active
     #[arg(long, value_name = "STATUS", num_args = 0..=1, default_missing_value = "active", require_equals = true, conflicts_with = "how")]
     wait: Option<Until>,
-    /// How long to wait: 60s, 5m, 1h; 0 looks once
+    /// How long to wait at most, such as 60s, 2m or 1m30s; 0 looks once
     #[arg(long, value_name = "TIME", default_value = "5m", value_parser = time::read, allow_hyphen_values = true)]
     timeout: Duration,
     /// Take over fields that another manager holds
     #[arg(long)]
     force_conflicts: bool,
-    /// Tell what was done as data: json, yaml, name
+    /// Print what was done as data: json, yaml, name
     #[arg(long, value_name = "FORMAT", hide_possible_values = true)]
     output: Option<Output>,
 }

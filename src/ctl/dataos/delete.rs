@@ -22,22 +22,22 @@ pub(super) struct Delete {
     named: Named,
     #[command(flatten)]
     filed: Filed,
-    /// Those that these labels select, as in kubectl -l; asks first
+    /// Delete those that these labels select, as in kubectl -l; asks first
     #[arg(long, value_name = "LABELS", conflicts_with_all = ["name", "identifier", "id", "files"])]
     selector: Option<String>,
-    /// Also what is in use: its users run on. At a terminal its name is to be typed first
+    /// Delete also what is in use; its users run on. At a terminal its name is to be typed first
     #[arg(long)]
     force: bool,
     /// Taken and not used: a Compute is in no workspace
     #[arg(long, short = 'w')]
     workspace: Option<String>,
-    /// Delete nothing: say what would be deleted, by what the cluster holds (client), or let the API server say what it would do (server)
+    /// Delete nothing: say what would be deleted, by what the cluster holds (client, if nothing is named), or let the API server say what it would do (server)
     #[arg(long, value_name = "WHERE", num_args = 0..=1, default_missing_value = "client", require_equals = true)]
     dry_run: Option<DryRun>,
     /// Wait until they are gone; --wait=false only asks for it
     #[arg(long, value_name = "BOOL", num_args = 0..=1, default_value = "true", default_missing_value = "true", require_equals = true, action = ArgAction::Set)]
     wait: bool,
-    /// For so long at most, such as 60s, 2m or 1m30s. Default: until they are gone
+    /// How long to wait at most, such as 60s, 2m or 1m30s. Default: until they are gone
     #[arg(long, value_name = "TIME", value_parser = time::read, allow_hyphen_values = true)]
     timeout: Option<Duration>,
     /// Ask nothing, and take every answer for yes
@@ -46,7 +46,7 @@ pub(super) struct Delete {
     /// Ask nothing: --force is enough for what is in use, and a selector needs --yes
     #[arg(long)]
     no_input: bool,
-    /// What is not there is no failure
+    /// Take it for no failure where there is no such Compute
     #[arg(long)]
     ignore_not_found: bool,
     /// Tell what was done as data: json, yaml, name

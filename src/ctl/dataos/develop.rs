@@ -15,10 +15,10 @@ use crate::ctl::failure::Failure;
 pub(super) enum Develop {
     /// Print a first manifest, to be edited: each field with what it means and what it takes
     Generate(Generate),
-    /// About the schema of manifests
+    /// The schema of manifests
     #[command(subcommand)]
     Schema(Schema),
-    /// Write the pages of the manual, one a verb: man -l DIR/dataos-ctl-get.1
+    /// Write the pages of the manual, one for each verb; man -l DIR/dataos-ctl-get.1 shows one
     Man(Man),
 }
 
@@ -41,7 +41,7 @@ pub(super) struct Generate {
 pub(super) struct SchemaGenerate {
     #[command(flatten)]
     of: Of,
-    /// Of manifests for Kubernetes (apiVersion, kind, spec), instead of native ones
+    /// That of manifests for Kubernetes (apiVersion, kind, spec), instead of native ones
     #[arg(long)]
     kubernetes: bool,
 }

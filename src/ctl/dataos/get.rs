@@ -15,43 +15,41 @@ use crate::view::talk::Voice;
 
 /// Show Computes.
 #[derive(Clone, Debug, Args)]
-#[command(after_help = EXAMPLES)]
 #[allow(clippy::struct_excessive_bools)] // each is a flag of its own
 pub(super) struct Get {
     #[command(flatten)]
     named: Named,
-    /// The workspace. A Compute is in none
+    /// Taken and not used: a Compute has no workspace
     #[arg(long, short = 'w')]
     workspace: Option<String>,
     #[command(flatten)]
     filed: Filed,
-    /// Those of all owners
+    /// Show those of all owners
     #[arg(long, short = 'a')]
     all: bool,
-    /// Those of this owner. Default: you, as the API server knows you
+    /// Show those of this owner. Default: you, as the API server knows you
     #[arg(long, short = 'o', conflicts_with = "all")]
     owner: Option<String>,
-    /// Those in these states: pending, active, error, deleting; !active leaves out
+    /// Show those of these statuses: pending, active, error, deleting; !active: of all the others
     #[arg(long, value_name = "WORDS", value_parser = Words::of_status)]
     status: Option<Words>,
-    /// Those in these stages: building, built, error; !built leaves out
+    /// Show those in these stages: building, built, error; !built: in all the others
     #[arg(long, value_name = "WORDS", value_parser = Words::of_stage)]
     stage: Option<Words>,
-    /// Those that these labels select, as in kubectl -l
+    /// Show those that these labels select, as in kubectl -l
     #[arg(long, value_name = "LABELS")]
     selector: Option<String>,
-    /// Manifests, with what became of them in comments
+    /// Print manifests, with what became of them in comments
     #[arg(long, short = 'd', conflicts_with_all = ["output", "tags", "columns"])]
     details: bool,
-    #[arg(long, value_name = "FORMAT", default_value = "table", help = format!("How: {FORMATS}"), hide_default_value = true)]
+    #[arg(long, value_name = "FORMAT", default_value = "table", help = format!("How to print them: {FORMATS}"), hide_default_value = true)]
     output: Output,
-    /// Also the tags
+    /// Show the tags too
     #[arg(long)]
     tags: bool,
-    /// A table of these columns
-    #[arg(long, value_delimiter = ',', value_parser = field, conflicts_with = "tags")]
+    #[arg(long, value_delimiter = ',', value_parser = field, conflicts_with = "tags", help = columns())]
     columns: Vec<Field>,
-    /// By name, owner, status, stage, age or updated; -updated the other way round
+    /// Sort by name, owner, status, stage, age or updated; -updated: the other way round
     #[arg(
         long,
         value_name = "ORDER",
@@ -60,16 +58,16 @@ pub(super) struct Get {
         allow_hyphen_values = true
     )]
     sort: Sort,
-    /// No header
+    /// Print no header
     #[arg(long)]
     no_headers: bool,
-    /// Also managedFields
+    /// Print managedFields too
     #[arg(long)]
     show_managed_fields: bool,
-    /// Again and again, until Ctrl-C, which ends it with 130
+    /// Print it again and again, until Ctrl-C, which ends it with 130
     #[arg(long, short = 'r', conflicts_with = "watch")]
     refresh: bool,
-    /// After so many seconds
+    /// With --refresh: how many seconds there are between two tables
     #[arg(long = "refreshRate", value_name = "SECONDS", default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..=86_400))]
     refresh_rate: u64,
     /// And then each that changes, as it does, until Ctrl-C, which ends it with 130
@@ -77,11 +75,10 @@ pub(super) struct Get {
     watch: bool,
 }
 
-const EXAMPLES: &str = "Examples:
-  dataos-ctl get -t compute                                   # your own
-  dataos-ctl get -t compute -a --status error --output wide   # what is wrong, whoever owns it
-  dataos-ctl get -t compute -n query-default -d               # its manifest and status
-  dataos-ctl get -t compute -a --output json | jq '.[].metadata.name'";
+fn columns() -> String {
+    let titles = Field::ALL.map(Field::title).join(", ").to_ascii_lowercase();
+    format!("Print a table of these columns: {titles}")
+}
 
 fn field(given: &str) -> Result<Field, String> {
     let titles = Field::ALL.map(Field::title);

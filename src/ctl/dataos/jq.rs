@@ -14,7 +14,7 @@ pub(super) struct Jq {
     /// A manifest, or any YAML or JSON; a folder, or - for standard input; may be given several times
     #[arg(
         long = "manifestFile",
-        visible_alias = "filename",
+        visible_aliases = ["file", "filename"],
         short = 'f',
         value_name = "FILE",
         required = true
@@ -26,7 +26,7 @@ pub(super) struct Jq {
     /// Print strings as they are, without quotes
     #[arg(long)]
     raw: bool,
-    /// How long it may take
+    /// How long it may take; 0 for as long as it takes
     #[arg(long, value_name = "TIME", default_value = "10s", value_parser = limit, allow_hyphen_values = true)]
     timeout: Duration,
 }

@@ -21,23 +21,23 @@ pub(super) struct Wait {
     named: Named,
     #[command(flatten)]
     filed: Filed,
-    /// Those that these labels select now, as in kubectl -l
+    /// Wait for those that these labels select now, as in kubectl -l
     #[arg(long, value_name = "LABELS")]
     selector: Option<String>,
-    /// All that there are now
+    /// Wait for all that there are now
     #[arg(long)]
     all: bool,
     /// What is waited for: status=STATUS, stage=STAGE, created, deleted; or as kubectl has it, condition=TYPE[=STATUS],
     /// jsonpath={.FIELD}[=VALUE]. Default: status=active
     #[arg(long = "for", value_name = "GOAL")]
     goal: Option<Goal>,
-    /// Only while this holds, such as status=pending. Without --for: until it holds no more
+    /// Wait only while this holds, such as status=pending. Without --for: until it holds no more
     #[arg(long = "while", value_name = "FACT")]
     meanwhile: Option<Fact>,
-    /// For so long at most, such as 60s, 2m or 1m30s; 0 looks once
+    /// How long to wait at most, such as 60s, 2m or 1m30s; 0 looks once
     #[arg(long, value_name = "TIME", default_value = "60s", value_parser = time::read, allow_hyphen_values = true)]
     timeout: Duration,
-    #[arg(long, value_name = "FORMAT", help = format!("What to print of them then: {FORMATS}"))]
+    #[arg(long, value_name = "FORMAT", help = format!("What to print of them at the end: {FORMATS}"))]
     output: Option<Output>,
 }
 

@@ -15,15 +15,14 @@ use crate::view::names::listed;
 
 /// Which resources.
 #[derive(Clone, Debug, Args)]
-#[command(next_help_heading = "Which")]
 pub(super) struct Named {
     /// The type of resource: compute
     #[arg(long = "type", short = 't', default_value = TYPE, value_name = "TYPE")]
     type_: String,
-    /// The version of the resource: v1beta
+    /// The version of the resource: v1beta; v1beta1 and v1 are taken for the same
     #[arg(long, short = 'v')]
     version: Option<String>,
-    /// The Compute of this name, whoever owns it; several where a verb takes them
+    /// A Compute by its name, whoever owns it; get, wait and delete take several
     #[arg(long, short = 'n')]
     name: Vec<String>,
     /// A resource as NAME:VERSION:TYPE, or a row of the table

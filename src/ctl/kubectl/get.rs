@@ -27,31 +27,31 @@ pub(super) struct Get {
     /// Read subfolders too
     #[arg(long, short = 'R')]
     recursive: bool,
-    /// How: wide, json, yaml, name, jsonpath=TEMPLATE, custom-columns=TITLE:PATH,…
+    /// How to print them: wide, json, yaml, name, jsonpath=TEMPLATE, custom-columns=TITLE:PATH,…
     #[arg(long, short = 'o', value_name = "FORMAT")]
     output: Option<Output>,
-    /// Those that these labels select
+    /// Show those that these labels select
     #[arg(long, short = 'l', value_name = "LABELS")]
     selector: Option<String>,
-    /// Those in these states: pending, active, error, deleting; !active leaves out
+    /// Show those of these statuses: pending, active, error, deleting; !active: of all the others
     #[arg(long, value_name = "WORDS", value_parser = Words::of_status)]
     status: Option<Words>,
-    /// Those in these stages: building, built, error; !built leaves out
+    /// Show those in these stages: building, built, error; !built: in all the others
     #[arg(long, value_name = "WORDS", value_parser = Words::of_stage)]
     stage: Option<Words>,
-    /// By what is at a path, such as .metadata.creationTimestamp
+    /// Sort by what is at a path, such as .metadata.creationTimestamp
     #[arg(long, value_name = "PATH", value_parser = |given: &str| Path::relaxed(given))]
     sort_by: Option<Path>,
-    /// No header
+    /// Print no header
     #[arg(long)]
     no_headers: bool,
-    /// Also managedFields
+    /// Print managedFields too
     #[arg(long)]
     show_managed_fields: bool,
     /// And then each that changes, as it does, until Ctrl-C, which ends it with 130
     #[arg(long, short = 'w')]
     watch: bool,
-    /// With --watch: also what became of it
+    /// With --watch: print what happened too: ADDED, MODIFIED or DELETED
     #[arg(long, requires = "watch")]
     output_watch_events: bool,
     #[command(flatten)]

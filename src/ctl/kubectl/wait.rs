@@ -18,7 +18,7 @@ use crate::view::time::{self, TimeError};
 /// Wait for Computes.
 #[derive(Clone, Debug, Args)]
 pub(super) struct Wait {
-    /// What to wait for: compute/NAME, several of them, or computes NAME
+    /// The Computes to wait for: compute/NAME, several of them, or computes NAME
     #[arg(value_name = "TYPE[/NAME]", required_unless_present = "filename")]
     what: Vec<String>,
     /// The Computes that a manifest names, or a folder of them; - reads standard input
@@ -31,16 +31,16 @@ pub(super) struct Wait {
     /// Default: status=active
     #[arg(long = "for", value_name = "GOAL")]
     goal: Option<Goal>,
-    /// For so long at most, such as 60s or 2m; 0 looks once, less than 0 waits a week
+    /// How long to wait at most, such as 60s or 2m; 0 looks once, less than 0 waits a week
     #[arg(long, value_name = "TIME", default_value = "30s", value_parser = limit, allow_hyphen_values = true)]
     timeout: Duration,
-    /// Those that these labels select now
+    /// Wait for those that these labels select now
     #[arg(long, short = 'l', value_name = "LABELS")]
     selector: Option<String>,
-    /// All that there are now
+    /// Wait for all that there are now
     #[arg(long)]
     all: bool,
-    /// What to print of them then: wide, json, yaml, name, jsonpath=TEMPLATE, custom-columns=TITLE:PATH,…
+    /// What to print of them at the end: wide, json, yaml, name, jsonpath=TEMPLATE, custom-columns=TITLE:PATH,…
     #[arg(long, short = 'o', value_name = "FORMAT")]
     output: Option<Output>,
     #[command(flatten)]

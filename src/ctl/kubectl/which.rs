@@ -9,10 +9,10 @@ use crate::view::manifest::Variables;
 /// What kubectl takes with every resource, also with those that are in no namespace.
 #[derive(Clone, Debug, Args)]
 pub struct Namespaces {
-    /// A namespace. Computes are in none
+    /// Taken and not used: a Compute is in no namespace
     #[arg(long, short = 'n')]
     namespace: Option<String>,
-    /// All namespaces. Computes are in none
+    /// Taken and not used: a Compute is in no namespace
     #[arg(long, short = 'A')]
     all_namespaces: bool,
 }

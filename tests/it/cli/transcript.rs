@@ -68,7 +68,7 @@ impl Transcript {
             replaced: Vec::new(),
         };
         transcript.replace(&regex::escape(&cluster.rig.url()), "https://API-SERVER");
-        transcript.replace(r"(INFO|WARN|ERRO)\[\d{4}\]", "$1[0000]");
+        transcript.replace(r"(INFO|WARN|ERRO)(\x1b\[0m)?\[\d{4}\]", "$1$2[0000]");
         transcript.replace(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z", "TIME");
         transcript.replace("[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", "UID");
         let folder = transcript.folder.display().to_string();

@@ -1,5 +1,7 @@
 //! `why`, `describe`, `tree` and `explain` of Computes in each state, on a control plane of their own, whose nodes are known.
 
+mod files;
+
 use kube::Client;
 use serde_json::{Value, json};
 
@@ -31,6 +33,8 @@ async fn computes_in_every_state_are_told() {
     descriptions(&cluster);
     trees(&cluster);
     explanations(&cluster);
+    files::manifests(&cluster);
+    files::data(&cluster);
     what_may_not_be_seen_is_said(denied);
 }
 
