@@ -131,7 +131,8 @@ async fn a_lease_that_is_deleted_is_made_anew_and_a_stolen_one_is_respected() {
     // Who held the Lease that was deleted may lead for a moment beside who made the new one. That does no harm: what the one
     // has proven the other proves too.
     wait::compute(client, "after-the-deletion", "active and proven", |compute| {
-        wait::words(compute) == "active/built Active" && wait::condition(compute, "PlacementVerified") == "True"
+        wait::words(compute) == "active/built Active"
+            && wait::condition(compute, "PlacementVerified") == "True"
     })
     .await;
 
