@@ -40,7 +40,7 @@ fn with(text: &str, from: &str, to: &str) -> Vec<String> {
 
 #[test]
 fn what_the_environment_holds_is_not_told() {
-    let text = KUBERNETES.replace("query\n  nodePool", "$SECRET\n  owner: [${SECRET}]\n  nodePool");
+    let text = KUBERNETES.replace("query\n  nodePool", "$SECRET\n  nodePool");
     let mut document = documents("f", text.as_bytes()).remove(0).unwrap();
     let variables = [("SECRET".to_owned(), "s3cret".to_owned())].into();
     assert_eq!(document.interpolate(&variables), vec![]);
