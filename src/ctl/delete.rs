@@ -7,7 +7,6 @@ use std::collections::BTreeSet;
 use std::pin::pin;
 use std::time::Duration;
 
-use futures::FutureExt as _;
 use kube::Client;
 
 use crate::api::names::POLICY_IN_USE;
@@ -21,7 +20,6 @@ use crate::ctl::failure::{Exit, Failure, INTERRUPTED};
 use crate::ctl::named;
 use crate::ctl::report::{Done, Outcome, Report};
 use crate::ctl::session::Session;
-use crate::ctl::terminal;
 use crate::ctl::wait::{self, Manner};
 use crate::ctl::which::Which;
 use crate::decide::goal::Goal;
@@ -55,7 +53,7 @@ async fn deleted(request: &Request, report: &mut Report, session: &mut Session) 
         items.extend(names.iter().map(|name| Item::named(name)));
     }
     // From here on the person's interrupt is told what it left.
-    let mut interrupt = pin!(terminal::interrupted().fuse());
+    let mut interrupt = pin!(session.interrupt.heard());
     let mut went = BTreeSet::new();
     for Item { subject, name } in items {
         let done = match name {
@@ -87,7 +85,7 @@ async fn deleted(request: &Request, report: &mut Report, session: &mut Session) 
         let mut course = Course::new(Goal::deleted(), &going);
         // What was asked to go is looked at once more, even when nobody waits for it any longer.
         let limit = if report.stopped.is_some() { Duration::ZERO } else { limit };
-        let waited = wait::run(&client, &mut course, limit, DELETING, &mut session.terminal).await;
+        let waited = wait::run(&client, &mut course, limit, DELETING, session).await;
         let mut left = BTreeSet::new();
         if let Err(failure) = waited {
             let onward = "the deletion is under way all the same, and goes on by itself";

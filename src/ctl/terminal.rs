@@ -100,13 +100,6 @@ pub enum WriteError {
     Failed(#[source] io::Error),
 }
 
-/// Waits for Ctrl-C; for ever where it cannot be heard.
-pub async fn interrupted() {
-    if tokio::signal::ctrl_c().await.is_err() {
-        std::future::pending::<()>().await;
-    }
-}
-
 /// Waits until nobody reads standard output any more; for ever where that cannot be known.
 pub async fn reader_is_gone() {
     // A pipe whose reader went is in error at once; without this it would be found with the next data, which may never come.
