@@ -3,6 +3,7 @@
 mod force;
 mod item;
 
+use std::cell::Cell;
 use std::collections::BTreeSet;
 use std::pin::pin;
 use std::time::Duration;
@@ -14,7 +15,7 @@ use crate::api::status::Users;
 use crate::cluster::call::CallError;
 use crate::cluster::{computes, remove};
 use crate::ctl::delete::force::{agreed, forced};
-use crate::ctl::delete::item::{Answer, Item, SIGN, asked, done, not_deleted};
+use crate::ctl::delete::item::{Answer, Item, Reach, SIGN, asked, done, not_deleted};
 pub use crate::ctl::delete::item::{Mode, Request};
 use crate::ctl::failure::{Exit, Failure, INTERRUPTED};
 use crate::ctl::named;
@@ -62,13 +63,14 @@ async fn deleted(request: &Request, report: &mut Report, session: &mut Session) 
             Ok(name) if went.contains(&name) => Done::of(&subject, Outcome::Nothing),
             // A copy of one that did not go is tried as well: what becomes of it is not known.
             Ok(name) => {
+                let reach = Cell::default();
                 let done = tokio::select! {
                     biased;
                     () = &mut interrupt => {
                         report.stopped = Some(INTERRUPTED);
-                        Done::failed(&subject, interrupted(&name, request))
+                        Done::failed(&subject, reach.get().interrupted(&name, request.mode))
                     }
-                    answer = Box::pin(one(&client, &name, request, session)) => {
+                    answer = Box::pin(one(&client, &name, request, session, &reach)) => {
                         done(&subject, &name, answer, request)
                     }
                 };
@@ -97,21 +99,12 @@ async fn deleted(request: &Request, report: &mut Report, session: &mut Session) 
     Ok(())
 }
 
-fn interrupted(name: &str, request: &Request) -> Failure {
-    let text = match request.mode {
-        Mode::Delete => {
-            format!("interrupted: whether {name} was asked to go is not known; delete it again, or get it")
-        }
-        Mode::ClientDryRun | Mode::ServerDryRun => "interrupted; nothing was to be deleted".into(),
-    };
-    Failure::new(Exit::Interrupted, text)
-}
-
 async fn one(
     client: &Client,
     name: &str,
     request: &Request,
     session: &mut Session,
+    reach: &Cell<Reach>,
 ) -> Result<Answer, Failure> {
     let found = computes::one::<Compute>(client, name).await;
     let Some(compute) = found.map_err(|error| not_deleted(name, &error))? else {
@@ -126,12 +119,19 @@ async fn one(
     }
     let dry_run = request.mode == Mode::ServerDryRun;
     if request.force && held && !dry_run {
-        return forced(client, &compute, request, session).await;
+        return forced(client, &compute, request, session, reach).await;
     }
-    match remove::delete(client, name, &compute.uid, dry_run).await {
+    reach.set(Reach { asked: true, ..Reach::default() });
+    let answer = remove::delete(client, name, &compute.uid, dry_run).await;
+    if answer.as_ref().is_err_and(is_in_use) {
+        reach.set(Reach::default());
+    }
+    match answer {
         // A dry run cannot set the annotation that would let it pass.
         Err(error) if request.force && dry_run && is_in_use(&error) => Ok(Answer::Gone),
-        Err(error) if request.force && is_in_use(&error) => forced(client, &compute, request, session).await,
+        Err(error) if request.force && is_in_use(&error) => {
+            forced(client, &compute, request, session, reach).await
+        }
         Err(error) if is_in_use(&error) => {
             // Its status may have changed since: the refusal speaks of the newest.
             let newest = computes::one::<Compute>(client, name).await.ok().flatten();

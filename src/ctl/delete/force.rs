@@ -1,9 +1,11 @@
 //! What is asked before something is deleted, and how a Compute in use is.
 
+use std::cell::Cell;
+
 use kube::Client;
 
 use crate::cluster::remove;
-use crate::ctl::delete::item::{Answer, Request, asked, not_deleted};
+use crate::ctl::delete::item::{Answer, Reach, Request, asked, not_deleted, still_allowed};
 use crate::ctl::failure::{Exit, Failure};
 use crate::ctl::session::Session;
 use crate::decide::observed::Compute;
@@ -43,6 +45,7 @@ pub(super) async fn forced(
     compute: &Compute,
     request: &Request,
     session: &mut Session,
+    reach: &Cell<Reach>,
 ) -> Result<Answer, Failure> {
     let (name, uid) = (&compute.name, &compute.uid);
     if session.terminal.look.asks && !request.yes && !request.no_input {
@@ -64,21 +67,22 @@ pub(super) async fn forced(
             ));
         }
     }
+    // What stood before stays; else a later slip would delete what is in use.
+    let ours = !compute.delete_in_use;
+    reach.set(Reach { allowed: ours, asked: false });
     remove::allow_in_use(client, name, uid, true).await.map_err(|error| not_deleted(name, &error))?;
+    reach.set(Reach { allowed: ours, asked: true });
     let error = match remove::delete(client, name, uid, false).await {
         Ok(true) => return Ok(asked(compute)),
         Ok(false) => return Ok(Answer::Gone),
         Err(error) => error,
     };
     let failure = not_deleted(name, &error);
-    // What stood before stays; else a later slip would delete what is in use.
-    if compute.delete_in_use {
+    if !ours {
         return Err(failure);
     }
     Err(match remove::allow_in_use(client, name, uid, false).await {
         Ok(()) => failure,
-        Err(_) => failure.remedy(format!(
-            "its annotation poros.dataos.io/delete-in-use could not be taken back: kubectl annotate compute {name} poros.dataos.io/delete-in-use-"
-        )),
+        Err(_) => failure.remedy(still_allowed(name, "could not be taken back")),
     })
 }

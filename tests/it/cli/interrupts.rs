@@ -5,14 +5,17 @@ use std::process::{Child, Command};
 use std::time::Duration;
 
 use super::apply::native;
+use super::live::Live;
 use super::transcript::{Printed, Transcript};
-use super::wait::{begin, end};
+use super::wait::{begin, end, poolless};
 use crate::harness::cluster::{self, Cluster};
+use crate::harness::objects::{computes, create, delete, pod, pods};
 use crate::harness::proxy::{Act, Proxy, Seen};
-use crate::rows::clear;
+use crate::harness::wait;
+use crate::rows::{apply, clear};
 use crate::trials;
 
-trials![the_first_look_of_a_wait_is_left_at_once];
+trials![the_first_look_of_a_wait_is_left_at_once, a_forced_deletion_that_is_left_tells_what_it_left];
 
 /// Longer than anything here takes.
 const NEVER: Act = Act::Hold(Duration::from_secs(600));
@@ -66,7 +69,8 @@ async fn the_first_look_of_a_wait_is_left_at_once() {
     let proxy = Proxy::start(cluster).await;
     let told = Transcript::with_kubeconfig("interrupts", cluster, through(cluster, &proxy, name));
     told.file("poor.yaml", native(name).replace("minReadyNodes: 0", "minReadyNodes: 1"));
-    let printed = interrupted(&told, &proxy, "dataos-ctl apply -f poor.yaml --wait --timeout 15s", list).await;
+    let printed =
+        interrupted(&told, &proxy, "dataos-ctl apply -f poor.yaml --wait --timeout 15s", list).await;
     for words in ["...created", "interrupted: nothing was seen of it", "1 created, not all active"] {
         assert!(printed.err.contains(words), "{words} in {}", printed.err);
     }
@@ -87,5 +91,47 @@ async fn the_first_look_of_a_wait_is_left_at_once() {
     let printed = end(child).await;
     assert_eq!(printed.code, 130, "{}", printed.err);
     proxy.clear();
+    clear(&client, name).await;
+}
+
+async fn a_forced_deletion_that_is_left_tells_what_it_left() {
+    let cluster = cluster::shared().await;
+    let client = cluster.client().await;
+    let (name, user) = ("cli-interrupts-used", "cli-interrupts-user");
+    apply(&client, &poolless(name)).await;
+    wait::active(&client, name).await;
+    wait::placed(&client, name, 1).await;
+    create(&pods(&client), &pod(user, name)).await.unwrap();
+    wait::used(&client, name, 1).await;
+    wait::held(&client, name).await;
+    let proxy = Proxy::start(cluster).await;
+    let told = Transcript::with_kubeconfig("interrupts-used", cluster, through(cluster, &proxy, name));
+    let forced = "dataos-ctl delete -t compute -n cli-interrupts-used --force";
+    let annotated = async || computes(&client).get(name).await.unwrap().metadata.annotations.is_some();
+    let remedy = "kubectl annotate compute cli-interrupts-used poros.dataos.io/delete-in-use-";
+    // The annotation is not answered yet: it may be there.
+    let writes = |verb| move |seen: &Seen| seen.verb == verb && seen.resource == "computes";
+    let printed = interrupted(&told, &proxy, forced, writes("PATCH")).await;
+    assert!(printed.err.contains(&format!("interrupted: {name} was not asked to go")), "{}", printed.err);
+    assert!(printed.err.contains(remedy), "{}", printed.err);
+    // It is there, and the deletion is not answered yet.
+    let printed = interrupted(&told, &proxy, forced, writes("DELETE")).await;
+    let unknown = format!("interrupted: whether {name} was asked to go is not known");
+    assert!(printed.err.contains(&unknown), "{}", printed.err);
+    assert!(printed.err.contains(remedy) && annotated().await, "{}", printed.err);
+    proxy.clear();
+    let taken = told.quietly(remedy);
+    assert!(taken.code == 0 && !annotated().await, "{}", taken.err);
+    // At the question nothing was asked of the cluster but to read.
+    let mark = proxy.mark();
+    let mut asked = Live::at_a_terminal(&told, forced);
+    asked.shows(1, &format!("Type {name} to delete it")).await;
+    asked.interrupt();
+    let printed = asked.end().await;
+    assert_eq!(printed.code, 130, "{}", printed.out);
+    assert!(printed.out.contains(&format!("interrupted: {name} was not asked to go")), "{}", printed.out);
+    assert!(!printed.out.contains("annotate"), "{}", printed.out);
+    assert_eq!(proxy.count(mark, |seen| seen.write.is_some()), 0, "{:?}", proxy.since(mark));
+    delete(&pods(&client), user).await.unwrap();
     clear(&client, name).await;
 }

@@ -26,7 +26,7 @@ trials![
 ];
 
 /// A command that is under way, as a person at a terminal or a program at its pipes sees it.
-struct Live {
+pub(super) struct Live {
     line: &'static str,
     child: Child,
     /// The keys of the terminal; none at a pipe.
@@ -69,7 +69,7 @@ impl Live {
     }
 
     /// At a terminal of 100 columns. (`script`, of the base system, makes one.)
-    fn at_a_terminal(told: &Transcript, line: &'static str) -> Self {
+    pub(super) fn at_a_terminal(told: &Transcript, line: &'static str) -> Self {
         let mut command =
             told.command(&format!("script -qec 'stty cols 100 rows 40; exec {line}' /dev/null"));
         command.stdin(Stdio::piped());
@@ -83,7 +83,7 @@ impl Live {
     }
 
     /// Waits until this was shown so often.
-    async fn shows(&self, times: usize, text: &str) {
+    pub(super) async fn shows(&self, times: usize, text: &str) {
         until(&format!("{text:?} {times} times of {}", self.line), wait::LIMIT, || {
             let seen = self.out.seen() + &self.err.seen();
             let enough = seen.matches(text).count() >= times;
@@ -97,7 +97,7 @@ impl Live {
     }
 
     /// Ctrl-C: at a terminal the key itself, else the signal.
-    fn interrupt(&mut self) {
+    pub(super) fn interrupt(&mut self) {
         if self.keys.is_some() {
             self.types("\u{3}");
         } else {
@@ -106,7 +106,7 @@ impl Live {
         }
     }
 
-    async fn end(mut self) -> Printed {
+    pub(super) async fn end(mut self) -> Printed {
         let child = &mut self.child;
         let status = until(&format!("the end of {}", self.line), wait::LIMIT, || {
             let ended = child.try_wait().unwrap();
