@@ -65,6 +65,7 @@ pub async fn apply(request: Request, session: &mut Session) -> Result<Exit, Fail
     if let Some(limit) = request.wait.filter(|_| !standing.is_empty() && report.stopped.is_none())
         && let Some(client) = &client
     {
+        report.explain(session);
         let active = Goal::active();
         let waited = wait::until(client, &standing, &active, limit, session);
         report.waited = Box::pin(waited).await.err();

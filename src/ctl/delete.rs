@@ -84,6 +84,7 @@ async fn deleted(request: &Request, report: &mut Report, session: &mut Session) 
     }
     let going = report.going();
     if let Some(limit) = request.wait.filter(|_| !going.is_empty()) {
+        report.explain(session);
         let mut course = Course::new(Goal::deleted(), &going);
         // What was asked to go is looked at once more, even when nobody waits for it any longer.
         let limit = if report.stopped.is_some() { Duration::ZERO } else { limit };

@@ -176,13 +176,15 @@ pub(super) struct Report {
     pub(super) stopped: Option<&'static str>,
     /// Why not all of them are as they were to be in the end.
     pub(super) waited: Option<Failure>,
+    /// Whether it was said what went wrong before the wait.
+    explained: bool,
 }
 
 impl Report {
     /// Says what is begun.
     pub(super) fn begin(wording: Wording, output: Option<Output>, session: &mut Session) -> Self {
         session.terminal.info(wording.sign, &format!("{}...", wording.verb));
-        Self { wording, output, done: Vec::new(), stopped: None, waited: None }
+        Self { wording, output, done: Vec::new(), stopped: None, waited: None, explained: false }
     }
 
     /// Says that nothing was tried, for this.
@@ -238,6 +240,17 @@ impl Report {
         going.filter_map(|done| done.target.clone()).collect()
     }
 
+    /// Says what went wrong so far: who waits need not wait for that, and a wait may be killed. As JSON it is one problem, which
+    /// comes at the end.
+    pub(super) fn explain(&mut self, session: &mut Session) {
+        if self.output != Some(Output::Json) && !self.explained {
+            self.explained = true;
+            for failure in self.done.iter().filter_map(|done| done.failure.as_ref()) {
+                session.terminal.error(&block(failure));
+            }
+        }
+    }
+
     /// What was asked to go is gone, and told of by the wait for it, but for these.
     pub(super) fn settle(&mut self, session: &mut Session, left: &BTreeSet<String>) {
         for done in self.done.iter_mut().filter(|done| done.untold) {
@@ -260,7 +273,7 @@ impl Report {
     }
 
     /// The closing line, the data, the blocks, the summary and the exit code.
-    pub(super) fn conclude(self, session: &mut Session) -> Result<Exit, Failure> {
+    pub(super) fn conclude(mut self, session: &mut Session) -> Result<Exit, Failure> {
         let wrong = self.failures().map(|failure| failure.exit);
         let worst = Exit::of_all(wrong.chain(self.stopped.map(|_| Exit::Failed)));
         let (sign, verb) = (self.wording.sign, self.wording.verb);
@@ -275,7 +288,8 @@ impl Report {
         if self.output == Some(Output::Json) && worst != Exit::Ok {
             return Err(self.problem(worst));
         }
-        for failure in self.failures() {
+        self.explain(session);
+        if let Some(failure) = &self.waited {
             session.terminal.error(&block(failure));
         }
         // Of one all is said.
@@ -404,7 +418,7 @@ mod tests {
             Wording { sign: "", sign_one: "", verb: "delete", doing: "deleting", suffix: "", unmet: None };
         let failed = |failure| Done::failed(&Subject::compute("a"), failure);
         let done = failures.into_iter().map(failed).collect();
-        Report { wording, output: Some(Output::Json), done, stopped: None, waited: None }
+        Report { wording, output: Some(Output::Json), done, stopped: None, waited: None, explained: false }
     }
 
     #[test]
