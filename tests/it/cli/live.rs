@@ -22,6 +22,7 @@ trials![
     a_watch_is_followed_until_ctrl_c,
     a_table_is_refreshed_until_ctrl_c,
     progress_is_drawn_over_itself,
+    progress_fits_the_terminal_that_shows_it,
     the_tab_key_completes,
 ];
 
@@ -275,6 +276,30 @@ async fn progress_is_drawn_over_itself() {
             delete(&nodes(&client), &format!("{name}-{index}")).await.unwrap();
         }
     }
+}
+
+/// Data goes to a program, talk to a narrow terminal: what wraps could not be written over.
+async fn progress_fits_the_terminal_that_shows_it() {
+    let cluster = cluster::shared().await;
+    let client = cluster.client().await;
+    let name = "cli-live-fits";
+    apply(&client, &compute(name)).await;
+    wait::says(&client, name, "pending/building AwaitingPool").await;
+    let mut told = Transcript::new("live-fits", cluster, "liv.fits");
+    told.set("TERM", "xterm");
+    let live = Live::at_a_terminal(
+        &told,
+        "sh -c \"stty cols 40; dataos-ctl wait -t compute -n cli-live-fits --timeout 4s | cat\"",
+    );
+    let printed = live.end().await;
+    let drawn: Vec<&str> =
+        printed.out.split(OVER).filter(|part| !part.is_empty() && !part.contains('\n')).collect();
+    assert!(!drawn.is_empty(), "{}", printed.out);
+    for line in drawn {
+        assert!(line.chars().count() < 40, "{line:?} in {}", printed.out);
+        assert!(line.starts_with("cli-live-fits: built and proven; "), "{line:?} in {}", printed.out);
+    }
+    clear(&client, name).await;
 }
 
 async fn the_tab_key_completes() {
