@@ -48,7 +48,10 @@ async fn deleted(request: &Request, report: &mut Report, session: &mut Session) 
         let selected = Which::Selected(selector.clone()).targets(&client).await;
         let selected = selected.map_err(|error| Failure::of_write("Computes could not be listed", &error))?;
         let names: Vec<String> = selected.into_iter().map(|target| target.name).collect();
-        if request.mode == Mode::Delete {
+        if names.is_empty() && !request.ignore_not_found {
+            return Err(Failure::new(Exit::NotFound, "the selector matches no Compute"));
+        }
+        if request.mode == Mode::Delete && !names.is_empty() {
             agreed(&names, request, session).await?;
         }
         items.extend(names.iter().map(|name| Item::named(name)));

@@ -20,13 +20,6 @@ pub(super) async fn agreed(
     request: &Request,
     session: &mut Session,
 ) -> Result<(), Failure> {
-    if names.is_empty() {
-        return if request.ignore_not_found {
-            Ok(())
-        } else {
-            Err(Failure::new(Exit::NotFound, "the selector matches no Compute"))
-        };
-    }
     if request.yes {
         return Ok(());
     }
@@ -36,7 +29,12 @@ pub(super) async fn agreed(
         return Err(Failure::new(Exit::Usage, text).remedy("give --yes to delete what it matches"));
     }
     let answer = session.terminal.ask(&format!("delete {what}? Type yes: ")).await;
-    if answer == "yes" { Ok(()) } else { Err(Failure::new(Exit::Usage, "nothing was deleted")) }
+    if answer == "yes" { Ok(()) } else { Err(declined("nothing was deleted: the answer was not yes")) }
+}
+
+/// Who was asked said no.
+fn declined(text: &str) -> Failure {
+    Failure::new(Exit::Failed, text)
 }
 
 /// Deletes a Compute though it is in use. At a terminal its name is to be typed; elsewhere `--force` itself is the answer.
@@ -61,10 +59,7 @@ pub(super) async fn forced(
             count(users.pods as usize, "pod"),
         );
         if session.terminal.ask(&question).await != *name {
-            return Err(Failure::new(
-                Exit::Conflict,
-                format!("{name} was not deleted: that is not its name"),
-            ));
+            return Err(declined(&format!("{name} was not deleted: that is not its name")));
         }
     }
     // What stood before stays; else a later slip would delete what is in use.
