@@ -158,6 +158,9 @@ async fn waited(request: &Request, session: &mut Session) -> Result<String, Fail
         }
         return Err(Failure::new(Exit::NotFound, "there is no Compute to wait for"));
     }
+    if let Some(odd) = request.goal.odd() {
+        session.terminal.warn(SIGN, &odd);
+    }
     let seen = until(&client, &targets, &request.goal, request.limit, session).await?;
     let voice = session.terminal.voice();
     let names = targets.iter().map(|target| as_name(&target.name, voice));
