@@ -1,6 +1,8 @@
 //! What became of each thing that a verb changes: its line, its block where it went wrong, the summary, the data and the exit
 //! code; in the same words and the same order for all that write.
 
+mod outcome;
+
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
@@ -10,6 +12,7 @@ use serde::Serialize;
 use crate::ctl::answer;
 use crate::ctl::failure::{Exit, Failure, Located, SILENT};
 use crate::ctl::filed::Subject;
+pub(super) use crate::ctl::report::outcome::Outcome;
 use crate::ctl::session::Session;
 use crate::view::course::Target;
 use crate::view::manifest::Document;
@@ -46,67 +49,6 @@ pub(super) struct Wording {
     pub(super) suffix: &'static str,
     /// What a wait in vain leaves, where the outcomes do not say it.
     pub(super) unmet: Option<&'static str>,
-}
-
-/// What became of one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub(super) enum Outcome {
-    /// It was not there.
-    Created,
-    /// It was there, and is another now.
-    Updated,
-    /// It would be made.
-    New,
-    /// It would be another.
-    Changed,
-    /// It is as it was.
-    Unchanged,
-    /// Nothing is wrong with it.
-    Valid,
-    /// It is gone, or was asked to go.
-    Deleted,
-    /// It was asked to go, and is there.
-    Deleting,
-    /// There was nothing to do.
-    Nothing,
-    /// It went wrong.
-    Error,
-    /// Something stopped it all before.
-    Untried,
-}
-
-impl Outcome {
-    /// In the order in which they are counted.
-    const ALL: [Self; 11] = [
-        Self::Created,
-        Self::Updated,
-        Self::New,
-        Self::Changed,
-        Self::Unchanged,
-        Self::Valid,
-        Self::Deleted,
-        Self::Deleting,
-        Self::Nothing,
-        Self::Error,
-        Self::Untried,
-    ];
-
-    fn word(self) -> &'static str {
-        match self {
-            Self::Created => "created",
-            Self::Updated => "updated",
-            Self::New => "new",
-            Self::Changed => "changed",
-            Self::Unchanged => "unchanged",
-            Self::Valid => "valid",
-            Self::Deleted => "deleted",
-            Self::Deleting => "deleting",
-            Self::Nothing => "nothing",
-            Self::Error => "error",
-            Self::Untried => "not tried",
-        }
-    }
 }
 
 /// What became of one, and all that is to be said about it.
