@@ -90,8 +90,8 @@ async fn the_first_look_of_a_wait_is_left_at_once() {
     interrupt(&child);
     let printed = end(child).await;
     assert_eq!(printed.code, 130, "{}", printed.err);
-    proxy.clear();
-    clear(&client, name).await;
+    // The deletion went on by itself.
+    wait::gone(&client, name).await;
 }
 
 async fn a_forced_deletion_that_is_left_tells_what_it_left() {
