@@ -19,6 +19,7 @@ pub mod filed;
 pub mod files;
 mod gather;
 pub mod get;
+pub mod interrupt;
 pub mod jq;
 pub mod kubectl;
 pub mod mistyped;

@@ -10,15 +10,12 @@ use std::pin::pin;
 
 pub use request::{Mode, Request, Verb};
 
-use futures::FutureExt as _;
-
 use crate::cluster::computes::Sending;
 use crate::ctl::apply::items::{Item, Ready};
 use crate::ctl::failure::{Exit, Failure, INTERRUPTED};
 use crate::ctl::filed::Subject;
 use crate::ctl::report::{Done, Outcome, Report};
 use crate::ctl::session::Session;
-use crate::ctl::terminal;
 use crate::ctl::wait;
 use crate::decide::goal::Goal;
 
@@ -35,7 +32,7 @@ pub async fn apply(request: Request, session: &mut Session) -> Result<Exit, Fail
         }
     };
     // From here on the person's interrupt is told what it left.
-    let mut interrupt = pin!(terminal::interrupted().fuse());
+    let mut interrupt = pin!(session.interrupt.heard());
     // The first document of each name, and whether the Compute stands as it says.
     let mut firsts: BTreeMap<&str, (&Ready, bool)> = BTreeMap::new();
     for item in &items {
@@ -68,8 +65,9 @@ pub async fn apply(request: Request, session: &mut Session) -> Result<Exit, Fail
     if let Some(limit) = request.wait.filter(|_| !standing.is_empty() && report.stopped.is_none())
         && let Some(client) = &client
     {
+        report.explain(session);
         let active = Goal::active();
-        let waited = wait::until(client, &standing, &active, limit, &mut session.terminal);
+        let waited = wait::until(client, &standing, &active, limit, session);
         report.waited = Box::pin(waited).await.err();
     }
     report.conclude(session)

@@ -3,11 +3,11 @@
 mod force;
 mod item;
 
+use std::cell::Cell;
 use std::collections::BTreeSet;
 use std::pin::pin;
 use std::time::Duration;
 
-use futures::FutureExt as _;
 use kube::Client;
 
 use crate::api::names::POLICY_IN_USE;
@@ -15,13 +15,12 @@ use crate::api::status::Users;
 use crate::cluster::call::CallError;
 use crate::cluster::{computes, remove};
 use crate::ctl::delete::force::{agreed, forced};
-use crate::ctl::delete::item::{Answer, Item, SIGN, asked, done, not_deleted};
+use crate::ctl::delete::item::{Answer, Item, Reach, SIGN, asked, done, not_deleted};
 pub use crate::ctl::delete::item::{Mode, Request};
 use crate::ctl::failure::{Exit, Failure, INTERRUPTED};
 use crate::ctl::named;
 use crate::ctl::report::{Done, Outcome, Report};
 use crate::ctl::session::Session;
-use crate::ctl::terminal;
 use crate::ctl::wait::{self, Manner};
 use crate::ctl::which::Which;
 use crate::decide::goal::Goal;
@@ -49,13 +48,16 @@ async fn deleted(request: &Request, report: &mut Report, session: &mut Session) 
         let selected = Which::Selected(selector.clone()).targets(&client).await;
         let selected = selected.map_err(|error| Failure::of_write("Computes could not be listed", &error))?;
         let names: Vec<String> = selected.into_iter().map(|target| target.name).collect();
-        if request.mode == Mode::Delete {
+        if names.is_empty() && !request.ignore_not_found {
+            return Err(Failure::new(Exit::NotFound, "the selector matches no Compute"));
+        }
+        if request.mode == Mode::Delete && !names.is_empty() {
             agreed(&names, request, session).await?;
         }
         items.extend(names.iter().map(|name| Item::named(name)));
     }
     // From here on the person's interrupt is told what it left.
-    let mut interrupt = pin!(terminal::interrupted().fuse());
+    let mut interrupt = pin!(session.interrupt.heard());
     let mut went = BTreeSet::new();
     for Item { subject, name } in items {
         let done = match name {
@@ -64,13 +66,14 @@ async fn deleted(request: &Request, report: &mut Report, session: &mut Session) 
             Ok(name) if went.contains(&name) => Done::of(&subject, Outcome::Nothing),
             // A copy of one that did not go is tried as well: what becomes of it is not known.
             Ok(name) => {
+                let reach = Cell::default();
                 let done = tokio::select! {
                     biased;
                     () = &mut interrupt => {
                         report.stopped = Some(INTERRUPTED);
-                        Done::failed(&subject, interrupted(&name, request))
+                        Done::failed(&subject, reach.get().interrupted(&name, request.mode))
                     }
-                    answer = Box::pin(one(&client, &name, request, session)) => {
+                    answer = Box::pin(one(&client, &name, request, session, &reach)) => {
                         done(&subject, &name, answer, request)
                     }
                 };
@@ -84,10 +87,11 @@ async fn deleted(request: &Request, report: &mut Report, session: &mut Session) 
     }
     let going = report.going();
     if let Some(limit) = request.wait.filter(|_| !going.is_empty()) {
+        report.explain(session);
         let mut course = Course::new(Goal::deleted(), &going);
         // What was asked to go is looked at once more, even when nobody waits for it any longer.
         let limit = if report.stopped.is_some() { Duration::ZERO } else { limit };
-        let waited = wait::run(&client, &mut course, limit, DELETING, &mut session.terminal).await;
+        let waited = wait::run(&client, &mut course, limit, DELETING, session).await;
         let mut left = BTreeSet::new();
         if let Err(failure) = waited {
             let onward = "the deletion is under way all the same, and goes on by itself";
@@ -99,21 +103,12 @@ async fn deleted(request: &Request, report: &mut Report, session: &mut Session) 
     Ok(())
 }
 
-fn interrupted(name: &str, request: &Request) -> Failure {
-    let text = match request.mode {
-        Mode::Delete => {
-            format!("interrupted: whether {name} was asked to go is not known; delete it again, or get it")
-        }
-        Mode::ClientDryRun | Mode::ServerDryRun => "interrupted; nothing was to be deleted".into(),
-    };
-    Failure::new(Exit::Interrupted, text)
-}
-
 async fn one(
     client: &Client,
     name: &str,
     request: &Request,
     session: &mut Session,
+    reach: &Cell<Reach>,
 ) -> Result<Answer, Failure> {
     let found = computes::one::<Compute>(client, name).await;
     let Some(compute) = found.map_err(|error| not_deleted(name, &error))? else {
@@ -128,12 +123,19 @@ async fn one(
     }
     let dry_run = request.mode == Mode::ServerDryRun;
     if request.force && held && !dry_run {
-        return forced(client, &compute, request, session).await;
+        return forced(client, &compute, request, session, reach).await;
     }
-    match remove::delete(client, name, &compute.uid, dry_run).await {
+    reach.set(Reach { asked: true, ..Reach::default() });
+    let answer = remove::delete(client, name, &compute.uid, dry_run).await;
+    if answer.as_ref().is_err_and(is_in_use) {
+        reach.set(Reach::default());
+    }
+    match answer {
         // A dry run cannot set the annotation that would let it pass.
         Err(error) if request.force && dry_run && is_in_use(&error) => Ok(Answer::Gone),
-        Err(error) if request.force && is_in_use(&error) => forced(client, &compute, request, session).await,
+        Err(error) if request.force && is_in_use(&error) => {
+            forced(client, &compute, request, session, reach).await
+        }
         Err(error) if is_in_use(&error) => {
             // Its status may have changed since: the refusal speaks of the newest.
             let newest = computes::one::<Compute>(client, name).await.ok().flatten();

@@ -9,8 +9,9 @@ use std::time::Duration;
 use crate::api::identifier::Identifier;
 use crate::ctl::failure::{Exit, Failure};
 use crate::ctl::filed::Files;
+use crate::ctl::interrupt::Interrupt;
 use crate::ctl::session::Session;
-use crate::ctl::terminal::{interrupted, reader_is_gone};
+use crate::ctl::terminal::reader_is_gone;
 use crate::view::choice::{Sort, Words};
 use crate::view::listing::Format;
 use crate::view::talk::NO_WORKSPACE;
@@ -105,10 +106,11 @@ pub async fn get(mut request: Request, session: &mut Session) -> Result<Exit, Fa
         session.terminal.warn("", NO_WORKSPACE);
     }
     request.names.extend(request.files.names(&mut session.terminal)?);
+    let interrupt = session.interrupt.clone();
     let ended = match request.again {
         Again::No => Box::pin(show::once(&request, session)).await,
-        Again::Every(pause) => until_ended(show::again(&request, session, pause)).await,
-        Again::Watch => until_ended(follow::follow(&request, session)).await,
+        Again::Every(pause) => until_ended(&interrupt, show::again(&request, session, pause)).await,
+        Again::Watch => until_ended(&interrupt, follow::follow(&request, session)).await,
     };
     if ended.as_ref().is_err_and(|failure| failure.exit != Exit::Ok) {
         session.terminal.failed(SIGN, "get...error");
@@ -117,10 +119,13 @@ pub async fn get(mut request: Request, session: &mut Session) -> Result<Exit, Fa
 }
 
 /// Shows what has no end of its own. Who presses Ctrl-C ends it as any other program; that nobody reads on is no error.
-async fn until_ended(shown: impl Future<Output = Result<Exit, Failure>>) -> Result<Exit, Failure> {
+async fn until_ended(
+    interrupt: &Interrupt,
+    shown: impl Future<Output = Result<Exit, Failure>>,
+) -> Result<Exit, Failure> {
     tokio::select! {
         ended = shown => ended,
-        () = interrupted() => Ok(Exit::Interrupted),
+        () = interrupt.heard() => Ok(Exit::Interrupted),
         () = reader_is_gone() => Ok(Exit::Ok),
     }
 }

@@ -1,6 +1,8 @@
 //! What became of each thing that a verb changes: its line, its block where it went wrong, the summary, the data and the exit
 //! code; in the same words and the same order for all that write.
 
+mod outcome;
+
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
@@ -10,6 +12,7 @@ use serde::Serialize;
 use crate::ctl::answer;
 use crate::ctl::failure::{Exit, Failure, Located, SILENT};
 use crate::ctl::filed::Subject;
+pub(super) use crate::ctl::report::outcome::Outcome;
 use crate::ctl::session::Session;
 use crate::view::course::Target;
 use crate::view::manifest::Document;
@@ -46,67 +49,6 @@ pub(super) struct Wording {
     pub(super) suffix: &'static str,
     /// What a wait in vain leaves, where the outcomes do not say it.
     pub(super) unmet: Option<&'static str>,
-}
-
-/// What became of one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub(super) enum Outcome {
-    /// It was not there.
-    Created,
-    /// It was there, and is another now.
-    Updated,
-    /// It would be made.
-    New,
-    /// It would be another.
-    Changed,
-    /// It is as it was.
-    Unchanged,
-    /// Nothing is wrong with it.
-    Valid,
-    /// It is gone, or was asked to go.
-    Deleted,
-    /// It was asked to go, and is there.
-    Deleting,
-    /// There was nothing to do.
-    Nothing,
-    /// It went wrong.
-    Error,
-    /// Something stopped it all before.
-    Untried,
-}
-
-impl Outcome {
-    /// In the order in which they are counted.
-    const ALL: [Self; 11] = [
-        Self::Created,
-        Self::Updated,
-        Self::New,
-        Self::Changed,
-        Self::Unchanged,
-        Self::Valid,
-        Self::Deleted,
-        Self::Deleting,
-        Self::Nothing,
-        Self::Error,
-        Self::Untried,
-    ];
-
-    fn word(self) -> &'static str {
-        match self {
-            Self::Created => "created",
-            Self::Updated => "updated",
-            Self::New => "new",
-            Self::Changed => "changed",
-            Self::Unchanged => "unchanged",
-            Self::Valid => "valid",
-            Self::Deleted => "deleted",
-            Self::Deleting => "deleting",
-            Self::Nothing => "nothing",
-            Self::Error => "error",
-            Self::Untried => "not tried",
-        }
-    }
 }
 
 /// What became of one, and all that is to be said about it.
@@ -176,13 +118,15 @@ pub(super) struct Report {
     pub(super) stopped: Option<&'static str>,
     /// Why not all of them are as they were to be in the end.
     pub(super) waited: Option<Failure>,
+    /// Whether it was said what went wrong before the wait.
+    explained: bool,
 }
 
 impl Report {
     /// Says what is begun.
     pub(super) fn begin(wording: Wording, output: Option<Output>, session: &mut Session) -> Self {
         session.terminal.info(wording.sign, &format!("{}...", wording.verb));
-        Self { wording, output, done: Vec::new(), stopped: None, waited: None }
+        Self { wording, output, done: Vec::new(), stopped: None, waited: None, explained: false }
     }
 
     /// Says that nothing was tried, for this.
@@ -238,6 +182,17 @@ impl Report {
         going.filter_map(|done| done.target.clone()).collect()
     }
 
+    /// Says what went wrong so far: who waits need not wait for that, and a wait may be killed. As JSON it is one problem, which
+    /// comes at the end.
+    pub(super) fn explain(&mut self, session: &mut Session) {
+        if self.output != Some(Output::Json) && !self.explained {
+            self.explained = true;
+            for failure in self.done.iter().filter_map(|done| done.failure.as_ref()) {
+                session.terminal.error(&block(failure));
+            }
+        }
+    }
+
     /// What was asked to go is gone, and told of by the wait for it, but for these.
     pub(super) fn settle(&mut self, session: &mut Session, left: &BTreeSet<String>) {
         for done in self.done.iter_mut().filter(|done| done.untold) {
@@ -260,7 +215,7 @@ impl Report {
     }
 
     /// The closing line, the data, the blocks, the summary and the exit code.
-    pub(super) fn conclude(self, session: &mut Session) -> Result<Exit, Failure> {
+    pub(super) fn conclude(mut self, session: &mut Session) -> Result<Exit, Failure> {
         let wrong = self.failures().map(|failure| failure.exit);
         let worst = Exit::of_all(wrong.chain(self.stopped.map(|_| Exit::Failed)));
         let (sign, verb) = (self.wording.sign, self.wording.verb);
@@ -275,7 +230,8 @@ impl Report {
         if self.output == Some(Output::Json) && worst != Exit::Ok {
             return Err(self.problem(worst));
         }
-        for failure in self.failures() {
+        self.explain(session);
+        if let Some(failure) = &self.waited {
             session.terminal.error(&block(failure));
         }
         // Of one all is said.
@@ -404,7 +360,7 @@ mod tests {
             Wording { sign: "", sign_one: "", verb: "delete", doing: "deleting", suffix: "", unmet: None };
         let failed = |failure| Done::failed(&Subject::compute("a"), failure);
         let done = failures.into_iter().map(failed).collect();
-        Report { wording, output: Some(Output::Json), done, stopped: None, waited: None }
+        Report { wording, output: Some(Output::Json), done, stopped: None, waited: None, explained: false }
     }
 
     #[test]

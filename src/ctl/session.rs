@@ -7,6 +7,7 @@ use kube::Client;
 use crate::cluster::client::connect;
 use crate::ctl::connection::Connection;
 use crate::ctl::failure::Failure;
+use crate::ctl::interrupt::Interrupt;
 use crate::ctl::terminal::Terminal;
 
 /// What a verb has at hand.
@@ -15,6 +16,8 @@ pub struct Session {
     pub terminal: Terminal,
     /// Which cluster.
     pub connection: Connection,
+    /// Ctrl-C.
+    pub interrupt: Interrupt,
 }
 
 impl Session {

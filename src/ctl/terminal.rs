@@ -5,6 +5,7 @@ use std::os::fd::AsFd as _;
 use std::time::Instant;
 
 use clap::{Args, ValueEnum};
+use terminal_size::{Height, Width, terminal_size_of};
 use thiserror::Error;
 use tokio::io::Interest;
 use tokio::net::unix::pipe::Sender;
@@ -60,6 +61,8 @@ pub struct Look {
     pub emoji: bool,
     /// Columns of the terminal that shows the data; none where there is no terminal: nothing is cut there.
     pub width: Option<usize>,
+    /// Columns of the terminal that shows the talk, which may be another, or the only one.
+    pub width_of_talk: Option<usize>,
 }
 
 impl Look {
@@ -76,7 +79,9 @@ impl Look {
         // As POSIX has it: the first of these that is set decides.
         let locale = set("LC_ALL").or_else(|| set("LC_CTYPE")).or_else(|| set("LANG")).unwrap_or_default();
         let locale = locale.to_ascii_lowercase();
-        let width = terminal_size::terminal_size_of(io::stdout()).map(|(width, _)| usize::from(width.0));
+        let columns = |size: Option<(Width, Height)>| {
+            size.map(|(width, _)| usize::from(width.0)).filter(|width| *width > 0)
+        };
         Self {
             coloured: coloured(data),
             coloured_talk: coloured(talk),
@@ -84,7 +89,8 @@ impl Look {
             asks: talk && io::stdin().is_terminal(),
             live: talk && !dumb && !manners.plain,
             emoji: !manners.plain && (locale.contains("utf-8") || locale.contains("utf8")),
-            width: width.filter(|width| *width > 0),
+            width: columns(terminal_size_of(io::stdout())),
+            width_of_talk: columns(terminal_size_of(io::stderr())),
         }
     }
 }
@@ -98,13 +104,6 @@ pub enum WriteError {
     /// It could not be written.
     #[error("the answer could not be written to standard output")]
     Failed(#[source] io::Error),
-}
-
-/// Waits for Ctrl-C; for ever where it cannot be heard.
-pub async fn interrupted() {
-    if tokio::signal::ctrl_c().await.is_err() {
-        std::future::pending::<()>().await;
-    }
 }
 
 /// Waits until nobody reads standard output any more; for ever where that cannot be known.
@@ -237,7 +236,7 @@ impl Terminal {
         }
         if self.look.live {
             // Cut, for a line that wraps cannot be written over.
-            let width = self.look.width.unwrap_or(80).saturating_sub(1);
+            let width = self.look.width_of_talk.unwrap_or(80).saturating_sub(1);
             let shown = shortened(&shown(text), width);
             self.write_talk(&format!("\r\u{1b}[K{shown}"));
             self.progress = Some((text.to_owned(), true));

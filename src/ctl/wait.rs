@@ -13,7 +13,7 @@ use tokio::time::Instant;
 use crate::ctl::failure::{Exit, Failure};
 use crate::ctl::named::{missing, unlisted};
 use crate::ctl::session::Session;
-use crate::ctl::terminal::{Terminal, interrupted};
+use crate::ctl::terminal::Terminal;
 pub use crate::ctl::wait::telling::Manner;
 use crate::ctl::wait::telling::Telling;
 use crate::ctl::wait::watching::Followed;
@@ -42,15 +42,34 @@ pub async fn until(
     targets: &[Target],
     goal: &Goal,
     limit: Duration,
-    terminal: &mut Terminal,
+    session: &mut Session,
 ) -> Result<Vec<Value>, Failure> {
     let mut course = Course::new(goal.clone(), targets);
-    Box::pin(run(client, &mut course, limit, WAITING, terminal)).await?;
+    Box::pin(run(client, &mut course, limit, WAITING, session)).await?;
     Ok(course.seen())
 }
 
 /// As [`until`], of a wait that its caller wants to look at afterwards.
 pub(super) async fn run(
+    client: &Client,
+    course: &mut Course,
+    limit: Duration,
+    manner: Manner,
+    session: &mut Session,
+) -> Result<(), Failure> {
+    let interrupt = session.interrupt.heard();
+    tokio::select! {
+        biased;
+        () = interrupt => {
+            let (text, _) = course.left();
+            Err(Failure::new(Exit::Interrupted, format!("interrupted: {text}")))
+        }
+        ended = followed(client, course, limit, manner, &mut session.terminal) => ended,
+    }
+}
+
+/// Follows them to the end.
+async fn followed(
     client: &Client,
     course: &mut Course,
     limit: Duration,
@@ -71,14 +90,7 @@ pub(super) async fn run(
         _ => {}
     }
     if course.end().is_none() && !limit.is_zero() {
-        let reached = tokio::select! {
-            reached = Followed::watch(&followed, client, course, deadline, &mut telling) => reached,
-            () = interrupted() => {
-                let (text, _) = course.left();
-                return Err(Failure::new(Exit::Interrupted, format!("interrupted: {text}")));
-            }
-        };
-        reached?;
+        Followed::watch(&followed, client, course, deadline, &mut telling).await?;
     }
     match course.end() {
         Some(End::Met) => Ok(()),
@@ -146,7 +158,10 @@ async fn waited(request: &Request, session: &mut Session) -> Result<String, Fail
         }
         return Err(Failure::new(Exit::NotFound, "there is no Compute to wait for"));
     }
-    let seen = until(&client, &targets, &request.goal, request.limit, &mut session.terminal).await?;
+    if let Some(odd) = request.goal.odd() {
+        session.terminal.warn(SIGN, &odd);
+    }
+    let seen = until(&client, &targets, &request.goal, request.limit, session).await?;
     let voice = session.terminal.voice();
     let names = targets.iter().map(|target| as_name(&target.name, voice));
     Ok(match (&request.output, voice) {

@@ -79,7 +79,9 @@ pub enum Verdict {
 /// How it stands, for people.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Standing {
-    /// In a sentence: `stage building, 1/2 resources, the pool is awaited`.
+    /// `stage building, 2/2 resources`; empty where the text says it all.
+    pub state: String,
+    /// Why it is so: `the pool is awaited`.
     pub text: String,
     /// What can be done about it, a line each.
     pub to_do: Vec<String>,
@@ -241,8 +243,18 @@ fn fault(compute: &Compute) -> Option<Category> {
 }
 
 impl Standing {
+    /// In a sentence: `stage building, 2/2 resources, the pool is awaited`.
+    pub fn told(&self) -> String {
+        if self.state.is_empty() { self.text.clone() } else { format!("{}, {}", self.state, self.text) }
+    }
+
+    /// As where there is little room, and the end may be cut: `the pool is awaited (stage building, 2/2 resources)`.
+    pub fn told_shortly(&self) -> String {
+        if self.state.is_empty() { self.text.clone() } else { format!("{} ({})", self.text, self.state) }
+    }
+
     fn of(text: &str) -> Self {
-        Self { text: text.into(), to_do: Vec::new() }
+        Self { text: text.into(), ..Self::default() }
     }
 
     fn now(compute: &Compute, asked: i64) -> Self {
@@ -253,6 +265,7 @@ impl Standing {
             return Self {
                 text: "it is paused: Poros changes nothing for it".into(),
                 to_do: vec![format!("let Poros go on: {resume}")],
+                ..Self::default()
             };
         }
         if told != generation {
@@ -260,33 +273,30 @@ impl Standing {
                 ..1 => "Poros has not looked at it yet".into(),
                 told => format!("Poros has not looked at generation {generation} yet, only at {told}"),
             };
-            return Self { text, to_do: vec![who_leads()] };
+            return Self { text, to_do: vec![who_leads()], ..Self::default() };
         }
         let builder = &status.builder_state;
-        let state = match status.aggregate_status {
+        let status_word = match status.aggregate_status {
             // One word says it all.
             AggregateStatus::Pending => String::new(),
-            state => format!("status {}, ", state.word()),
+            other => format!("status {}, ", other.word()),
         };
+        let state = format!("{status_word}stage {}, {} resources", builder.stage.word(), builder.summary);
         let fault = match status.aggregate_status {
             AggregateStatus::Error => fault(compute),
             _ => None,
         };
         let reason = fault.map(|category| format!("{}: ", category.word())).unwrap_or_default();
-        let text = format!(
-            "{state}stage {}, {} resources, {reason}{}",
-            builder.stage.word(),
-            builder.summary,
-            builder.info
-        );
+        let text = format!("{reason}{}", builder.info);
         let to_do = fault.map(|category| to_do(category, &compute.name)).unwrap_or_default();
-        Self { text, to_do }
+        Self { state, text, to_do }
     }
 
     /// Of a Compute that is to go: who holds it.
     fn going(compute: &Compute, standing: Self) -> Self {
         if !compute.deleting {
-            return Self { text: format!("nobody has asked it to go ({})", standing.text), ..standing };
+            let text = format!("nobody has asked it to go ({})", standing.told());
+            return Self { state: String::new(), text, ..standing };
         }
         let others: Vec<&str> =
             compute.finalizers.iter().filter(|held| *held != FINALIZER).map(String::as_str).collect();
@@ -302,6 +312,7 @@ impl Standing {
             return Self {
                 text: format!("it is being deleted: {}", compute.status.builder_state.info),
                 to_do,
+                ..Self::default()
             };
         }
         let text = match others.as_slice() {
@@ -314,7 +325,7 @@ impl Standing {
             compute.name
         );
         let to_do = if others.is_empty() { Vec::new() } else { vec![whose] };
-        Self { text, to_do }
+        Self { text, to_do, ..Self::default() }
     }
 }
 
@@ -435,8 +446,8 @@ mod tests {
     fn text(verdict: Verdict) -> String {
         match verdict {
             Verdict::Met => "met".into(),
-            Verdict::NotYet(standing) => standing.text,
-            Verdict::Never(cause, standing) => format!("{cause:?}: {}", standing.text),
+            Verdict::NotYet(standing) => standing.told(),
+            Verdict::Never(cause, standing) => format!("{cause:?}: {}", standing.told()),
         }
     }
 
@@ -470,7 +481,7 @@ mod tests {
                 );
                 let (Verdict::Never(_, standing) | Verdict::NotYet(standing)) = in_build else { panic!() };
                 assert_eq!(
-                    standing.text,
+                    standing.told(),
                     format!("status error, stage error, 1/2 resources, {}: as it is", category.word())
                 );
                 assert!(!standing.to_do.is_empty(), "{category:?}");

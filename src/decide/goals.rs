@@ -8,6 +8,7 @@ use crate::api::status::{AggregateStatus, Stage};
 use crate::decide::goal::{Aim, Fact, Goal};
 use crate::decide::jsonpath::{JsonPathError, Path};
 use crate::decide::meant::nearest;
+use crate::decide::status::OWNED;
 
 /// It names nothing that can be waited for.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
@@ -50,6 +51,25 @@ impl FromStr for Goal {
             _ => Aim::Is(given.parse()?),
         };
         Ok(Self { aim, meanwhile: None })
+    }
+}
+
+impl Goal {
+    /// What is odd about it: a condition that Poros never sets. It can be waited for, for others may set it.
+    pub fn odd(&self) -> Option<String> {
+        let aim = match &self.aim {
+            Aim::Is(fact) | Aim::IsNot(fact) => Some(fact),
+            Aim::Created | Aim::Deleted => None,
+        };
+        let type_ = aim.into_iter().chain(&self.meanwhile).find_map(|fact| match fact {
+            Fact::Condition { type_, .. } => {
+                (!OWNED.iter().any(|owned| owned.eq_ignore_ascii_case(type_))).then_some(type_)
+            }
+            Fact::Status(_) | Fact::Stage(_) | Fact::Field { .. } => None,
+        })?;
+        let meant =
+            nearest(type_, &OWNED).map(|meant| format!("; did you mean {meant}?")).unwrap_or_default();
+        Some(format!("Poros sets no condition {type_:?}{meant}"))
     }
 }
 
@@ -124,6 +144,19 @@ mod tests {
 
     fn told(given: &str) -> String {
         given.parse::<Goal>().unwrap_or_else(|error| panic!("{given}: {error}")).told()
+    }
+
+    #[test]
+    fn a_condition_that_poros_never_sets_is_odd() {
+        let odd = |goal: &str| goal.parse::<Goal>().unwrap().odd();
+        let meant = r#"Poros sets no condition "Raedy"; did you mean Ready?"#;
+        assert_eq!(odd("condition=Raedy").as_deref(), Some(meant));
+        assert_eq!(odd("condition=Blessed").as_deref(), Some(r#"Poros sets no condition "Blessed""#));
+        for fine in ["condition=ready", "condition=PoolReady=False", "status=active", "deleted"] {
+            assert_eq!(odd(fine), None, "{fine}");
+        }
+        let meanwhile = Some("condition=Raedy".parse().unwrap());
+        assert_eq!(Goal { meanwhile, ..Goal::active() }.odd().as_deref(), Some(meant));
     }
 
     #[test]

@@ -121,7 +121,7 @@ impl Course {
             same if way.verdict.as_ref() == Some(same) => Turn::Same,
             Verdict::Met => Turn::Met,
             Verdict::NotYet(standing) | Verdict::Never(_, standing) => {
-                Turn::Other(format!("{name}: {}", shown(&standing.text)))
+                Turn::Other(format!("{name}: {}", shown(&standing.told())))
             }
         };
         way.verdict = Some(verdict);
@@ -155,11 +155,11 @@ impl Course {
         (self.ways.len() > 1).then(|| format!("{} of {} {}", self.met(), self.ways.len(), self.goal.told()))
     }
 
-    /// How it stands, in a line.
+    /// How it stands, in a line of which the end may be cut.
     pub fn progress(&self) -> String {
         let open = self.ways.iter().find_map(|way| match &way.verdict {
             Some(Verdict::NotYet(standing)) => {
-                Some(format!("{}: {}", way.target.name, shown(&standing.text)))
+                Some(format!("{}: {}", way.target.name, shown(&standing.told_shortly())))
             }
             _ => None,
         });
@@ -171,12 +171,12 @@ impl Course {
         let open = |way: &Way| match &way.verdict {
             Some(Verdict::NotYet(standing) | Verdict::Never(_, standing)) => Some(standing.clone()),
             Some(Verdict::Met) => None,
-            None => Some(Standing { text: "nothing was seen of it".into(), to_do: Vec::new() }),
+            None => Some(Standing { text: "nothing was seen of it".into(), ..Standing::default() }),
         };
         let mut to_do = Vec::new();
         let mut lines = Vec::new();
         for (way, standing) in self.ways.iter().filter_map(|way| Some((way, open(way)?))) {
-            lines.push((way.target.name.as_str(), shown(&standing.text)));
+            lines.push((way.target.name.as_str(), shown(&standing.told())));
             // What to do about several is told of the first: the others are told by the same words.
             if to_do.is_empty() {
                 to_do = standing.to_do;
@@ -194,7 +194,7 @@ impl Course {
 
     /// The sentence on one that cannot get there.
     pub fn hopeless(&self, name: &str, cause: Cause, standing: &Standing) -> String {
-        let (goal, why) = (self.goal.told(), shown(&standing.text));
+        let (goal, why) = (self.goal.told(), shown(&standing.told()));
         let text = match cause {
             Cause::Absent => format!("no Compute named {name} exists"),
             Cause::Gone => format!("{name} will not be {goal}: {why}"),
@@ -249,6 +249,9 @@ mod tests {
         assert_eq!(course.see("a", seen("a", AggregateStatus::Active)), Turn::Met);
         assert_eq!((course.end(), course.progress()), (None, "1 of 2 active".into()));
         course.see("b", seen("b", AggregateStatus::Pending));
+        // What matters first: the end may be cut.
+        let cut = "1 of 2 active; b: built\u{fffd}[2J (stage building, 1/2 resources)";
+        assert_eq!(course.progress(), cut);
         let (left, _) = course.left();
         assert_eq!(left, "1 of 2 active\n  b: stage building, 1/2 resources, built\u{fffd}[2J");
         // One that was there may be so no longer: all are to be so at one time.

@@ -5,6 +5,7 @@ mod access;
 mod apply;
 mod delete;
 mod get;
+mod interrupts;
 mod lint;
 mod live;
 mod tools;
@@ -22,6 +23,7 @@ pub fn trials() -> Vec<libtest_mimic::Trial> {
         get::many::trials(),
         words::trials(),
         apply::trials(),
+        interrupts::trials(),
         lint::trials(),
         live::trials(),
         twice::trials(),

@@ -11,6 +11,7 @@ use clap::CommandFactory as _;
 use poros::ctl::completion;
 use poros::ctl::dataos::Dataos;
 use poros::ctl::failure::{Exit, Failure};
+use poros::ctl::interrupt::Interrupt;
 use poros::ctl::kubectl::Kubectl;
 use poros::ctl::mistyped;
 use poros::ctl::program::Program;
@@ -75,7 +76,11 @@ fn start<P: Program>(arguments: Vec<OsString>) -> Exit {
     };
     let json = program.speaks_json();
     let (manners, connection) = program.common();
-    let mut session = Session { terminal: Terminal::of_this_process(P::VOICE, &manners), connection };
+    let mut session = Session {
+        terminal: Terminal::of_this_process(P::VOICE, &manners),
+        connection,
+        interrupt: Interrupt::of_this_process(),
+    };
     if json {
         session.terminal.hush();
     }

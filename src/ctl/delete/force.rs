@@ -1,9 +1,11 @@
 //! What is asked before something is deleted, and how a Compute in use is.
 
+use std::cell::Cell;
+
 use kube::Client;
 
 use crate::cluster::remove;
-use crate::ctl::delete::item::{Answer, Request, asked, not_deleted};
+use crate::ctl::delete::item::{Answer, Reach, Request, asked, not_deleted, still_allowed};
 use crate::ctl::failure::{Exit, Failure};
 use crate::ctl::session::Session;
 use crate::decide::observed::Compute;
@@ -18,13 +20,6 @@ pub(super) async fn agreed(
     request: &Request,
     session: &mut Session,
 ) -> Result<(), Failure> {
-    if names.is_empty() {
-        return if request.ignore_not_found {
-            Ok(())
-        } else {
-            Err(Failure::new(Exit::NotFound, "the selector matches no Compute"))
-        };
-    }
     if request.yes {
         return Ok(());
     }
@@ -34,7 +29,12 @@ pub(super) async fn agreed(
         return Err(Failure::new(Exit::Usage, text).remedy("give --yes to delete what it matches"));
     }
     let answer = session.terminal.ask(&format!("delete {what}? Type yes: ")).await;
-    if answer == "yes" { Ok(()) } else { Err(Failure::new(Exit::Usage, "nothing was deleted")) }
+    if answer == "yes" { Ok(()) } else { Err(declined("nothing was deleted: the answer was not yes")) }
+}
+
+/// Who was asked said no.
+fn declined(text: &str) -> Failure {
+    Failure::new(Exit::Failed, text)
 }
 
 /// Deletes a Compute though it is in use. At a terminal its name is to be typed; elsewhere `--force` itself is the answer.
@@ -43,6 +43,7 @@ pub(super) async fn forced(
     compute: &Compute,
     request: &Request,
     session: &mut Session,
+    reach: &Cell<Reach>,
 ) -> Result<Answer, Failure> {
     let (name, uid) = (&compute.name, &compute.uid);
     if session.terminal.look.asks && !request.yes && !request.no_input {
@@ -58,27 +59,25 @@ pub(super) async fn forced(
             count(users.pods as usize, "pod"),
         );
         if session.terminal.ask(&question).await != *name {
-            return Err(Failure::new(
-                Exit::Conflict,
-                format!("{name} was not deleted: that is not its name"),
-            ));
+            return Err(declined(&format!("{name} was not deleted: that is not its name")));
         }
     }
+    // What stood before stays; else a later slip would delete what is in use.
+    let ours = !compute.delete_in_use;
+    reach.set(Reach { allowed: ours, asked: false });
     remove::allow_in_use(client, name, uid, true).await.map_err(|error| not_deleted(name, &error))?;
+    reach.set(Reach { allowed: ours, asked: true });
     let error = match remove::delete(client, name, uid, false).await {
         Ok(true) => return Ok(asked(compute)),
         Ok(false) => return Ok(Answer::Gone),
         Err(error) => error,
     };
     let failure = not_deleted(name, &error);
-    // What stood before stays; else a later slip would delete what is in use.
-    if compute.delete_in_use {
+    if !ours {
         return Err(failure);
     }
     Err(match remove::allow_in_use(client, name, uid, false).await {
         Ok(()) => failure,
-        Err(_) => failure.remedy(format!(
-            "its annotation poros.dataos.io/delete-in-use could not be taken back: kubectl annotate compute {name} poros.dataos.io/delete-in-use-"
-        )),
+        Err(_) => failure.remedy(still_allowed(name, "could not be taken back")),
     })
 }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::api::names::ANNOTATION_DELETE_IN_USE;
 use crate::cluster::call::CallError;
 use crate::ctl::failure::{Exit, Failure};
 use crate::ctl::filed::{Entry, Files, Nameless, Subject};
@@ -59,6 +60,39 @@ pub enum Mode {
     ClientDryRun,
     /// Lets the API server say what it would do.
     ServerDryRun,
+}
+
+/// How far it came with one, for who interrupts it: what was sent may have been done.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Reach {
+    /// That it may go though it is in use, which nothing said before.
+    pub(super) allowed: bool,
+    /// That it is to go.
+    pub(super) asked: bool,
+}
+
+impl Reach {
+    /// What an interrupt left of it.
+    pub(super) fn interrupted(self, name: &str, mode: Mode) -> Failure {
+        let text = match (mode, self.asked) {
+            (Mode::ClientDryRun | Mode::ServerDryRun, _) => "interrupted; nothing was to be deleted".into(),
+            (Mode::Delete, false) => format!("interrupted: {name} was not asked to go"),
+            (Mode::Delete, true) => {
+                format!(
+                    "interrupted: whether {name} was asked to go is not known; delete it again, or get it"
+                )
+            }
+        };
+        let failure = Failure::new(Exit::Interrupted, text);
+        if self.allowed { failure.remedy(still_allowed(name, "is perhaps left on it")) } else { failure }
+    }
+}
+
+/// What to do about the annotation that lets one go though it is in use: else a later slip deletes it.
+pub(super) fn still_allowed(name: &str, how: &str) -> String {
+    format!(
+        "its annotation {ANNOTATION_DELETE_IN_USE} {how}: kubectl annotate compute {name} {ANNOTATION_DELETE_IN_USE}-"
+    )
 }
 
 /// What the API server did with one.
@@ -128,5 +162,25 @@ pub(super) fn not_deleted(name: &str, error: &CallError) -> Failure {
         CallError::Conflict(_) => failure
             .remedy(format!("another Compute may have the name {name} by now: look at it, and delete again")),
         _ => failure,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_interrupt_tells_what_it_left() {
+        let told = |allowed, asked, mode| Reach { allowed, asked }.interrupted("a", mode).told();
+        let annotation = "poros.dataos.io/delete-in-use";
+        let left = format!(
+            "\n  its annotation {annotation} is perhaps left on it: kubectl annotate compute a {annotation}-"
+        );
+        let unknown = "interrupted: whether a was asked to go is not known; delete it again, or get it";
+        assert_eq!(told(false, false, Mode::Delete), "interrupted: a was not asked to go");
+        assert_eq!(told(false, true, Mode::Delete), unknown);
+        assert_eq!(told(true, false, Mode::Delete), format!("interrupted: a was not asked to go{left}"));
+        assert_eq!(told(true, true, Mode::Delete), format!("{unknown}{left}"));
+        assert_eq!(told(false, false, Mode::ServerDryRun), "interrupted; nothing was to be deleted");
     }
 }

@@ -197,6 +197,9 @@ async fn waiting_ends_with_what_came() {
     told.run("dataos-ctl apply -f good.yaml --wait");
     told.run("dataos-ctl apply -f good.yaml -f poor.yaml --wait=active --timeout 2");
     told.run("dataos-ctl apply -f elsewhere.yaml --wait");
+    told.remark("what is wrong is told before the wait");
+    told.file("wrong.yaml", native("cli-wait-wrong").replace("minReadyNodes: 0", "minReadyNodes: none"));
+    told.run("dataos-ctl apply -f wrong.yaml -f good.yaml -f poor.yaml --wait --timeout 2s");
     told.run("dataos-ctl apply -f good.yaml --timeout soon");
     told.compare();
     for name in ["cli-wait-good", "cli-wait-poor", "cli-wait-abroad"] {

@@ -22,11 +22,12 @@ trials![
     a_watch_is_followed_until_ctrl_c,
     a_table_is_refreshed_until_ctrl_c,
     progress_is_drawn_over_itself,
+    progress_fits_the_terminal_that_shows_it,
     the_tab_key_completes,
 ];
 
 /// A command that is under way, as a person at a terminal or a program at its pipes sees it.
-struct Live {
+pub(super) struct Live {
     line: &'static str,
     child: Child,
     /// The keys of the terminal; none at a pipe.
@@ -69,7 +70,7 @@ impl Live {
     }
 
     /// At a terminal of 100 columns. (`script`, of the base system, makes one.)
-    fn at_a_terminal(told: &Transcript, line: &'static str) -> Self {
+    pub(super) fn at_a_terminal(told: &Transcript, line: &'static str) -> Self {
         let mut command =
             told.command(&format!("script -qec 'stty cols 100 rows 40; exec {line}' /dev/null"));
         command.stdin(Stdio::piped());
@@ -83,7 +84,7 @@ impl Live {
     }
 
     /// Waits until this was shown so often.
-    async fn shows(&self, times: usize, text: &str) {
+    pub(super) async fn shows(&self, times: usize, text: &str) {
         until(&format!("{text:?} {times} times of {}", self.line), wait::LIMIT, || {
             let seen = self.out.seen() + &self.err.seen();
             let enough = seen.matches(text).count() >= times;
@@ -97,7 +98,7 @@ impl Live {
     }
 
     /// Ctrl-C: at a terminal the key itself, else the signal.
-    fn interrupt(&mut self) {
+    pub(super) fn interrupt(&mut self) {
         if self.keys.is_some() {
             self.types("\u{3}");
         } else {
@@ -106,7 +107,7 @@ impl Live {
         }
     }
 
-    async fn end(mut self) -> Printed {
+    pub(super) async fn end(mut self) -> Printed {
         let child = &mut self.child;
         let status = until(&format!("the end of {}", self.line), wait::LIMIT, || {
             let ended = child.try_wait().unwrap();
@@ -275,6 +276,30 @@ async fn progress_is_drawn_over_itself() {
             delete(&nodes(&client), &format!("{name}-{index}")).await.unwrap();
         }
     }
+}
+
+/// Data goes to a program, talk to a narrow terminal: what wraps could not be written over.
+async fn progress_fits_the_terminal_that_shows_it() {
+    let cluster = cluster::shared().await;
+    let client = cluster.client().await;
+    let name = "cli-live-fits";
+    apply(&client, &compute(name)).await;
+    wait::says(&client, name, "pending/building AwaitingPool").await;
+    let mut told = Transcript::new("live-fits", cluster, "liv.fits");
+    told.set("TERM", "xterm");
+    let live = Live::at_a_terminal(
+        &told,
+        "sh -c \"stty cols 40; dataos-ctl wait -t compute -n cli-live-fits --timeout 4s | cat\"",
+    );
+    let printed = live.end().await;
+    let drawn: Vec<&str> =
+        printed.out.split(OVER).filter(|part| !part.is_empty() && !part.contains('\n')).collect();
+    assert!(!drawn.is_empty(), "{}", printed.out);
+    for line in drawn {
+        assert!(line.chars().count() < 40, "{line:?} in {}", printed.out);
+        assert!(line.starts_with("cli-live-fits: built and proven; "), "{line:?} in {}", printed.out);
+    }
+    clear(&client, name).await;
 }
 
 async fn the_tab_key_completes() {

@@ -72,6 +72,8 @@ async fn each_end_of_a_wait_is_told_by_its_exit_code() {
     told.run("dataos-ctl wait -t compute -n cli-wait-empty --for status=active --while status=pending");
     told.run("dataos-ctl wait -t compute -n cli-wait-none --for created --timeout 0 --output json");
     told.run("dataos-ctl wait -t compute -n cli-wait-active --for status=activ");
+    told.run("dataos-ctl wait -t compute -n cli-wait-active --for condition=Raedy --timeout 1s");
+    told.run("kubectl poros wait compute/cli-wait-active --for=condition=Blessed --timeout=0");
     told.run("dataos-ctl wait -t compute --for stage=built");
     told.run("kubectl poros wait compute/cli-wait-active --for=condition=Ready");
     told.run("kubectl poros wait computes cli-wait-active cli-wait-none --for=delete --timeout=2s");
