@@ -102,7 +102,8 @@ pub struct Document {
     root: Node,
 }
 
-/// Reads the documents of a file, each by itself; those of a `List` one by one. Empty documents are passed over.
+/// Reads the documents of a file, each by itself; those of a `List`, or of a bare list of manifests, one by one. Empty
+/// documents are passed over.
 pub fn documents(file: &str, bytes: &[u8]) -> Vec<Result<Document, ManifestError>> {
     let text = match decode::text(file, bytes) {
         Ok(text) => text,
@@ -133,8 +134,13 @@ pub fn documents(file: &str, bytes: &[u8]) -> Vec<Result<Document, ManifestError
     found
 }
 
-/// The items of a list of Kubernetes, or the document itself. Other kinds that are called a list are documents like any.
+/// The items of a list of Kubernetes or of a bare list of manifests (what `get` prints), or the document itself. Other lists,
+/// and other kinds that are called one, are documents like any.
 fn items(root: Node) -> Result<Vec<Node>, Wrong> {
+    let root = match root.shape {
+        Shape::List(items) if items.iter().any(is_manifest) => return Ok(items),
+        shape => Node { shape, ..root },
+    };
     if matches!(root.shape, Shape::Leaf(Value::Null, _)) {
         return Ok(Vec::new());
     }
@@ -158,6 +164,12 @@ fn items(root: Node) -> Result<Vec<Node>, Wrong> {
         }
         None => wrong("a List without items; it takes a list of documents"),
     }
+}
+
+/// Whether it says of which kind it is, as Kubernetes or DataOS has it. The others of its list are judged by themselves.
+fn is_manifest(node: &Node) -> bool {
+    let has = |key| node.text_at(key).is_some();
+    has("kind") && has("apiVersion") || has("type") && has("version")
 }
 
 /// The one document that is wanted; `wanted` says what that is, for the error.
@@ -301,6 +313,22 @@ spec:
         assert_eq!(documents.iter().map(Document::kind).collect::<Vec<_>>(), ["Pod", "Node"]);
         let error = one("-", documents, "Compute", |document| document.kind() == "Compute").unwrap_err();
         assert_eq!(error.to_string(), "- has no Compute; it has: Pod a, Node ");
+    }
+
+    #[test]
+    fn a_bare_list_of_manifests_is_its_items_with_their_places() {
+        let text = "# as get prints it\n- apiVersion: v1\n  kind: Pod\n  metadata: {name: a}\n- {name: b, version: v1beta, type: compute}\n- 3\n";
+        let documents = read("-", text).unwrap();
+        assert_eq!(documents.len(), 3);
+        assert_eq!(documents[0].kind(), "Pod");
+        assert_eq!(documents[0].place(&[key("metadata"), key("name")]), (4, 14));
+        assert_eq!(documents[1].place(&[]), (5, 3));
+        assert_eq!((documents[2].value(), documents[2].place(&[])), (3.into(), (6, 3)));
+        for other in ["[]", "[1, {a: b}]", "[{kind: x}]"] {
+            let documents = read("-", other).unwrap();
+            assert_eq!(documents.len(), 1, "{other}");
+            assert!(documents[0].value().is_array(), "{other}");
+        }
     }
 
     #[test]
