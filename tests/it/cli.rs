@@ -7,6 +7,7 @@ mod delete;
 mod get;
 mod lint;
 mod live;
+mod reads;
 mod tools;
 pub mod transcript;
 mod twice;
@@ -24,6 +25,7 @@ pub fn trials() -> Vec<libtest_mimic::Trial> {
         apply::trials(),
         lint::trials(),
         live::trials(),
+        reads::trials(),
         twice::trials(),
         delete::trials(),
         wait::trials(),
