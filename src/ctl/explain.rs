@@ -15,7 +15,7 @@ use crate::decide::judge::{Form, judge};
 use crate::decide::problem::quoted;
 use crate::decide::validate::is_name;
 use crate::view::change::ChangeFacts;
-use crate::view::manifest::{Document, ManifestError, Variables, one};
+use crate::view::manifest::{Allowance, Document, ManifestError, Variables, one};
 use crate::view::names::{self, absent};
 use crate::view::pod::facts::{self, Pod};
 use crate::view::{change, compute, pod};
@@ -240,6 +240,7 @@ fn read_file(path: &Path) -> Result<(String, Vec<Document>), Failure> {
         return Err(Failure::new(Exit::Usage, text));
     };
     let file = source.name.clone();
-    let documents = documents(&file, &source.read()?).into_iter().collect::<Result<_, _>>()?;
+    let documents =
+        documents(&file, &source.read()?, &mut Allowance::default()).into_iter().collect::<Result<_, _>>()?;
     Ok((file, documents))
 }

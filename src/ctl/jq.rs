@@ -12,6 +12,7 @@ use crate::ctl::failure::{Exit, Failure};
 use crate::ctl::files;
 use crate::ctl::session::Session;
 use crate::decide::filter::{Filter, FilterError, RunError};
+use crate::view::manifest::Allowance;
 
 /// The most that is printed, in bytes.
 const LARGEST: usize = 16 << 20;
@@ -65,7 +66,7 @@ pub fn jq(request: Request, session: &mut Session) -> Result<Exit, Failure> {
     for (name, bytes) in files::contents(files::sources(&request.files, false)) {
         let mut inputs = Inputs::new();
         let documents = match bytes {
-            Ok(bytes) => files::documents(&name, &bytes),
+            Ok(bytes) => files::documents(&name, &bytes, &mut Allowance::default()),
             Err(error) => vec![Err(error.into())],
         };
         for (index, document) in documents.into_iter().enumerate() {

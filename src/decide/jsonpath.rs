@@ -381,10 +381,16 @@ mod tests {
             ("{.items[0:9]}", ".items[0:9] asks for item 8 of a list of 2; the first is 0"),
             ("{.items[3:]}", ".items[3:] asks for item 3 of a list of 2; the first is 0"),
             ("{.items[1:0]}", ".items[1:0] asks for the items from 1 up to 0"),
-            ("{.items[*].spec.tags[0]}", ".items[*].spec.tags[0] asks for item 0 of a list of 0; the first is 0"),
+            (
+                "{.items[*].spec.tags[0]}",
+                ".items[*].spec.tags[0] asks for item 0 of a list of 0; the first is 0",
+            ),
             ("{range .items[9]}x{end}", ".items[9] asks for item 9 of a list of 2; the first is 0"),
             ("{.items[0].spec[0]}", ".items[0].spec[0] asks for an item of what is no list but a map"),
-            ("{.items[0].metadata.name[0]}", ".items[0].metadata.name[0] asks for an item of what is no list but a text"),
+            (
+                "{.items[0].metadata.name[0]}",
+                ".items[0].metadata.name[0] asks for an item of what is no list but a text",
+            ),
         ] {
             let found = Template::parse(template).unwrap().told(&list()).unwrap_err().to_string();
             assert_eq!(found, error, "{template}");

@@ -224,7 +224,8 @@ mod tests {
             assert!(is_object_name(name), "{name}");
         }
         let long = "a".repeat(254);
-        for name in ["", ".", "..", "../x", "a/b", "a b", "a?x=y", "a#", "a%2e", "A", "-a", "a.", "é", &long] {
+        for name in ["", ".", "..", "../x", "a/b", "a b", "a?x=y", "a#", "a%2e", "A", "-a", "a.", "é", &long]
+        {
             assert!(!is_object_name(name), "{name}");
         }
     }

@@ -192,7 +192,11 @@ impl Format {
     }
 
     fn document(&self, value: &impl Serialize) -> Result<String, FormatError> {
-        if self.output == Output::Json { Ok(as_json(value)) } else { as_yaml(value).map_err(FormatError::Yaml) }
+        if self.output == Output::Json {
+            Ok(as_json(value))
+        } else {
+            as_yaml(value).map_err(FormatError::Yaml)
+        }
     }
 
     /// Changes as text, each by itself; `headed` for the first of them.

@@ -22,6 +22,38 @@ use tree::{Node, Place, Shape, Wrong};
 /// The most documents of a file that are read.
 const MOST: usize = 1000;
 
+/// The most values that are held at once, aliases followed: the documents of one file, or of all that one run reads. Text
+/// counts too, 64 bytes of it as a value.
+const VALUES: usize = 500_000;
+
+/// How many more values may be read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Allowance {
+    left: usize,
+    spent: bool,
+}
+
+impl Default for Allowance {
+    fn default() -> Self {
+        Self { left: VALUES, spent: false }
+    }
+}
+
+impl Allowance {
+    /// Whether something was not read for want of it.
+    pub fn is_spent(&self) -> bool {
+        self.spent
+    }
+
+    /// Takes so many; whether there were as many.
+    fn takes(&mut self, values: usize) -> bool {
+        let left = self.left.checked_sub(values);
+        self.left = left.unwrap_or_default();
+        self.spent |= left.is_none();
+        left.is_some()
+    }
+}
+
 /// Why a file, or a document of it, tells nothing.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum ManifestError {
@@ -59,6 +91,14 @@ pub enum ManifestError {
         /// The file.
         file: String,
     },
+    /// What is read in one run is too much.
+    #[error(
+        "more than {VALUES} values in one run; the rest of {file}, and what follows, was not read: give fewer manifests at once"
+    )]
+    TooMuch {
+        /// The first that was not read to its end.
+        file: String,
+    },
     /// What is looked for is not in it.
     #[error("{file} has no {wanted}; it has: {found}")]
     Absent {
@@ -89,6 +129,7 @@ impl ManifestError {
             Self::Encoding { .. }
             | Self::TooLong { .. }
             | Self::TooMany { .. }
+            | Self::TooMuch { .. }
             | Self::Absent { .. }
             | Self::Several { .. } => None,
         }
@@ -105,6 +146,15 @@ pub struct Document {
 /// Reads the documents of a file, each by itself; those of a `List`, or of a bare list of manifests, one by one. Empty
 /// documents are passed over.
 pub fn documents(file: &str, bytes: &[u8]) -> Vec<Result<Document, ManifestError>> {
+    documents_within(file, bytes, &mut Allowance::default())
+}
+
+/// As [`documents`], of a run that reads more than one file.
+pub fn documents_within(
+    file: &str,
+    bytes: &[u8],
+    allowance: &mut Allowance,
+) -> Vec<Result<Document, ManifestError>> {
     let text = match decode::text(file, bytes) {
         Ok(text) => text,
         Err(error) => return vec![Err(error)],
@@ -123,6 +173,10 @@ pub fn documents(file: &str, bytes: &[u8]) -> Vec<Result<Document, ManifestError
         match items {
             Err(Wrong { line, column, text }) => {
                 found.push(Err(ManifestError::Syntax { file: file.into(), line, column, text }));
+            }
+            Ok(items) if !allowance.takes(items.iter().map(Node::size).sum()) => {
+                found.push(Err(ManifestError::TooMuch { file: file.into() }));
+                return found;
             }
             Ok(items) => found.extend(items.into_iter().map(|root| Ok(Document { root }))),
         }
@@ -313,6 +367,24 @@ spec:
         assert_eq!(documents.iter().map(Document::kind).collect::<Vec<_>>(), ["Pod", "Node"]);
         let error = one("-", documents, "Compute", |document| document.kind() == "Compute").unwrap_err();
         assert_eq!(error.to_string(), "- has no Compute; it has: Pod a, Node ");
+    }
+
+    #[test]
+    fn a_run_holds_no_more_values_than_is_told() {
+        // An alias is what it stands for.
+        let file = "- &r [a, b, c]\n- *r\n---\n[a, b, c]\n---\n[a, b, c]\n";
+        let mut allowance = Allowance { left: 30, spent: false };
+        assert!(documents_within("a", file.as_bytes(), &mut allowance).iter().all(Result::is_ok));
+        assert_eq!(allowance, Allowance { left: 30 - 9 - 4 - 4, spent: false });
+        let read = documents_within("b", file.as_bytes(), &mut allowance);
+        assert_eq!(read.len(), 2, "what comes after it is not read");
+        assert_eq!(
+            read[1].as_ref().unwrap_err().to_string(),
+            "more than 500000 values in one run; the rest of b, and what follows, was not read: give fewer manifests at once"
+        );
+        assert!(read[0].is_ok() && allowance.is_spent());
+        let text = documents("t", format!("- {}", "x".repeat(640)).as_bytes());
+        assert_eq!(text[0].as_ref().unwrap().root.size(), 12);
     }
 
     #[test]

@@ -57,9 +57,10 @@ where
     };
     let asked = found.iter().filter(|found| choice.names_or_owns(&found.listed)).count();
     found.retain(|found| choice.takes(&found.listed));
-    request.sort.check(found.iter().map(|found| &found.object)).map_err(|error| {
-        Failure::new(Exit::Failed, format!("Computes {}", chain(&error)))
-    })?;
+    request
+        .sort
+        .check(found.iter().map(|found| &found.object))
+        .map_err(|error| Failure::new(Exit::Failed, format!("Computes {}", chain(&error))))?;
     found.sort_by(|a, b| request.sort.compare((&a.listed, &a.object), (&b.listed, &b.object)));
     if request.format.voice == Voice::Kubectl && request.sort == Sort::default() {
         // kubectl shows what is named in the order in which it is.
