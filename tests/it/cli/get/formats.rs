@@ -121,7 +121,6 @@ async fn json_and_yaml_are_what_kubectl_gives() {
         "-o jsonpath='{.items[0].spec[0]}'",
         "-o custom-columns=T:.spec.tags[5]",
         "--sort-by=.nope",
-        "--sort-by=.nope -o json",
     ] {
         for program in ["kubectl", "kubectl poros"] {
             let printed = told.quietly(&format!("{program} get computes -l suite=cli-data {flags}"));
