@@ -16,6 +16,7 @@ use crate::cluster::call::{CallError, call, call_within, named};
 use crate::cluster::read::paged;
 use crate::cluster::resources;
 use crate::decide::observed::Compute;
+use crate::decide::validate::is_object_name;
 use crate::world::project;
 
 /// Computes in one page of a list: so many that one answer holds them all, almost always.
@@ -138,8 +139,12 @@ pub struct Listing<K> {
     pub version: String,
 }
 
-/// The Compute of this name as the API server has it now; none if there is none, or no Computes are served.
+/// The Compute of this name as the API server has it now; none if there is none, as of what can be no name, or no Computes
+/// are served.
 pub async fn one<K: Read>(client: &Client, name: &str) -> Result<Option<K>, CallError> {
+    if !is_object_name(name) {
+        return Ok(None);
+    }
     let request = kube::core::Request::new(resources::computes(client).resource_url());
     let asked = request.get(name, &GetParams::default()).map_err(kube::Error::BuildRequest);
     let found = match call(async { client.request::<K::Answer>(asked?).await }).await {

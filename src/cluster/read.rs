@@ -17,14 +17,18 @@ use crate::cluster::resources;
 use crate::decide::manifest::Kind;
 use crate::decide::observed::Child;
 use crate::decide::pool::Node;
+use crate::decide::validate::is_object_name;
 use crate::world::project;
 use crate::world::users::WorkloadKind;
 
 /// Objects in one page of a list.
 const PAGE: u32 = 500;
 
-/// The Placement or binding of a Compute; none if there is none.
+/// The Placement or binding of a Compute; none if there is none, as of what can be no name.
 pub async fn child(client: &Client, kind: Kind, compute: &str) -> Result<Option<Child>, CallError> {
+    if !is_object_name(compute) {
+        return Ok(None);
+    }
     let found = call(resources::children(client, kind).get_opt(&kind.name_for(compute))).await?;
     Ok(found.map(|object| project::child(kind, object)))
 }
@@ -51,8 +55,11 @@ pub async fn nodes(client: &Client) -> Result<BTreeMap<String, Node>, CallError>
     Ok(named.collect())
 }
 
-/// A pod, as it is stored; none if there is none of that name.
+/// A pod, as it is stored; none if there is none of that name, as of what can be no name.
 pub async fn pod(client: &Client, namespace: &str, name: &str) -> Result<Option<Value>, CallError> {
+    if !is_object_name(name) {
+        return Ok(None);
+    }
     let found = call(resources::pods_in(client, namespace).get_opt(name)).await?;
     Ok(found.map(raw))
 }

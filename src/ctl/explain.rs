@@ -12,9 +12,11 @@ use crate::ctl::files::{documents, sources};
 use crate::ctl::session::Session;
 use crate::ctl::{gather, named};
 use crate::decide::judge::{Form, judge};
+use crate::decide::problem::quoted;
+use crate::decide::validate::is_name;
 use crate::view::change::ChangeFacts;
-use crate::view::manifest::{Document, ManifestError, Variables, one};
-use crate::view::names::absent;
+use crate::view::manifest::{Allowance, Document, ManifestError, Variables, one};
+use crate::view::names::{self, absent};
 use crate::view::pod::facts::{self, Pod};
 use crate::view::{change, compute, pod};
 
@@ -108,6 +110,7 @@ async fn stored_pod(
         let text = format!("{given:?} is no pod; give its name, or NAMESPACE/NAME, such as data/etl-7");
         return Err(Failure::new(Exit::Usage, text));
     }
+    check_namespace(namespace)?;
     let found = read::pod(client, namespace, name).await;
     let found = found
         .map_err(|error| Failure::of_call(&format!("pod {namespace}/{name} could not be read"), &error))?;
@@ -118,6 +121,14 @@ async fn stored_pod(
     Ok(pod::explain(&Box::pin(gather::pod(client, found, None, all_nodes)).await))
 }
 
+/// Of what is no namespace nothing is asked: the path of a request would lead elsewhere.
+fn check_namespace(namespace: &str) -> Result<(), Failure> {
+    if is_name(namespace) {
+        return Ok(());
+    }
+    Err(Failure::new(Exit::Usage, format!("{} can be no namespace", quoted(namespace))))
+}
+
 /// What to say of a pod that is not there.
 async fn missing_pod(client: &Client, namespace: &str, name: &str) -> Failure {
     let text = match read::pod_names(client, namespace).await {
@@ -125,7 +136,7 @@ async fn missing_pod(client: &Client, namespace: &str, name: &str) -> Failure {
             let there: Vec<String> = there.iter().map(|name| format!("{namespace}/{name}")).collect();
             absent("pod", &format!("{namespace}/{name}"), &there)
         }
-        Err(_) => format!("no pod {namespace}/{name} exists"),
+        Err(_) => format!("no pod named {} exists", names::told(&format!("{namespace}/{name}"))),
     };
     Failure::new(Exit::NotFound, text).remedy(format!(
         "a pod that admission refused was never stored; who made it was told why: kubectl get events -n {namespace} --field-selector reason=FailedCreate"
@@ -153,6 +164,7 @@ async fn pod_of_file(
     let mut found = facts::read(&manifest).map_err(unreadable)?;
     let namespace = namespace.map(str::to_owned).or_else(|| found.namespace.clone());
     let namespace = namespace.unwrap_or_else(|| client.default_namespace().to_owned());
+    check_namespace(&namespace)?;
     let trial = match facts::sendable(&manifest) {
         Some(mut sent) => {
             sent["metadata"]["namespace"] = namespace.clone().into();
@@ -228,6 +240,7 @@ fn read_file(path: &Path) -> Result<(String, Vec<Document>), Failure> {
         return Err(Failure::new(Exit::Usage, text));
     };
     let file = source.name.clone();
-    let documents = documents(&file, &source.read()?).into_iter().collect::<Result<_, _>>()?;
+    let documents =
+        documents(&file, &source.read()?, &mut Allowance::default()).into_iter().collect::<Result<_, _>>()?;
     Ok((file, documents))
 }

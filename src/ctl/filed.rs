@@ -10,7 +10,7 @@ use crate::ctl::files::{contents, documents, sources};
 use crate::ctl::terminal::Terminal;
 use crate::decide::judge::{Form, Judged, judge};
 use crate::decide::problem::{Problem, Step};
-use crate::view::manifest::{Document, Variables};
+use crate::view::manifest::{Allowance, Document, Variables};
 use crate::view::names::count;
 
 /// Which manifests, and how they are read.
@@ -79,6 +79,8 @@ impl Files {
     /// All documents, and the files that have none.
     pub(super) fn read(&self) -> Vec<Entry> {
         let mut entries = Vec::new();
+        // All of them are held until the last is sent.
+        let mut allowance = Allowance::default();
         for (file, bytes) in contents(sources(&self.paths, self.recursive)) {
             let whole = |failure: Failure| {
                 let line = failure.errors.first().map_or(0, |error| error.line);
@@ -86,11 +88,16 @@ impl Files {
                 Entry { subject, read: Err(failure) }
             };
             match bytes {
-                Ok(bytes) => entries.extend(documents(&file, &bytes).into_iter().map(|read| match read {
-                    Ok(document) => self.entry(&file, document),
-                    Err(failure) => whole(failure),
-                })),
+                Ok(bytes) => entries.extend(documents(&file, &bytes, &mut allowance).into_iter().map(
+                    |read| match read {
+                        Ok(document) => self.entry(&file, document),
+                        Err(failure) => whole(failure),
+                    },
+                )),
                 Err(error) => entries.push(whole(error.into())),
+            }
+            if allowance.is_spent() {
+                break;
             }
         }
         entries

@@ -11,7 +11,7 @@ use std::time::Duration;
 use thiserror::Error;
 
 use crate::ctl::failure::{Exit, Failure, Located};
-use crate::view::manifest::{self, Document, LONGEST, ManifestError, Variables};
+use crate::view::manifest::{self, Allowance, Document, LONGEST, ManifestError, Variables};
 use crate::view::table::shown;
 
 /// What a file is called in a folder for it to be a manifest.
@@ -269,8 +269,8 @@ impl From<FileError> for Failure {
 }
 
 /// The documents of a file, each by itself, or why it is none; that there is none at all is a failure as well.
-pub fn documents(file: &str, bytes: &[u8]) -> Vec<Result<Document, Failure>> {
-    let all = manifest::documents(file, bytes);
+pub fn documents(file: &str, bytes: &[u8], allowance: &mut Allowance) -> Vec<Result<Document, Failure>> {
+    let all = manifest::documents_within(file, bytes, allowance);
     if all.is_empty() {
         return vec![Err(Failure::new(Exit::Invalid, format!("{file} has no manifest in it")))];
     }

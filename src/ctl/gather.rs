@@ -29,7 +29,7 @@ fn seen<T>(found: Result<T, CallError>, what: &str, so: &str) -> Seen<T> {
 pub(super) async fn pod(client: &Client, pod: Pod, trial: Option<Trial>, all_nodes: bool) -> PodFacts {
     let name = pod.compute.clone().unwrap_or_default();
     let (compute, placement, binding, nodes) = tokio::join!(
-        named(client, &name),
+        computes::one::<Compute>(client, &name),
         child(client, Kind::Placement, &name),
         child(client, Kind::Binding, &name),
         read::nodes(client),
@@ -52,10 +52,6 @@ pub(super) async fn pod(client: &Client, pod: Pod, trial: Option<Trial>, all_nod
         nodes: seen(nodes, "nodes", "which of them fit"),
         all_nodes,
     }
-}
-
-async fn named(client: &Client, name: &str) -> Result<Option<Compute>, CallError> {
-    if name.is_empty() { Ok(None) } else { computes::one(client, name).await }
 }
 
 async fn child(client: &Client, kind: Kind, name: &str) -> Seen<Option<Child>> {

@@ -8,7 +8,7 @@ use crate::cluster::call::CallError;
 use crate::cluster::computes::{self, Read, Stored};
 use crate::ctl::failure::{Exit, Failure};
 use crate::decide::observed::Compute;
-use crate::view::names::absent;
+use crate::view::names::{absent, told};
 
 /// The Compute of this name, and when it was created.
 pub async fn compute(client: &Client, name: &str) -> Result<(Compute, Option<Timestamp>), Failure> {
@@ -21,11 +21,8 @@ pub async fn compute(client: &Client, name: &str) -> Result<(Compute, Option<Tim
     }
 }
 
-/// The Compute of this name; none if there is none, as of what is no name: the path of a request would lead elsewhere.
+/// The Compute of this name; none if there is none.
 pub async fn look<K: Read>(client: &Client, name: &str) -> Result<Option<K>, Failure> {
-    if name.is_empty() || !name.chars().all(|sign| sign.is_ascii_alphanumeric() || "-._".contains(sign)) {
-        return Ok(None);
-    }
     let found = computes::one(client, name).await;
     found.map_err(|error| Failure::of_call(&format!("Compute {name} could not be read"), &error))
 }
@@ -39,7 +36,7 @@ pub async fn missing(client: &Client, name: &str) -> Failure {
         }
         Err(error @ CallError::Unserved(_)) => return unlisted(&error),
         // Who may not list them is told no more than that.
-        Err(_) => format!("no Compute named {name} exists"),
+        Err(_) => format!("no Compute named {} exists", told(name)),
     };
     Failure::new(Exit::NotFound, text)
 }

@@ -3,7 +3,10 @@
 //!
 //! A filter may run for ever, and take any memory: who runs one bounds both.
 
+mod product;
+
 use jaq_core::data::JustLut;
+use jaq_core::load::parse::Def;
 use jaq_core::load::{self, Arena, File, Loader};
 use jaq_core::{Compiler, Ctx, Vars, unwrap_valr};
 use jaq_json::{Val, read, write};
@@ -32,6 +35,9 @@ const WITHHELD: [&str; 14] = [
 /// What jq calls the time, as it is given to [`Filter::run`].
 const NOW: &str = "def now: $__now__;";
 const NOW_VARIABLE: &str = "$__now__";
+
+/// What the filter itself is called.
+const MAIN: &str = "__main__";
 
 /// The longest filter, in bytes.
 const LONGEST: usize = 64 << 10;
@@ -78,11 +84,11 @@ impl Filter {
             return Err(FilterError::Long);
         }
         let defined = jaq_core::defs().chain(jaq_std::defs()).chain(jaq_json::defs());
-        let now = load::parse(NOW, |parser| parser.defs()).unwrap_or_default();
+        let own = |text| load::parse(text, |parser| parser.defs()).unwrap_or_default();
         let functions = jaq_core::funs().chain(jaq_std::funs()).chain(jaq_json::funs());
         let arena = Arena::default();
-        let loader = Loader::new(defined.filter(|defined| !WITHHELD.contains(&defined.name)).chain(now));
-        let modules = loader.load(&arena, File { code: text, path: () }).map_err(|errors| {
+        // First only to be told what is wrong with how it is written, and where.
+        Loader::new([]).load(&arena, File { code: text, path: () }).map_err(|errors| {
             let first = errors.into_iter().next().map(|(_, error)| error);
             match first {
                 Some(load::Error::Lex(errors)) => first_of(
@@ -100,6 +106,13 @@ impl Filter {
                 Some(load::Error::Io(_)) | None => FilterError::Module,
             }
         })?;
+        let body = load::parse(text, |parser| parser.term()).ok_or(FilterError::Module)?;
+        let main = Def { name: MAIN, args: Vec::new(), body: product::bounded(body) };
+        let defined = defined.filter(|defined| !WITHHELD.contains(&defined.name)).chain(own(NOW));
+        let defined = defined.chain(own(product::DEFINITIONS)).map(shorter).chain([main]);
+        let modules = Loader::new(defined).load(&arena, File { code: MAIN, path: () });
+        // It was read once already.
+        let modules = modules.map_err(|_| FilterError::Module)?;
         let functions = functions.filter(|(name, ..)| !WITHHELD.contains(name));
         let prepared = Compiler::default().with_funs(functions).with_global_vars([NOW_VARIABLE]);
         let compiled = prepared.compile(modules).map_err(|errors| {
@@ -135,6 +148,11 @@ impl Filter {
             goes_on
         })
     }
+}
+
+/// A definition of our own among those of a filter, which lives no longer than its text.
+fn shorter<'a>(definition: Def<&'static str>) -> Def<&'a str> {
+    definition
 }
 
 fn text(value: &Val, raw: bool) -> String {
@@ -213,6 +231,38 @@ mod tests {
             assert!(said.contains(expect), "{filter:?}: {said}");
         }
         assert_eq!(wrong(&" ".repeat(LONGEST + 1)), "the filter is longer than 64 KiB");
+    }
+
+    #[test]
+    fn a_product_takes_no_more_memory_than_is_told() {
+        let input = json!({"a": "x", "n": 3});
+        let all = |filter: &str| gives(filter, &input).into_iter().collect::<Result<Vec<_>, _>>().unwrap();
+        assert_eq!(all(".n * 2, .a * .n, .n * .a, (.a *= 2 | .a)"), ["6", "xxx", "xxx", "xx"]);
+        assert_eq!(all("{a: {b: 1}} * {a: {c: 2}} | .a | keys | join(\",\")"), ["b,c"]);
+        let order = |sign: &str| all(&format!("[(1, 2) {sign} (10, 100)] | map(tostring) | join(\" \")"));
+        assert_eq!((order("+"), order("*")), (vec!["11 101 12 102".into()], vec!["10 100 20 200".into()]));
+        assert_eq!(
+            all("2 + 3 * 4, 2 * 3 * 4, -.n * 2, (.a * 16777216 | length)"),
+            ["14", "24", "-6", "16777216"]
+        );
+        for filter in [
+            "\"x\" * 100000000000 | length",
+            "100000000000 * \"x\"",
+            ".a *= 100000000000",
+            "\"\\(.a * 100000000000)\"",
+            "[{b: (.a * 100000000000)}]",
+            "def f: . * 100000000000; .a | f",
+            "reduce range(3) as $n (.a; . * 1000000)",
+            ".[.a * 100000000000]",
+            "try (.a * 100000000000) catch error(.)",
+            "if true then .a * 100000000000 else 1 end",
+            ". as {(.a * 100000000000): $x} | $x",
+            "\"é\" * 100000000000000000000000",
+        ] {
+            let said = gives(filter, &input);
+            let told = format!("{said:?}");
+            assert!(said.len() == 1 && told.contains("repeated to more than 16 Mi"), "{filter}: {told}");
+        }
     }
 
     #[test]

@@ -5,6 +5,11 @@
 //! is put in the words of the RFC ([`dialect`]), and a library does the rest.
 
 mod dialect;
+mod reach;
+
+pub use reach::ReachError;
+
+use dialect::Queries;
 
 use std::fmt;
 use std::iter::Peekable;
@@ -34,7 +39,8 @@ pub struct JsonPathError {
 /// A path into an object.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Path {
-    query: JpQuery,
+    /// What it leads to is what these do, one after the other.
+    queries: Vec<JpQuery>,
     /// Whether it begins at the whole, not at the item of a range.
     absolute: bool,
     /// As it was given, without braces.
@@ -54,7 +60,7 @@ impl Path {
         if let Some((column, step)) = source.several {
             return Err(JsonPathError { column, text: format!("{step} leads to more than one value") });
         }
-        if path.query.segments.is_empty() {
+        if path.queries.iter().all(|query| query.segments.is_empty()) {
             return Err(JsonPathError { column: 1, text: "it names no field".into() });
         }
         Ok(path)
@@ -77,14 +83,20 @@ impl Path {
 
     /// Whether it begins with this key.
     pub fn is_in(&self, key: &str) -> bool {
-        matches!(self.query.segments.first(), Some(Segment::Selector(Selector::Name(first))) if first == key)
+        let is = |query: &JpQuery| matches!(query.segments.first(), Some(Segment::Selector(Selector::Name(first))) if first == key);
+        self.queries.iter().any(is)
     }
 
-    /// What it leads to.
+    /// What it leads to. What is not there is nothing.
     pub fn find<'a>(&self, value: &'a Value) -> Vec<&'a Value> {
-        // What is not there is nothing, as kubectl has it by default.
-        let found = js_path_process(&self.query, value).unwrap_or_default();
-        found.into_iter().map(|found| found.val).collect()
+        let found = |query| js_path_process(query, value).unwrap_or_default();
+        self.queries.iter().flat_map(found).map(|found| found.val).collect()
+    }
+
+    /// As [`Self::find`], but an item that a list has not is an error, as kubectl has it. A key that is not there is nothing.
+    pub fn reach<'a>(&self, value: &'a Value) -> Result<Vec<&'a Value>, ReachError> {
+        self.queries.iter().try_for_each(|query| reach::check(&self.given, query, value))?;
+        Ok(self.find(value))
     }
 }
 
@@ -118,29 +130,30 @@ impl Template {
     }
 
     /// What it says of an object.
-    pub fn told(&self, value: &Value) -> String {
+    pub fn told(&self, value: &Value) -> Result<String, ReachError> {
         let mut text = String::new();
-        tell(&self.parts, value, value, &mut text);
-        text
+        tell(&self.parts, value, value, &mut text)?;
+        Ok(text)
     }
 }
 
-fn tell(parts: &[Part], whole: &Value, current: &Value, text: &mut String) {
-    let found = |path: &Path| path.find(if path.absolute { whole } else { current });
+fn tell(parts: &[Part], whole: &Value, current: &Value, text: &mut String) -> Result<(), ReachError> {
+    let found = |path: &Path| path.reach(if path.absolute { whole } else { current });
     for part in parts {
         match part {
             Part::Text(words) => text.push_str(words),
             Part::Path(path) => {
-                let values: Vec<String> = found(path).into_iter().map(told).collect();
+                let values: Vec<String> = found(path)?.into_iter().map(told).collect();
                 text.push_str(&values.join(" "));
             }
             Part::Range(path, inner) => {
-                for item in found(path) {
-                    tell(inner, whole, item, text);
+                for item in found(path)? {
+                    tell(inner, whole, item, text)?;
                 }
             }
         }
     }
+    Ok(())
 }
 
 /// A value as text: strings as they are, all else as JSON.
@@ -289,12 +302,12 @@ impl<'a> Source<'a> {
         if !absolute {
             self.takes('@');
         }
-        let mut query = String::from("$");
-        self.steps(&mut query, false)?;
-        let query =
-            parse_json_path(&query).map_err(|_| JsonPathError { text: "this is no path".into(), ..begin })?;
+        let mut queries = Queries(vec!["$".into()]);
+        self.steps(&mut queries, false)?;
+        let queries: Result<Vec<JpQuery>, _> = queries.0.iter().map(|query| parse_json_path(query)).collect();
+        let queries = queries.map_err(|_| JsonPathError { text: "this is no path".into(), ..begin })?;
         let given = self.text.get(from..self.at()).unwrap_or_default().to_owned();
-        Ok(Path { query, absolute, given })
+        Ok(Path { queries, absolute, given })
     }
 }
 
@@ -313,7 +326,8 @@ mod tests {
     }
 
     fn told(template: &str) -> String {
-        Template::parse(template).unwrap_or_else(|error| panic!("{template}: {error}")).told(&list())
+        let parsed = Template::parse(template).unwrap_or_else(|error| panic!("{template}: {error}"));
+        parsed.told(&list()).unwrap_or_else(|error| panic!("{template}: {error}"))
     }
 
     /// What kubectl 1.36 prints for the same.
@@ -329,7 +343,13 @@ mod tests {
             ("{.items[0].spec.tags[1:]}", "t2 t3"),
             ("{.items[0].spec.tags}", r#"["t1","t2","t3"]"#),
             ("{.items[*]['metadata'].name}", "a b"),
-            ("{.items[0]['metadata.name', 'spec.n']}", ""),
+            ("{.items[0]['metadata.name', 'spec.n']}", "a 2"),
+            ("{.items[*]['metadata.name', 'spec.n']}", "a b 2 10"),
+            ("{.items[*]['metadata','spec']['name','n']}", "a b 2 10"),
+            ("{.items[0,1]['metadata.name']}", "a b"),
+            ("{.items[0].metadata.labels['app.kubernetes.io/name']}", ""),
+            ("{.items[0].spec.tags[3:]}", ""),
+            ("{.items[*].absent[7]}", ""),
             (r"{.items[0].metadata.labels.app\.kubernetes\.io/name}", "x"),
             (r"{.items[0].metadata.labels['app\.kubernetes\.io/name']}", "x"),
             (r#"{.items[0].metadata.labels["app.kubernetes.io/name"]}"#, "x"),
@@ -343,12 +363,37 @@ mod tests {
             (r#"{.items[?(@.metadata.labels.app\.kubernetes\.io/name=="x")].spec.n}"#, "2"),
             ("{..name}", "a b"),
             ("{.absent.field}", ""),
-            ("{.items[7].spec}", ""),
             ("plain", "plain"),
             ("{range .items[*]}{$.items[0].spec.n}{end}", "22"),
             ("", ""),
         ] {
             assert_eq!(told(template), text, "{template}");
+        }
+    }
+
+    /// Where kubectl 1.36 ends with an error.
+    #[test]
+    fn what_a_list_has_not_is_an_error() {
+        for (template, error) in [
+            ("{.items[7].spec}", ".items[7].spec asks for item 7 of a list of 2; the first is 0"),
+            ("{.items[-3].spec}", ".items[-3].spec asks for item -3 of a list of 2; the first is 0"),
+            ("{.items[0,9].spec}", ".items[0,9].spec asks for item 9 of a list of 2; the first is 0"),
+            ("{.items[0:9]}", ".items[0:9] asks for item 8 of a list of 2; the first is 0"),
+            ("{.items[3:]}", ".items[3:] asks for item 3 of a list of 2; the first is 0"),
+            ("{.items[1:0]}", ".items[1:0] asks for the items from 1 up to 0"),
+            (
+                "{.items[*].spec.tags[0]}",
+                ".items[*].spec.tags[0] asks for item 0 of a list of 0; the first is 0",
+            ),
+            ("{range .items[9]}x{end}", ".items[9] asks for item 9 of a list of 2; the first is 0"),
+            ("{.items[0].spec[0]}", ".items[0].spec[0] asks for an item of what is no list but a map"),
+            (
+                "{.items[0].metadata.name[0]}",
+                ".items[0].metadata.name[0] asks for an item of what is no list but a text",
+            ),
+        ] {
+            let found = Template::parse(template).unwrap().told(&list()).unwrap_err().to_string();
+            assert_eq!(found, error, "{template}");
         }
     }
 
@@ -380,6 +425,9 @@ mod tests {
             assert_eq!(Path::relaxed(path).unwrap_err().to_string(), error, "{path}");
         }
         assert!(Path::relaxed(&"x".repeat(20_000)).is_err());
+        let lists = Path::relaxed(&"[0,1]".repeat(7)).unwrap_err().to_string();
+        assert_eq!(lists, "column 34: lists of keys make at most 64 paths of one");
+        assert!(Path::relaxed(&"[0,1]".repeat(6)).is_ok());
     }
 
     #[test]
@@ -403,7 +451,7 @@ mod tests {
             ("{$.status.list[?(@.type == 'X')].reason}", "no"),
             ("{.status.list[?(@.type)].reason}", "no"),
             (r"{.metadata.labels.a\.b/c}", "d"),
-            ("{.metadata.labels['a.b/c']}", "d"),
+            (r"{.metadata.labels['a\.b/c']}", "d"),
         ] {
             assert_eq!(found(given).as_deref(), Some(expect), "{given}");
         }
@@ -455,7 +503,7 @@ mod tests {
                 text.push(signs[usize::try_from(state >> 33).unwrap() % signs.len()]);
             }
             if let Ok(template) = Template::parse(&text) {
-                template.told(&list());
+                let _ = template.told(&list());
             }
             if let Ok(path) = Path::of_a_field(&text) {
                 path.find(&list());

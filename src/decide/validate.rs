@@ -192,6 +192,12 @@ pub fn is_name(name: &str) -> bool {
     dns_label(name)
 }
 
+/// Whether this can be the name of any object: a DNS subdomain. What is none has no path of its own in the API: it would
+/// lead elsewhere.
+pub fn is_object_name(name: &str) -> bool {
+    name.len() <= 253 && name.split('.').all(dns_label)
+}
+
 /// Whether this can be the value of a label, its length aside.
 pub fn is_label_value(value: &str) -> bool {
     value.len() > 63 || label_value(value).is_ok()
@@ -211,6 +217,18 @@ pub fn label_value(value: &str) -> Result<(), &'static str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_would_lead_elsewhere_is_no_name() {
+        for name in ["a", "rv-a", "etl-7.data", "1"] {
+            assert!(is_object_name(name), "{name}");
+        }
+        let long = "a".repeat(254);
+        for name in ["", ".", "..", "../x", "a/b", "a b", "a?x=y", "a#", "a%2e", "A", "-a", "a.", "é", &long]
+        {
+            assert!(!is_object_name(name), "{name}");
+        }
+    }
     use serde_json::{Value, json};
 
     /// Through the real types, as stored objects come in.

@@ -8,7 +8,7 @@ use thiserror::Error;
 
 use crate::api::listed::Listed;
 use crate::api::status::{AggregateStatus, Stage};
-use crate::decide::jsonpath::Path;
+use crate::decide::jsonpath::{Path, ReachError};
 use crate::decide::meant::nearest;
 
 /// Words of which one must be there, and words that must not.
@@ -101,6 +101,17 @@ impl Choice {
     }
 }
 
+/// Why there is no such order.
+#[derive(Debug, Error)]
+pub enum SortError {
+    /// None has what is sorted by.
+    #[error("cannot be sorted by {0}: none of them has that field")]
+    Absent(String),
+    /// The path leads nowhere in one of them.
+    #[error("cannot be sorted")]
+    Reach(#[source] ReachError),
+}
+
 /// In which order.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Sort {
@@ -158,6 +169,17 @@ impl Sort {
     /// Whether it looks into whole objects.
     pub fn needs_objects(&self) -> bool {
         matches!(self, Self::Path(_))
+    }
+
+    /// Whether some of these have what is sorted by; without it the order would be none. None at all are in any order.
+    pub fn check<'a>(&self, objects: impl IntoIterator<Item = &'a Value>) -> Result<(), SortError> {
+        let Self::Path(path) = self else { return Ok(()) };
+        let mut objects = objects.into_iter().peekable();
+        let mut found = objects.peek().is_none();
+        for object in objects {
+            found |= !path.reach(object).map_err(SortError::Reach)?.is_empty();
+        }
+        if found { Ok(()) } else { Err(SortError::Absent(path.to_string())) }
     }
 
     /// Which of two comes first; those of which this says nothing stand by name.
@@ -290,6 +312,20 @@ mod tests {
         assert_eq!(sorted(&Sort::Path(Path::relaxed(".metadata.name").unwrap())), "a node-2 node-10");
         assert_eq!(sorted(&Sort::Path(Path::relaxed(".metadata.absent").unwrap())), "a node-10 node-2");
         assert!("nmae".parse::<Sort>().unwrap_err().to_string().contains("did you mean name?"));
+    }
+
+    #[test]
+    fn what_none_has_is_no_order() {
+        let all = [json!({"a": [1]}), json!({"b": 2})];
+        let check = |path: &str| Sort::Path(Path::relaxed(path).unwrap()).check(&all);
+        assert!(check(".b").is_ok() && check(".a[0]").is_ok());
+        assert_eq!(
+            check(".nope").unwrap_err().to_string(),
+            "cannot be sorted by .nope: none of them has that field"
+        );
+        assert!(matches!(check(".a[1]"), Err(SortError::Reach(_))));
+        assert!(Sort::Path(Path::relaxed(".nope").unwrap()).check([]).is_ok());
+        assert!(Sort::default().check(&all).is_ok());
     }
 
     #[test]

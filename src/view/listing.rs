@@ -5,9 +5,11 @@ use std::fmt::Write as _;
 use jiff::Timestamp;
 use serde::{Deserialize as _, Serialize};
 use serde_json::{Value, json};
+use thiserror::Error;
 
 use crate::api::dataos::{BODY, to_native};
 use crate::api::listed::Listed;
+use crate::decide::jsonpath::ReachError;
 use crate::view::computes::{Field, KUBECTL, KUBECTL_WIDE, REFERENCE, REFERENCE_WIDE, lasting, table};
 use crate::view::follow::Event;
 use crate::view::output::{List, Output, as_columns, as_json, as_name, as_yaml};
@@ -40,6 +42,17 @@ impl Found {
     pub fn name(&self) -> &str {
         &self.listed.metadata.name
     }
+}
+
+/// Why Computes cannot be shown so.
+#[derive(Debug, Error)]
+pub enum FormatError {
+    /// YAML has no words for it.
+    #[error("it cannot be written as YAML")]
+    Yaml(#[source] serde_saphyr::ser_error::Error),
+    /// A path leads nowhere.
+    #[error(transparent)]
+    Reach(ReachError),
 }
 
 /// In which way Computes are shown.
@@ -92,10 +105,11 @@ impl Format {
         self.is_table() && !self.fields().contains(&Field::Message)
     }
 
-    /// What was read, as far as it is shown.
+    /// What was read, as far as it is shown: whole objects without `managedFields`. Who asks for these by a path gets them.
     pub fn taken(&self, read: impl Into<Found>) -> Found {
         let mut found = read.into();
         if !self.managed_fields
+            && matches!(self.output, Output::Json | Output::Yaml)
             && let Some(metadata) = found.object.get_mut("metadata").and_then(Value::as_object_mut)
         {
             metadata.remove("managedFields");
@@ -147,7 +161,7 @@ impl Format {
         now: Timestamp,
         screen: Option<usize>,
         widths: &mut Vec<usize>,
-    ) -> Result<String, serde_saphyr::ser_error::Error> {
+    ) -> Result<String, FormatError> {
         if self.details {
             let texts = found.iter().map(|found| details(&found.object));
             return Ok(texts.collect::<Result<Vec<_>, _>>()?.join("---\n"));
@@ -160,13 +174,15 @@ impl Format {
             }
             Output::Name => found.iter().map(|found| as_name(found.name(), self.voice)).collect(),
             Output::Columns(columns) => {
-                as_columns(columns, &objects).laid_out(Layout::Kubectl, self.headed, screen, widths)
+                let table = as_columns(columns, &objects).map_err(FormatError::Reach)?;
+                table.laid_out(Layout::Kubectl, self.headed, screen, widths)
             }
             // The paths that people know begin at a List, in both.
             Output::JsonPath(template) => match objects.as_slice() {
                 [one] if self.single => template.told(one),
                 all => template.told(&json!(List::of(all))),
-            },
+            }
+            .map_err(FormatError::Reach)?,
             Output::Json | Output::Yaml => match (self.voice, objects.as_slice()) {
                 (Voice::Kubectl, [one]) if self.single => self.document(one)?,
                 (Voice::Kubectl, all) => self.document(&List::of(all))?,
@@ -175,8 +191,12 @@ impl Format {
         })
     }
 
-    fn document(&self, value: &impl Serialize) -> Result<String, serde_saphyr::ser_error::Error> {
-        if self.output == Output::Json { Ok(as_json(value)) } else { as_yaml(value) }
+    fn document(&self, value: &impl Serialize) -> Result<String, FormatError> {
+        if self.output == Output::Json {
+            Ok(as_json(value))
+        } else {
+            as_yaml(value).map_err(FormatError::Yaml)
+        }
     }
 
     /// Changes as text, each by itself; `headed` for the first of them.
@@ -187,7 +207,7 @@ impl Format {
         now: Timestamp,
         screen: Option<usize>,
         widths: &mut Vec<usize>,
-    ) -> Result<String, serde_saphyr::ser_error::Error> {
+    ) -> Result<String, FormatError> {
         let headed = headed && self.headed;
         let with_events = |mut table: Table| {
             if self.events {
@@ -216,11 +236,13 @@ impl Format {
             }
             Output::Columns(columns) => {
                 let objects: Vec<&Value> = changes.iter().map(|(_, found)| &found.object).collect();
-                with_events(as_columns(columns, &objects)).laid_out(Layout::Kubectl, headed, screen, widths)
+                let table = as_columns(columns, &objects).map_err(FormatError::Reach)?;
+                with_events(table).laid_out(Layout::Kubectl, headed, screen, widths)
             }
             Output::Name => changes.iter().map(|(_, found)| as_name(found.name(), self.voice)).collect(),
             Output::JsonPath(template) => {
-                changes.iter().map(|(_, found)| template.told(&found.object)).collect()
+                let texts = changes.iter().map(|(_, found)| template.told(&found.object));
+                texts.collect::<Result<_, _>>().map_err(FormatError::Reach)?
             }
             Output::Json if self.events => {
                 changes.iter().map(|change| object(change).to_string() + "\n").collect()
@@ -228,7 +250,8 @@ impl Format {
             Output::Json => changes.iter().map(|change| as_json(&object(change))).collect(),
             Output::Yaml => {
                 let texts = changes.iter().map(|change| as_yaml(&object(change)));
-                texts.map(|text| text.map(|text| format!("---\n{text}"))).collect::<Result<_, _>>()?
+                let texts = texts.map(|text| text.map(|text| format!("---\n{text}")));
+                texts.collect::<Result<_, _>>().map_err(FormatError::Yaml)?
             }
         })
     }
@@ -238,12 +261,12 @@ impl Format {
 const NATIVE: [&str; 8] = ["name", "version", "type", "layer", "owner", "description", "tags", BODY];
 
 /// A native manifest, as `apply` takes it, with what became of it in comments.
-fn details(object: &Value) -> Result<String, serde_saphyr::ser_error::Error> {
+fn details(object: &Value) -> Result<String, FormatError> {
     let native = to_native(object);
     let mut text = String::new();
     for key in NATIVE {
         if let Some(value) = native.get(key) {
-            text += &as_yaml(&json!({key: value}))?;
+            text += &as_yaml(&json!({key: value})).map_err(FormatError::Yaml)?;
         }
     }
     let about = json!({
@@ -252,7 +275,7 @@ fn details(object: &Value) -> Result<String, serde_saphyr::ser_error::Error> {
         "uid": object["metadata"]["uid"],
         "status": object["status"],
     });
-    for line in as_yaml(&about)?.lines() {
+    for line in as_yaml(&about).map_err(FormatError::Yaml)?.lines() {
         let _ = writeln!(text, "# {line}");
     }
     Ok(text)
@@ -263,7 +286,8 @@ mod tests {
     use super::*;
 
     fn found() -> Found {
-        Format::plain(Voice::Dataos).taken(json!({
+        let format = Format { output: Output::Json, ..Format::plain(Voice::Dataos) };
+        format.taken(json!({
             "apiVersion": "poros.dataos.io/v1beta1", "kind": "Compute",
             "metadata": {"name": "a", "managedFields": [1], "uid": "u"},
             "spec": {"owner": "ann", "purpose": "query", "nodePool": {"nodeSelector": {"k": "v"}}},
@@ -303,6 +327,16 @@ mod tests {
         assert_eq!(changes(&format(Voice::Kubectl, Output::Name), true), "compute.poros.dataos.io/a\n");
         let template = "jsonpath={.metadata.name}{'\\n'}".parse().unwrap();
         assert_eq!(changes(&format(Voice::Dataos, template), true), "a\n");
+    }
+
+    #[test]
+    fn managed_fields_are_left_out_of_whole_objects_alone() {
+        let object = json!({"metadata": {"name": "a", "managedFields": [1]}});
+        for (output, kept) in [("json", 0), ("yaml", 0), ("jsonpath={.a}", 1), ("custom-columns=A:.a", 1)] {
+            let format = format(Voice::Kubectl, output.parse().unwrap());
+            let taken = format.taken(object.clone()).object;
+            assert_eq!(taken["metadata"].get("managedFields").iter().count(), kept, "{output}");
+        }
     }
 
     #[test]

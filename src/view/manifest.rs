@@ -22,6 +22,38 @@ use tree::{Node, Place, Shape, Wrong};
 /// The most documents of a file that are read.
 const MOST: usize = 1000;
 
+/// The most values that are held at once, aliases followed: the documents of one file, or of all that one run reads. Text
+/// counts too, 64 bytes of it as a value.
+const VALUES: usize = 500_000;
+
+/// How many more values may be read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Allowance {
+    left: usize,
+    spent: bool,
+}
+
+impl Default for Allowance {
+    fn default() -> Self {
+        Self { left: VALUES, spent: false }
+    }
+}
+
+impl Allowance {
+    /// Whether something was not read for want of it.
+    pub fn is_spent(&self) -> bool {
+        self.spent
+    }
+
+    /// Takes so many; whether there were as many.
+    fn takes(&mut self, values: usize) -> bool {
+        let left = self.left.checked_sub(values);
+        self.left = left.unwrap_or_default();
+        self.spent |= left.is_none();
+        left.is_some()
+    }
+}
+
 /// Why a file, or a document of it, tells nothing.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum ManifestError {
@@ -59,6 +91,14 @@ pub enum ManifestError {
         /// The file.
         file: String,
     },
+    /// What is read in one run is too much.
+    #[error(
+        "more than {VALUES} values in one run; the rest of {file}, and what follows, was not read: give fewer manifests at once"
+    )]
+    TooMuch {
+        /// The first that was not read to its end.
+        file: String,
+    },
     /// What is looked for is not in it.
     #[error("{file} has no {wanted}; it has: {found}")]
     Absent {
@@ -89,6 +129,7 @@ impl ManifestError {
             Self::Encoding { .. }
             | Self::TooLong { .. }
             | Self::TooMany { .. }
+            | Self::TooMuch { .. }
             | Self::Absent { .. }
             | Self::Several { .. } => None,
         }
@@ -105,8 +146,18 @@ pub struct Document {
     written: Vec<(Vec<Step>, String)>,
 }
 
-/// Reads the documents of a file, each by itself; those of a `List` one by one. Empty documents are passed over.
+/// Reads the documents of a file, each by itself; those of a `List`, or of a bare list of manifests, one by one. Empty
+/// documents are passed over.
 pub fn documents(file: &str, bytes: &[u8]) -> Vec<Result<Document, ManifestError>> {
+    documents_within(file, bytes, &mut Allowance::default())
+}
+
+/// As [`documents`], of a run that reads more than one file.
+pub fn documents_within(
+    file: &str,
+    bytes: &[u8],
+    allowance: &mut Allowance,
+) -> Vec<Result<Document, ManifestError>> {
     let text = match decode::text(file, bytes) {
         Ok(text) => text,
         Err(error) => return vec![Err(error)],
@@ -126,6 +177,10 @@ pub fn documents(file: &str, bytes: &[u8]) -> Vec<Result<Document, ManifestError
             Err(Wrong { line, column, text }) => {
                 found.push(Err(ManifestError::Syntax { file: file.into(), line, column, text }));
             }
+            Ok(items) if !allowance.takes(items.iter().map(Node::size).sum()) => {
+                found.push(Err(ManifestError::TooMuch { file: file.into() }));
+                return found;
+            }
             Ok(items) => {
                 found.extend(items.into_iter().map(|root| Ok(Document { root, written: Vec::new() })));
             }
@@ -138,8 +193,13 @@ pub fn documents(file: &str, bytes: &[u8]) -> Vec<Result<Document, ManifestError
     found
 }
 
-/// The items of a list of Kubernetes, or the document itself. Other kinds that are called a list are documents like any.
+/// The items of a list of Kubernetes or of a bare list of manifests (what `get` prints), or the document itself. Other lists,
+/// and other kinds that are called one, are documents like any.
 fn items(root: Node) -> Result<Vec<Node>, Wrong> {
+    let root = match root.shape {
+        Shape::List(items) if items.iter().any(is_manifest) => return Ok(items),
+        shape => Node { shape, ..root },
+    };
     if matches!(root.shape, Shape::Leaf(Value::Null, _)) {
         return Ok(Vec::new());
     }
@@ -163,6 +223,12 @@ fn items(root: Node) -> Result<Vec<Node>, Wrong> {
         }
         None => wrong("a List without items; it takes a list of documents"),
     }
+}
+
+/// Whether it says of which kind it is, as Kubernetes or DataOS has it. The others of its list are judged by themselves.
+fn is_manifest(node: &Node) -> bool {
+    let has = |key| node.text_at(key).is_some();
+    has("kind") && has("apiVersion") || has("type") && has("version")
 }
 
 /// The one document that is wanted; `wanted` says what that is, for the error.
@@ -306,6 +372,40 @@ spec:
         assert_eq!(documents.iter().map(Document::kind).collect::<Vec<_>>(), ["Pod", "Node"]);
         let error = one("-", documents, "Compute", |document| document.kind() == "Compute").unwrap_err();
         assert_eq!(error.to_string(), "- has no Compute; it has: Pod a, Node ");
+    }
+
+    #[test]
+    fn a_run_holds_no_more_values_than_is_told() {
+        // An alias is what it stands for.
+        let file = "- &r [a, b, c]\n- *r\n---\n[a, b, c]\n---\n[a, b, c]\n";
+        let mut allowance = Allowance { left: 30, spent: false };
+        assert!(documents_within("a", file.as_bytes(), &mut allowance).iter().all(Result::is_ok));
+        assert_eq!(allowance, Allowance { left: 30 - 9 - 4 - 4, spent: false });
+        let read = documents_within("b", file.as_bytes(), &mut allowance);
+        assert_eq!(read.len(), 2, "what comes after it is not read");
+        assert_eq!(
+            read[1].as_ref().unwrap_err().to_string(),
+            "more than 500000 values in one run; the rest of b, and what follows, was not read: give fewer manifests at once"
+        );
+        assert!(read[0].is_ok() && allowance.is_spent());
+        let text = documents("t", format!("- {}", "x".repeat(640)).as_bytes());
+        assert_eq!(text[0].as_ref().unwrap().root.size(), 12);
+    }
+
+    #[test]
+    fn a_bare_list_of_manifests_is_its_items_with_their_places() {
+        let text = "# as get prints it\n- apiVersion: v1\n  kind: Pod\n  metadata: {name: a}\n- {name: b, version: v1beta, type: compute}\n- 3\n";
+        let documents = read("-", text).unwrap();
+        assert_eq!(documents.len(), 3);
+        assert_eq!(documents[0].kind(), "Pod");
+        assert_eq!(documents[0].place(&[key("metadata"), key("name")]), (4, 14));
+        assert_eq!(documents[1].place(&[]), (5, 3));
+        assert_eq!((documents[2].value(), documents[2].place(&[])), (3.into(), (6, 3)));
+        for other in ["[]", "[1, {a: b}]", "[{kind: x}]"] {
+            let documents = read("-", other).unwrap();
+            assert_eq!(documents.len(), 1, "{other}");
+            assert!(documents[0].value().is_array(), "{other}");
+        }
     }
 
     #[test]

@@ -4,20 +4,28 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use crate::decide::meant::{by_nearness, nearest};
+use crate::decide::problem::quoted;
+use crate::decide::validate::is_object_name;
 
 /// How many names a sentence lists.
 const LISTED: usize = 5;
 
+/// A name, of a namespaced object with its namespace, as sentences have it: in quotes if it can be none.
+pub fn told(name: &str) -> String {
+    if name.split('/').all(is_object_name) { name.to_owned() } else { quoted(name) }
+}
+
 /// `Compute quer does not exist; did you mean query? There are: …`: what to say of a name that is not there.
 pub fn absent(kind: &str, name: &str, there: &[String]) -> String {
+    let shown = told(name);
     if there.is_empty() {
-        return format!("no {kind} named {name} exists; there is none at all");
+        return format!("no {kind} named {shown} exists; there is none at all");
     }
     let names: Vec<&str> = by_nearness(name, there).into_iter().map(|(_, name)| name).collect();
     let listed = listed(&names, LISTED);
     match nearest(name, there) {
-        Some(meant) => format!("no {kind} named {name} exists; did you mean {meant}? There are: {listed}"),
-        None => format!("no {kind} named {name} exists; there are: {listed}"),
+        Some(meant) => format!("no {kind} named {shown} exists; did you mean {meant}? There are: {listed}"),
+        None => format!("no {kind} named {shown} exists; there are: {listed}"),
     }
 }
 
@@ -59,6 +67,11 @@ mod tests {
             "no Compute named x exists; there are: gpu, query-default, runnable-default"
         );
         assert_eq!(absent("Compute", "x", &[]), "no Compute named x exists; there is none at all");
+        assert_eq!(absent("Compute", "", &[]), "no Compute named \"\" exists; there is none at all");
+        assert_eq!(
+            absent("pod", "data/../x?y\u{1b}[2J", &[]),
+            "no pod named \"data/../x?y\\u{1b}[2J\" exists; there is none at all"
+        );
         let many: Vec<String> = (0..9).map(|index| format!("n{index}")).collect();
         assert_eq!(listed(&many, 3), "n0, n1, n2 and 6 more");
     }

@@ -10,7 +10,7 @@ use thiserror::Error;
 
 use crate::api::identifier::TYPE;
 use crate::api::names::{GROUP, VERSION_SHOWN};
-use crate::decide::jsonpath::{JsonPathError, Path, Template, told};
+use crate::decide::jsonpath::{JsonPathError, Path, ReachError, Template, told};
 use crate::decide::meant::nearest;
 use crate::view::table::{Column, Table};
 use crate::view::talk::Voice;
@@ -202,16 +202,16 @@ pub fn as_name(name: &str, voice: Voice) -> String {
 }
 
 /// A table of columns that were asked for.
-pub fn as_columns(columns: &[(String, Path)], objects: &[&Value]) -> Table {
+pub fn as_columns(columns: &[(String, Path)], objects: &[&Value]) -> Result<Table, ReachError> {
     let cell = |path: &Path, object: &Value| {
-        let found: Vec<String> = path.find(object).into_iter().map(told).collect();
-        if found.is_empty() { "<none>".to_owned() } else { found.join(",") }
+        let found: Vec<String> = path.reach(object)?.into_iter().map(told).collect();
+        Ok(if found.is_empty() { "<none>".to_owned() } else { found.join(",") })
     };
-    let row = |object: &Value| columns.iter().map(|(_, path)| cell(path, object)).collect();
-    Table {
+    let row = |object: &&Value| columns.iter().map(|(_, path)| cell(path, object)).collect();
+    Ok(Table {
         columns: columns.iter().map(|(title, _)| Column::new(title.clone(), 0)).collect(),
-        rows: objects.iter().map(|object| row(object)).collect(),
-    }
+        rows: objects.iter().map(row).collect::<Result<_, _>>()?,
+    })
 }
 
 #[cfg(test)]
@@ -254,7 +254,7 @@ mod tests {
         assert_eq!(as_json(&json!({"a": [1]})), "{\n    \"a\": [\n        1\n    ]\n}\n");
         assert_eq!(as_yaml(&json!({"a": 1})).unwrap(), "a: 1\n");
         let columns = columns_of("N:.metadata.name,X:.x").unwrap();
-        let table = as_columns(&columns, &[&object]);
+        let table = as_columns(&columns, &[&object]).unwrap();
         let text = table.laid_out(Layout::Kubectl, true, None, &mut Vec::new());
         assert_eq!(text, "N     X\na     <none>\n");
     }

@@ -8,6 +8,7 @@ mod get;
 mod interrupts;
 mod lint;
 mod live;
+mod reads;
 mod tools;
 pub mod transcript;
 mod twice;
@@ -26,6 +27,7 @@ pub fn trials() -> Vec<libtest_mimic::Trial> {
         interrupts::trials(),
         lint::trials(),
         live::trials(),
+        reads::trials(),
         twice::trials(),
         delete::trials(),
         wait::trials(),

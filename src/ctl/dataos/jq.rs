@@ -21,7 +21,7 @@ pub(super) struct Jq {
     )]
     files: Vec<PathBuf>,
     /// The filter, such as '.compute.nodePool.nodeSelector'; it is run over each document, and sees nothing else
-    #[arg(long, value_name = "FILTER")]
+    #[arg(long, value_name = "FILTER", allow_hyphen_values = true)]
     filter: String,
     /// Print strings as they are, without quotes
     #[arg(long)]

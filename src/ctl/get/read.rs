@@ -3,9 +3,10 @@
 use kube::Client;
 
 use crate::api::listed::Listed;
+use crate::cluster::call::chain;
 use crate::cluster::computes::{self, Read, Selection, list};
 use crate::cluster::whoami::whoami;
-use crate::ctl::failure::Failure;
+use crate::ctl::failure::{Exit, Failure};
 use crate::ctl::get::{Owner, Request};
 use crate::ctl::named::{look, unlisted};
 use crate::view::choice::{Choice, Sort};
@@ -48,7 +49,7 @@ where
     let owner = owner.map_err(|error| Failure::of_call("who you are could not be asked", &error))?;
     let (status, stage) = (request.status.clone(), request.stage.clone());
     let choice = Choice { names: request.names.clone(), owner, status, stage };
-    let mut found: Vec<Found> = listing.items.into_iter().map(|item| request.format.taken(item)).collect();
+    let mut found: Vec<Found> = listing.items.into_iter().map(Into::into).collect();
     let all = found.len();
     let missing = match &listing.others {
         Some(others) => missing(request, others),
@@ -56,11 +57,16 @@ where
     };
     let asked = found.iter().filter(|found| choice.names_or_owns(&found.listed)).count();
     found.retain(|found| choice.takes(&found.listed));
+    request
+        .sort
+        .check(found.iter().map(|found| &found.object))
+        .map_err(|error| Failure::new(Exit::Failed, format!("Computes {}", chain(&error))))?;
     found.sort_by(|a, b| request.sort.compare((&a.listed, &a.object), (&b.listed, &b.object)));
     if request.format.voice == Voice::Kubectl && request.sort == Sort::default() {
         // kubectl shows what is named in the order in which it is.
         found.sort_by_key(|found| request.names.iter().position(|name| name == found.name()));
     }
+    let found = found.into_iter().map(|found| request.format.taken(found)).collect();
     Ok(Answer { found, choice, all, asked, missing, version: listing.version })
 }
 

@@ -92,6 +92,16 @@ impl Node {
         }
     }
 
+    /// How much it takes: a value is 1, and so are 64 bytes of text.
+    pub(super) fn size(&self) -> usize {
+        let text = |text: &str| text.len() / 64;
+        1 + match &self.shape {
+            Shape::Leaf(value, _) => value.as_str().map_or(0, text),
+            Shape::List(items) => items.iter().map(Self::size).sum(),
+            Shape::Map(fields) => fields.iter().map(|(key, node)| text(&key.text) + node.size()).sum(),
+        }
+    }
+
     /// The value without places and nulls.
     pub(super) fn value(&self) -> Value {
         match &self.shape {

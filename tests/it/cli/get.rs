@@ -16,7 +16,7 @@ use crate::trials;
 trials![the_page_comes_out_as_printed, rows_grow_with_what_they_show];
 
 /// A Compute that needs no node. Who asks may name its owner.
-fn of(owner: &str, name: &str) -> Value {
+pub(super) fn of(owner: &str, name: &str) -> Value {
     let poolless = with(compute(name), "/spec/nodePool/minReadyNodes", json!(0));
     with(poolless, "/spec/owner", json!(owner))
 }

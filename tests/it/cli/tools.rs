@@ -35,12 +35,18 @@ async fn filters_run_over_manifests_within_bounds() {
     told.run("dataos-ctl jq -f two.yaml --filter '.name | .[}'");
     told.run("dataos-ctl jq -f two.yaml --filter .name.first");
     told.run("dataos-ctl jq -f broken.yaml -f nowhere.yaml --filter .name");
+    told.run("dataos-ctl jq -f nowhere.yaml -f broken.yaml --filter .name");
+    told.file("empty.yaml", "# nothing\n");
+    told.run("dataos-ctl jq -f empty.yaml -f two.yaml --filter .name");
+    told.run("dataos-ctl jq -f nowhere.yaml -f two.yaml --filter .name.first");
     told.run("dataos-ctl jq -f two.yaml --filter env.TOKEN");
     told.run("dataos-ctl jq -f two.yaml --filter '$ENV.TOKEN'");
     told.run("dataos-ctl jq -f two.yaml --filter 'range(0; 300000) | select(. >= 0)' | tail -1");
     told.run("dataos-ctl jq -f two.yaml --filter 'def f: f; f' --timeout 200ms");
     told.run("dataos-ctl jq -f two.yaml --filter 'def f: [f]; f' --timeout 60s");
     told.run("dataos-ctl jq -f two.yaml --filter 'first(range(0; 1e9) | select(. == 300000)) | \"x\" * 60' --timeout 0");
+    told.run("dataos-ctl jq -f two.yaml --filter '-.runs[0].n // 3 | . * 2'");
+    told.run("dataos-ctl jq -f two.yaml --filter '\"x\" * 100000000000 | length'");
     let endless =
         told.quietly("dataos-ctl jq -f two.yaml --filter 'repeat(\"x\" * 1000000)' --timeout 60s | wc -c");
     assert!(endless.err.contains("it gives more than 16 MiB"), "{}", endless.err);

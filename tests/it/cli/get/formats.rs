@@ -106,6 +106,30 @@ async fn json_and_yaml_are_what_kubectl_gives() {
         assert_eq!(told.quietly(&format!("kubectl poros {line}")).out, theirs.out, "{template}");
         assert!(!theirs.out.is_empty(), "{template}: {}", theirs.err);
     }
+    for format in [
+        "jsonpath=\"{.items[*]['metadata.name', 'spec.purpose']}\"",
+        "jsonpath='{.items[*].metadata.managedFields[*].manager}'",
+        "custom-columns=M:.metadata.managedFields[*].manager",
+    ] {
+        let line = format!("get computes -l suite=cli-data -o {format}");
+        let theirs = told.quietly(&format!("kubectl {line}")).out;
+        assert_eq!(told.quietly(&format!("kubectl poros {line}")).out, theirs, "{format}");
+        assert!(theirs.contains(if format.contains("managed") { "-" } else { "cli-data-good" }), "{theirs}");
+    }
+    for flags in [
+        "-o jsonpath='{.items[2].metadata.name}'",
+        "-o jsonpath='{.items[0].spec[0]}'",
+        "-o custom-columns=T:.spec.tags[5]",
+        "--sort-by=.nope",
+    ] {
+        for program in ["kubectl", "kubectl poros"] {
+            let printed = told.quietly(&format!("{program} get computes -l suite=cli-data {flags}"));
+            assert_eq!(printed.code, 1, "{program} {flags}: {}", printed.err);
+            // kubectl prints the rows before the one that fails.
+            assert!(program == "kubectl" || printed.out.is_empty(), "{program} {flags}: {}", printed.out);
+            assert!(!printed.err.is_empty(), "{program} {flags}");
+        }
+    }
     let client = cluster.client().await;
     for name in &names {
         clear(&client, name).await;
