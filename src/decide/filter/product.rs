@@ -68,11 +68,11 @@ pub(super) fn bounded<'a>(term: Term<&'a str>) -> Term<&'a str> {
 }
 
 #[allow(clippy::boxed_local)] // as the terms have it
-fn boxed<'a>(term: Box<Term<&'a str>>) -> Box<Term<&'a str>> {
+fn boxed(term: Box<Term<&str>>) -> Box<Term<&str>> {
     Box::new(bounded(*term))
 }
 
-fn all<'a>(terms: Vec<Term<&'a str>>) -> Vec<Term<&'a str>> {
+fn all(terms: Vec<Term<&str>>) -> Vec<Term<&str>> {
     terms.into_iter().map(bounded).collect()
 }
 
@@ -80,7 +80,7 @@ fn called<'a>(name: &'static str, left: Box<Term<&'a str>>, right: Box<Term<&'a 
     Term::Call(name, vec![*boxed(left), *boxed(right)])
 }
 
-fn pattern<'a>(names: Pattern<&'a str>) -> Pattern<&'a str> {
+fn pattern(names: Pattern<&str>) -> Pattern<&str> {
     match names {
         Pattern::Var(_) => names,
         Pattern::Arr(items) => Pattern::Arr(items.into_iter().map(pattern).collect()),
