@@ -36,7 +36,7 @@ pub(super) const WAIT: &str = "Examples:
 
 pub(super) const JQ: &str = "Examples:
   dataos-ctl jq -f compute.yaml --filter .compute.nodePool.nodeSelector
-  dataos-ctl get -t compute -a --output json | dataos-ctl jq -f - --raw --filter '.[].metadata.name'";
+  dataos-ctl get -t compute -a --output json | dataos-ctl jq -f - --raw --filter .metadata.name";
 
 pub(super) const KUBECTL_GET: &str = "Examples:
   kubectl poros get computes

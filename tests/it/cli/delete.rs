@@ -126,9 +126,9 @@ async fn what_was_done_is_told_as_data() {
     told.remark("each is named once more: a line for a copy, as apply has it");
     told.run("dataos-ctl delete -n cli-data-1 -n cli-data-1");
     told.run("dataos-ctl delete -n cli-data-2 -n cli-data-2 -f wrong.yaml --output json");
-    told.run("dataos-ctl delete -n cli-data-none --output json");
-    told.run("dataos-ctl delete -n cli-data-none --ignore-not-found --output json");
-    told.run("dataos-ctl delete -n cli-data-3 -n cli-data-none --output name");
+    told.run("dataos-ctl delete -n absent-elsewhere --output json");
+    told.run("dataos-ctl delete -n absent-elsewhere --ignore-not-found --output json");
+    told.run("dataos-ctl delete -n cli-data-3 -n absent-elsewhere --output name");
     told.run("dataos-ctl delete -n cli-data-4 -n cli-data-held --timeout 1s --output yaml -q");
     told.run("dataos-ctl delete --selector cli-data=x --output json");
     told.run("dataos-ctl delete -f nowhere.yaml --output json");

@@ -32,8 +32,8 @@ async fn what_get_prints_others_take() {
     let cluster = cluster::shared().await;
     let client = cluster.client().await;
     let owner = "fay.reads";
-    let names = ["cli-reads-a", "cli-reads-b"];
-    for name in names {
+    let both = ["cli-reads-a", "cli-reads-b"];
+    for name in both {
         apply(&client, &of(owner, name)).await;
         wait::active(&client, name).await;
     }
@@ -47,7 +47,7 @@ async fn what_get_prints_others_take() {
         let named = told.quietly(&format!("{get} | dataos-ctl jq -f - --filter .metadata.name --raw"));
         assert_eq!(named.out, "cli-reads-a\ncli-reads-b\n", "{format}: {}", named.err);
     }
-    for name in names {
+    for name in both {
         clear(&client, name).await;
     }
 }
