@@ -58,8 +58,9 @@ pub(super) struct Apply {
     output: Option<Output>,
 }
 
+/// Who says what would be done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum DryRun {
+pub(super) enum DryRun {
     Client,
     Server,
 }

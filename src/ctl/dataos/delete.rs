@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use clap::{ArgAction, Args, ValueEnum};
+use clap::{ArgAction, Args};
 
+use crate::ctl::dataos::apply::DryRun;
 use crate::ctl::dataos::which::{Filed, Named};
 use crate::ctl::delete::{Mode, Request};
 use crate::ctl::failure::{Exit, Failure};
@@ -52,12 +53,6 @@ pub(super) struct Delete {
     /// Print what was done as data: json, yaml, name
     #[arg(long, value_name = "FORMAT", hide_possible_values = true)]
     output: Option<Output>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum DryRun {
-    Client,
-    Server,
 }
 
 impl Delete {
