@@ -11,7 +11,7 @@ use crate::ctl::failure::{Exit, Failure, Located};
 use crate::ctl::files::{documents, sources};
 use crate::ctl::session::Session;
 use crate::ctl::{gather, named};
-use crate::decide::judge::{Form, judge};
+use crate::decide::judge::Form;
 use crate::decide::problem::quoted;
 use crate::decide::validate::is_name;
 use crate::view::change::ChangeFacts;
@@ -199,7 +199,7 @@ async fn explain_compute(
         let (file, mut document) = changed(path, name, variables)?;
         let unset = variables.map(|variables| document.interpolate(variables)).unwrap_or_default();
         let client = session.client().await?;
-        let found = named::look(&client, judge(&document.value()).name()).await?;
+        let found = named::look(&client, document.judged().name()).await?;
         let facts = Box::pin(gather::change(&client, file, document, found, how.all_nodes)).await;
         Ok(change::explain(&ChangeFacts { unset, ..facts }))
     })
@@ -220,7 +220,7 @@ fn changed(
         if let Some(variables) = variables {
             document.interpolate(variables);
         }
-        let judged = judge(&document.value());
+        let judged = document.judged();
         judged.form != Form::Foreign && name.is_none_or(|name| judged.name() == name)
     };
     let document = one(&file, all, &wanted, is).map_err(|error| invalid(&error))?;

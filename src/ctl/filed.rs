@@ -8,7 +8,7 @@ use crate::api::identifier::Identifier;
 use crate::ctl::failure::{Exit, Failure, Located, is_nowhere};
 use crate::ctl::files::{contents, documents, sources};
 use crate::ctl::terminal::Terminal;
-use crate::decide::judge::{Form, Judged, judge};
+use crate::decide::judge::{Form, Judged};
 use crate::decide::problem::{Problem, Step};
 use crate::view::manifest::{Allowance, Document, Variables};
 use crate::view::names::count;
@@ -105,8 +105,7 @@ impl Files {
 
     fn entry(&self, file: &str, mut document: Document) -> Entry {
         let unset = self.variables.as_ref().map(|variables| document.interpolate(variables));
-        let mut judged = judge(&document.value());
-        judged.problems.iter_mut().for_each(|problem| document.conceal(problem));
+        let judged = document.judged();
         let (line, _) = document.place(&[]);
         let subject = Subject { file: file.to_owned(), line, title: judged.title.to_string() };
         Entry { subject, read: Ok(Box::new(Read { document, judged, unset: unset.unwrap_or_default() })) }

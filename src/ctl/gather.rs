@@ -7,7 +7,6 @@ use serde_json::Value;
 use crate::api::listed::Listed;
 use crate::cluster::call::CallError;
 use crate::cluster::{computes, read};
-use crate::decide::judge::judge;
 use crate::decide::manifest::Kind;
 use crate::decide::observed::{Child, Compute};
 use crate::view::change::ChangeFacts;
@@ -165,7 +164,7 @@ pub(in crate::ctl) async fn change(
     current: Option<Compute>,
     all_nodes: bool,
 ) -> ChangeFacts {
-    let name = judge(&document.value()).name().to_owned();
+    let name = document.judged().name().to_owned();
     let (placement, binding, nodes, computes, pods) = tokio::join!(
         child(client, Kind::Placement, &name),
         child(client, Kind::Binding, &name),

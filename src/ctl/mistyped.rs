@@ -36,13 +36,14 @@ fn named(mut error: clap::Error, command: &Command) -> clap::Error {
         argument.is_require_equals_set()
             && argument.get_possible_values().iter().any(|value| value.matches(typed, false))
     };
-    let flag = level(command, &error).get_arguments().find(is_value).and_then(Arg::get_long);
+    let level = level(command, &error);
+    let flag = level.get_arguments().find(is_value).and_then(Arg::get_long);
     if let Some(flag) = flag {
         let tip = format!("a value of --{flag} stands behind =: '--{flag}={typed}'");
         error.insert(ContextKind::Suggested, ContextValue::StyledStrs(vec![tip.into()]));
         return error;
     }
-    let takes_name = level(command, &error)
+    let takes_name = level
         .get_arguments()
         .any(|argument| argument.get_short() == Some('n') && argument.get_long() == Some("name"));
     if takes_name && !typed.starts_with('-') {

@@ -12,7 +12,7 @@ use crate::api::compute::ComputeSpec;
 use crate::api::status::{ComputeStatus, NodeCounts, Users};
 use crate::decide::desired::{Desired, desired};
 use crate::decide::fit::Asks;
-use crate::decide::judge::{Judged, judge};
+use crate::decide::judge::Judged;
 use crate::decide::mode::Admission;
 use crate::decide::observed::{Child, Compute, Observed, Policies, Pool, Recall, Settings};
 use crate::decide::pool::{self, Node};
@@ -143,8 +143,7 @@ pub struct Untolerated {
 
 /// Tells what a manifest would do.
 pub fn explain(facts: &ChangeFacts) -> Change {
-    let mut judged = judge(&facts.document.value());
-    judged.problems.iter_mut().for_each(|problem| facts.document.conceal(problem));
+    let judged = facts.document.judged();
     let mut change = Change {
         file: facts.file.clone(),
         name: judged.name().to_owned(),

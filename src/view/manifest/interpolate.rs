@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
+use crate::decide::judge::{Judged, judge};
 use crate::decide::meant::nearest;
 use crate::decide::problem::{Problem, Step, quoted};
 use crate::view::manifest::Document;
@@ -26,8 +27,17 @@ impl Document {
         walk.problems
     }
 
-    /// Tells a problem with what was written, not with what the environment holds: that may be for nobody's eyes.
-    pub fn conceal(&self, problem: &mut Problem) {
+    /// What it is, and what is wrong with it: told with what was written, not with what the environment holds. That may be
+    /// for nobody's eyes.
+    pub fn judged(&self) -> Judged {
+        let mut judged = judge(&self.value());
+        for problem in &mut judged.problems {
+            self.conceal(problem);
+        }
+        judged
+    }
+
+    fn conceal(&self, problem: &mut Problem) {
         let Some((_, written)) = self.written.iter().find(|(path, _)| *path == problem.path) else { return };
         if let Some(found) = &mut problem.found {
             let written = quoted(written);
