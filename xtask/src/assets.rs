@@ -21,10 +21,10 @@ mod settings;
 mod versions;
 
 pub use build::BuildError;
-pub(crate) use cache::hex;
 pub use cache::CacheError;
+pub(crate) use cache::hex;
 pub use download::DownloadError;
-pub use host::{HostError, cni_folder};
+pub use host::{HostError, can_run_node, cni_folder};
 pub use modules::known as known_kubernetes;
 pub use plan::{Plan, Source, Todo};
 pub use settings::{Platform, Settings, Site, cache_home, on_path};

@@ -40,8 +40,11 @@ impl Blob {
 
 /// Writes an archive with one image: the program at `place`, which is also its entry point.
 pub fn write(archive: &Path, reference: &str, program: &Path, place: &str) -> Result<(), ImageError> {
-    let content = std::fs::read(program)
-        .map_err(|source| ImageError { verb: "read", path: program.to_owned(), source })?;
+    let content = std::fs::read(program).map_err(|source| ImageError {
+        verb: "read",
+        path: program.to_owned(),
+        source,
+    })?;
     let error = |source| ImageError { verb: "write", path: archive.to_owned(), source };
     let layer = pack(&[(place.trim_start_matches('/'), &content, 0o755)]).map_err(error)?;
     let layer = Blob { bytes: layer, kind: "application/vnd.oci.image.layer.v1.tar" };

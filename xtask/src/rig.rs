@@ -327,7 +327,15 @@ impl Rig {
         let system = on_path(component.program()).filter(|_| component == Component::Node);
         let program = system.as_deref().unwrap_or_else(|| assets.path(component.tool()));
         let policies = *self.mutating_policies.lock().unwrap_or_else(PoisonError::into_inner);
-        let arguments = arguments::of(component, program, &self.layout, &self.ports, &self.options, policies, self.machine);
+        let arguments = arguments::of(
+            component,
+            program,
+            &self.layout,
+            &self.ports,
+            &self.options,
+            policies,
+            self.machine,
+        );
         let child =
             process::spawn(component, program, &arguments, &self.layout).map_err(RigError::Process)?;
         // Into the hands of `Drop` before anything else can fail.
@@ -358,12 +366,17 @@ impl Rig {
         Ok(())
     }
 
-    /// Waits until the API server calls the node Ready.
+    /// Waits until the API server calls the node Ready, and lets pods in.
     fn await_node(&self) -> Result<(), RigError> {
         let path = "-o=jsonpath={.status.conditions[?(@.type==\"Ready\")].status}";
         let begin = Instant::now();
         loop {
-            let asked = machine::answer(self.kubectl().args(["get", "node", NODE, path]));
+            let mut asked = machine::answer(self.kubectl().args(["get", "node", NODE, path]));
+            if self.options.controller_manager && matches!(asked.as_deref(), Ok("True")) {
+                // No pod is let in before its service account is there, which is made as the namespace is seen.
+                let account = ["get", "serviceaccount", "default", "-o=jsonpath=True"];
+                asked = machine::answer(self.kubectl().args(account));
+            }
             let answer = match asked {
                 Ok(answer) if answer == "True" => return Ok(()),
                 Ok(answer) => format!("Ready is {answer:?}"),
@@ -381,6 +394,7 @@ impl Rig {
     /// Lets the processes live on after this owner; [`standing`] finds them again.
     fn release(mut self) {
         self.running().clear();
+        self.machine = None;
         if let Some(guard) = self.guard.take() {
             guard.dismiss();
         }

@@ -66,7 +66,8 @@ fn etcd_archive(version: &str) -> Vec<u8> {
 /// Everything that upstream publishes, with small contents.
 fn mirror() -> BTreeMap<String, Vec<u8>> {
     let versions = Versions::read(&xtask::workspace::controlplane_module()).unwrap();
-    let [kubernetes, etcd, kwok] = [Project::Kubernetes, Project::Etcd, Project::Kwok].map(|project| versions.of(project).to_owned());
+    let [kubernetes, etcd, kwok] =
+        [Project::Kubernetes, Project::Etcd, Project::Kwok].map(|project| versions.of(project).to_owned());
     let mut files = BTreeMap::new();
     for name in ["kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubectl"] {
         let path = format!("/k8s/{kubernetes}/bin/linux/amd64/{name}");

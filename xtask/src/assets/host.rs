@@ -41,8 +41,8 @@ pub(super) fn needs() -> Vec<Need> {
     [Need::Linux, Need::Root].into_iter().chain(programs).chain([Need::Cni]).collect()
 }
 
-/// Whether all is there; the error names everything that is not, and how to get it.
-pub(super) fn check() -> Result<(), HostError> {
+/// Whether this host has all that a real node needs of it; the error names everything that is not there, and how to get it.
+pub fn can_run_node() -> Result<(), HostError> {
     let missing: Vec<Need> = needs().into_iter().filter(|need| need.found().is_none()).collect();
     if missing.is_empty() {
         return Ok(());

@@ -52,7 +52,8 @@ impl Plan {
         let modules = Modules::read(settings).map_err(AssetsError::Versions)?;
         check_folder(settings)?;
         let go = settings.go_version();
-        let mut plan = Self { found: BTreeMap::new(), todo: BTreeMap::new(), modules, go, node: settings.node };
+        let mut plan =
+            Self { found: BTreeMap::new(), todo: BTreeMap::new(), modules, go, node: settings.node };
         for tool in plan.modules.clone().tools() {
             match plan.look(settings, tool)? {
                 Some(found) => drop(plan.found.insert(tool, found)),
@@ -101,7 +102,7 @@ impl Plan {
     pub fn carry_out(mut self, settings: &Settings, report: &mut dyn Report) -> Result<Assets, AssetsError> {
         if self.node {
             // Before minutes of work for nothing.
-            host::check().map_err(AssetsError::Host)?;
+            host::can_run_node().map_err(AssetsError::Host)?;
         }
         if !self.is_complete() {
             self.download(settings, report)?;

@@ -7,8 +7,8 @@ use std::time::Instant;
 
 use xtask::assets::{Assets, Plan, Settings, Tool};
 use xtask::report::{Report, Terminal};
-use xtask::rig::{NODE, Options, POD_IMAGE};
 use xtask::rig::standing::{Standing, version_of};
+use xtask::rig::{NODE, Options, POD_IMAGE};
 
 use super::{Ended, lock, quoted, say, standing_folder, standing_kubeconfig};
 
@@ -42,7 +42,9 @@ pub(crate) fn run(arguments: Arguments) -> Ended {
         }
         if found.has_node() != node {
             let other = if node { "without a real node" } else { "with a real node" };
-            return Err(format!("a control plane {other} is up: run `cargo xtask down`, then this again").into());
+            return Err(
+                format!("a control plane {other} is up: run `cargo xtask down`, then this again").into()
+            );
         }
         say("The control plane is up already.");
         tell(&kubectl, node);
@@ -60,7 +62,12 @@ pub(crate) fn run(arguments: Arguments) -> Ended {
     Ok(ExitCode::SUCCESS)
 }
 
-fn start(folder: &Path, assets: Assets, node: bool, report: &mut Terminal) -> Result<(), Box<dyn std::error::Error>> {
+fn start(
+    folder: &Path,
+    assets: Assets,
+    node: bool,
+    report: &mut Terminal,
+) -> Result<(), Box<dyn std::error::Error>> {
     let begin = Instant::now();
     let version = version_of(assets.path(Tool::Apiserver)).unwrap_or_default();
     let standing = Standing::start(Options { node, ..Options::whole("up") }, folder, assets, report)?;

@@ -42,7 +42,9 @@ pub enum MachineError {
         answer: String,
     },
     /// The host uses every network.
-    #[error("each network of 198.18.0.0/15 is in use: see `ip route`, and `cargo xtask down` in other checkouts")]
+    #[error(
+        "each network of 198.18.0.0/15 is in use: see `ip route`, and `cargo xtask down` in other checkouts"
+    )]
     Networks,
     /// What ended left something.
     #[error("{what:?} is still there {} s after the node's end: is a process of a pod stuck?", PATIENCE.as_secs())]
@@ -84,9 +86,8 @@ impl Machine {
             }
             let name = machine.name();
             let namespace = pid.to_string();
-            let made = ip(&[
-                "link", "add", &name, "type", "veth", "peer", "name", "eth0", "netns", &namespace,
-            ]);
+            let made =
+                ip(&["link", "add", &name, "type", "veth", "peer", "name", "eth0", "netns", &namespace]);
             if let Err(error) = made {
                 if machine.link().exists() {
                     continue;
@@ -148,7 +149,10 @@ impl Machine {
         let network = format!("{}/24", self.address(0));
         let inside = ip(&["-4", "route", "show", "table", "all", "root", &network])?;
         let around = ip(&["-4", "route", "show", "table", "all", "match", &network])?;
-        Ok(inside.lines().chain(around.lines()).any(|route| !route.trim().is_empty() && !route.starts_with("default")))
+        Ok(inside
+            .lines()
+            .chain(around.lines())
+            .any(|route| !route.trim().is_empty() && !route.starts_with("default")))
     }
 
     /// Waits until the machine, whose first process was killed, is gone, and removes its cgroups.
@@ -275,9 +279,15 @@ mod tests {
     #[test]
     fn every_network_has_addresses_of_its_own_within_the_range() {
         let first = Machine { network: 0 };
-        assert_eq!((first.host(), first.node()), (Ipv4Addr::new(198, 18, 0, 1), Ipv4Addr::new(198, 18, 0, 2)));
+        assert_eq!(
+            (first.host(), first.node()),
+            (Ipv4Addr::new(198, 18, 0, 1), Ipv4Addr::new(198, 18, 0, 2))
+        );
         let last = Machine { network: NETWORKS - 1 };
-        assert_eq!((last.node(), last.pods().as_str()), (Ipv4Addr::new(198, 19, 255, 2), "198.19.255.128/25"));
+        assert_eq!(
+            (last.node(), last.pods().as_str()),
+            (Ipv4Addr::new(198, 19, 255, 2), "198.19.255.128/25")
+        );
     }
 
     #[test]

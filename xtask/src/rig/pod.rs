@@ -8,7 +8,7 @@ use crate::image::{self, ImageError};
 
 /// The image that holds a pod's namespaces open.
 pub(super) const PAUSE_IMAGE: &str = "poros.dataos.io/rig/pause:1";
-/// The same program under a name for containers: `serve PORT`, `get HOST:PORT`, or nothing to wait for ever.
+/// The same program under a name for containers: `serve PORT`, `get HOST:PORT`, `show FILE`, or nothing to wait for ever.
 pub const POD_IMAGE: &str = "poros.dataos.io/rig/pod:1";
 
 const PROGRAM: &str = include_str!("pod/program.rs");
@@ -26,7 +26,9 @@ pub enum PodError {
         source: std::io::Error,
     },
     /// The program was not compiled.
-    #[error("the program of the rig's pods was not compiled: a static C library is needed (Debian: libc6-dev)")]
+    #[error(
+        "the program of the rig's pods was not compiled: a static C library is needed (Debian: libc6-dev)"
+    )]
     Compile(#[source] MachineError),
     /// The image was not written.
     #[error("the image of the rig's pods was not written")]

@@ -6,8 +6,8 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
-use super::guard::Guard;
 use super::certificates::Access;
+use super::guard::Guard;
 use super::layout::Layout;
 use super::machine::KUBELET_PORT;
 use super::ports::free_ports;

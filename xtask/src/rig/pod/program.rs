@@ -1,6 +1,7 @@
 //! The program in the rig's own images. It is compiled by `rustc` alone, static, with no dependency.
 //!
-//! `pod` waits for ever, `pod serve PORT` answers HTTP with the pod's name, `pod get HOST:PORT` prints such an answer.
+//! `pod` waits for ever, `pod serve PORT` answers HTTP with the pod's name, `pod get HOST:PORT` prints such an answer,
+//! `pod show FILE` prints a file.
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -13,6 +14,10 @@ fn main() -> std::io::Result<()> {
     match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         ["serve", port] => serve(port),
         ["get", address] => get(address),
+        ["show", file] => {
+            print!("{}", std::fs::read_to_string(file)?);
+            Ok(())
+        }
         _ => loop {
             std::thread::park();
         },
@@ -32,7 +37,14 @@ fn serve(port: &str) -> std::io::Result<()> {
 
 fn respond(mut stream: TcpStream, name: &str) -> std::io::Result<()> {
     stream.set_read_timeout(PATIENCE)?;
-    let _ = stream.read(&mut [0; 4096])?;
+    // To the blank line: a connection that is closed with something unread is reset.
+    let (mut request, mut part) = (Vec::new(), [0; 4096]);
+    while !request.windows(4).any(|end| end == b"\r\n\r\n") {
+        match stream.read(&mut part)? {
+            0 => return Ok(()),
+            count => request.extend_from_slice(&part[..count]),
+        }
+    }
     let length = name.len();
     write!(stream, "HTTP/1.1 200 OK\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{name}")
 }
@@ -40,7 +52,9 @@ fn respond(mut stream: TcpStream, name: &str) -> std::io::Result<()> {
 fn get(address: &str) -> std::io::Result<()> {
     let mut stream = TcpStream::connect(address)?;
     stream.set_read_timeout(PATIENCE)?;
-    write!(stream, "GET / HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n")?;
+    let request = format!("GET / HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
+    // At once: a server may answer, and hang up, after the first part that it does not like.
+    stream.write_all(request.as_bytes())?;
     let mut answer = String::new();
     stream.read_to_string(&mut answer)?;
     println!("{}", answer.split("\r\n\r\n").nth(1).unwrap_or_default());
