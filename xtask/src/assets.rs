@@ -148,7 +148,7 @@ pub enum Project {
     Kwok,
     /// containerd.
     Containerd,
-    /// CoreDNS.
+    /// `CoreDNS`.
     Coredns,
 }
 

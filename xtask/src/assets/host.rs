@@ -52,7 +52,7 @@ pub fn can_run_node() -> Result<(), HostError> {
     let mut texts: Vec<String> = missing
         .iter()
         .filter(|need| need.package().is_none())
-        .map(|need| format!("{}: {}", need.what(), need.remedy()))
+        .map(|need| need.remedy())
         .collect();
     if !packages.is_empty() {
         let names = missing.iter().filter(|need| need.package().is_some()).map(|need| need.what());

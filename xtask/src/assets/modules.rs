@@ -17,7 +17,7 @@ pub(crate) struct Module {
 }
 
 /// The folders beside the main module's that hold those of the real node, and how many minutes each takes to build.
-const OF_NODE: [(&str, &str); 3] = [("node", "4-13"), ("runtime", "1-2"), ("coredns", "3")];
+const OF_NODE: [(&str, &str); 3] = [("node", "5-15"), ("runtime", "1-2"), ("coredns", "3")];
 
 impl Module {
     /// What it builds, in words.
@@ -167,6 +167,17 @@ mod tests {
                 "{replaced:?}"
             );
         }
+    }
+
+    #[test]
+    fn the_real_node_is_of_the_same_kubernetes_and_comes_only_when_asked_for() {
+        let without = Modules::read(&asking(None)).unwrap();
+        assert!(without.tools().all(|tool| !tool.is_of_node()));
+        let with = Modules::read(&Settings { node: true, ..asking(None) }).unwrap();
+        assert_eq!(with.tools().collect::<Vec<_>>(), Tool::ALL);
+        let version = |tool: Tool| with.of(tool).versions.of(tool.project()).to_owned();
+        assert_eq!(version(Tool::Kubelet), version(Tool::Apiserver));
+        assert!(Tool::OF_NODE.iter().all(|tool| version(*tool).starts_with('v')), "{with:?}");
     }
 
     #[test]

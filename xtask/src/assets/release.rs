@@ -26,7 +26,7 @@ pub(crate) fn releases(
     platform: &Platform,
 ) -> Vec<Release> {
     let Platform { os, arch } = platform;
-    let bare = version.trim_start_matches('v');
+    let number = version.trim_start_matches('v');
     let one = |&tool: &Tool| match project {
         Project::Kubernetes => {
             let name = tool.file().to_owned();
@@ -46,12 +46,12 @@ pub(crate) fn releases(
         }
         // One file for three binaries: it is fetched three times, once in the life of a cache.
         Project::Containerd => {
-            let name = format!("containerd-static-{bare}-{os}-{arch}.tar.gz");
+            let name = format!("containerd-static-{number}-{os}-{arch}.tar.gz");
             let url = format!("{base}/{version}/{name}");
             Release { tool, checksum_url: format!("{url}.sha256sum"), url, name, packed: true }
         }
         Project::Coredns => {
-            let name = format!("coredns_{bare}_{os}_{arch}.tgz");
+            let name = format!("coredns_{number}_{os}_{arch}.tgz");
             let url = format!("{base}/{version}/{name}");
             Release { tool, checksum_url: format!("{url}.sha256"), url, name, packed: true }
         }

@@ -1,6 +1,6 @@
 //! The machine of the real node: namespaces of its own on this host, joined to it by one link.
 //!
-//! kubelet, containerd, kube-proxy, CoreDNS and every pod live in them, with all their mounts, links and
+//! kubelet, containerd, kube-proxy, `CoreDNS` and every pod live in them, with all their mounts, links and
 //! packet filters, so nothing of the host's is changed and all of it ends with the machine's first process
 //! (`machine.sh`). What the kernel does not take away by itself are the cgroups; [`Machine::clear`] does.
 //!
