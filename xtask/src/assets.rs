@@ -57,11 +57,13 @@ pub enum Tool {
     Ctr,
     /// The cluster's DNS.
     Coredns,
+    /// Installs charts.
+    Helm,
 }
 
 impl Tool {
     /// Every binary, in the order in which tables list them.
-    pub const ALL: [Tool; 12] = [
+    pub const ALL: [Tool; 13] = [
         Tool::Etcd,
         Tool::Apiserver,
         Tool::ControllerManager,
@@ -74,14 +76,15 @@ impl Tool {
         Tool::Shim,
         Tool::Ctr,
         Tool::Coredns,
+        Tool::Helm,
     ];
     /// Those that only a real node needs.
     pub const OF_NODE: [Tool; 6] =
         [Tool::Kubelet, Tool::KubeProxy, Tool::Containerd, Tool::Shim, Tool::Ctr, Tool::Coredns];
 
-    /// Whether only a real node needs it.
-    pub fn is_of_node(self) -> bool {
-        Self::OF_NODE.contains(&self)
+    /// Whether it is brought only where it is asked for.
+    pub fn is_optional(self) -> bool {
+        self == Tool::Helm || Self::OF_NODE.contains(&self)
     }
 
     /// The name of the file, in every source.
@@ -99,6 +102,7 @@ impl Tool {
             Tool::Shim => "containerd-shim-runc-v2",
             Tool::Ctr => "ctr",
             Tool::Coredns => "coredns",
+            Tool::Helm => "helm",
         }
     }
 
@@ -117,6 +121,7 @@ impl Tool {
             Tool::Shim => "github.com/containerd/containerd/v2/cmd/containerd-shim-runc-v2",
             Tool::Ctr => "github.com/containerd/containerd/v2/cmd/ctr",
             Tool::Coredns => "poros.dataos.io/coredns",
+            Tool::Helm => "helm.sh/helm/v4/cmd/helm",
         }
     }
 
@@ -133,6 +138,7 @@ impl Tool {
             | Tool::KubeProxy => Project::Kubernetes,
             Tool::Containerd | Tool::Shim | Tool::Ctr => Project::Containerd,
             Tool::Coredns => Project::Coredns,
+            Tool::Helm => Project::Helm,
         }
     }
 }
@@ -150,12 +156,20 @@ pub enum Project {
     Containerd,
     /// `CoreDNS`.
     Coredns,
+    /// Helm.
+    Helm,
 }
 
 impl Project {
     /// Every project.
-    pub const ALL: [Project; 5] =
-        [Project::Kubernetes, Project::Etcd, Project::Kwok, Project::Containerd, Project::Coredns];
+    pub const ALL: [Project; 6] = [
+        Project::Kubernetes,
+        Project::Etcd,
+        Project::Kwok,
+        Project::Containerd,
+        Project::Coredns,
+        Project::Helm,
+    ];
 
     /// Its name, as people write it.
     pub fn name(self) -> &'static str {
@@ -165,6 +179,7 @@ impl Project {
             Project::Kwok => "KWOK",
             Project::Containerd => "containerd",
             Project::Coredns => "CoreDNS",
+            Project::Helm => "Helm",
         }
     }
 
@@ -176,6 +191,7 @@ impl Project {
             Project::Kwok => "sigs.k8s.io/kwok",
             Project::Containerd => "github.com/containerd/containerd/v2",
             Project::Coredns => "github.com/coredns/coredns",
+            Project::Helm => "helm.sh/helm/v4",
         }
     }
 
@@ -187,6 +203,7 @@ impl Project {
             Project::Kwok => "POROS_KWOK_URL",
             Project::Containerd => "POROS_CONTAINERD_URL",
             Project::Coredns => "POROS_COREDNS_URL",
+            Project::Helm => "POROS_HELM_URL",
         }
     }
 }

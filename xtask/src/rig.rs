@@ -121,6 +121,7 @@ impl Rig {
         let settings = Settings {
             kubernetes: options.kubernetes.clone(),
             node: options.node,
+            helm: options.helm,
             ..Settings::from_environment()
         };
         let assets = Assets::find(&settings, &mut report).map_err(RigError::Assets)?;
@@ -225,6 +226,16 @@ impl Rig {
     /// `kubectl`, pointed at this control plane and at no other.
     pub fn kubectl(&self) -> Command {
         kubectl(&self.assets, self.kubeconfig())
+    }
+
+    /// `helm`, pointed at this control plane, with no memory outside the rig's folder. It needs [`Options::helm`].
+    pub fn helm(&self) -> Command {
+        let mut command = Command::new(self.assets.path(Tool::Helm));
+        command.env("KUBECONFIG", self.kubeconfig());
+        for variable in ["HELM_CACHE_HOME", "HELM_CONFIG_HOME", "HELM_DATA_HOME"] {
+            command.env(variable, self.layout.home().join(variable.to_lowercase()));
+        }
+        command
     }
 
     /// Runs a program of the owner's beside the rig, with the admin's `KUBECONFIG` unless the command

@@ -97,6 +97,7 @@ fn machine(name: &str, url: &str, named: bool) -> Settings {
         module: xtask::workspace::controlplane_module(),
         kubernetes: None,
         node: false,
+        helm: false,
         go: PathBuf::from("no-such-go"),
         sites: [site(Project::Kubernetes, "k8s"), site(Project::Etcd, "etcd"), site(Project::Kwok, "kwok")]
             .into(),

@@ -60,6 +60,7 @@ fn main() {
     let trials = if std::env::var_os("POROS_TEST_NODE").is_some() {
         vec![
             trial("pods_run_answer_and_are_found_by_name", pods_run_answer_and_are_found_by_name),
+            trial("helm_installs_a_chart_that_runs", helm_installs_a_chart_that_runs),
             trial("two_nodes_at_once_share_nothing", two_nodes_at_once_share_nothing),
             trial("nothing_is_left_of_two_rounds", nothing_is_left_of_two_rounds),
             trial("nothing_is_left_of_a_killed_owner", nothing_is_left_of_a_killed_owner),
@@ -127,6 +128,37 @@ fn pods_run_answer_and_are_found_by_name() -> Result<(), String> {
     assert_eq!(kubectl(&rig, &["get", "pods", restarts])?, "0 0");
 
     kubectl(&rig, &["delete", "pods", "--all", "--timeout=60s"])?;
+    stop(rig)
+}
+
+fn helm_installs_a_chart_that_runs() -> Result<(), String> {
+    let options = Options { helm: true, ..Options::real_node("helm") };
+    let rig = Rig::start(options).map_err(|error| chain(&error))?;
+    let chart = rig.dir().join("chart");
+    std::fs::create_dir_all(chart.join("templates")).unwrap();
+    let head = "apiVersion: v2\nname: one\nversion: 0.1.0\n";
+    std::fs::write(chart.join("Chart.yaml"), head).unwrap();
+    let container = format!("{{name: server, image: {POD_IMAGE:?}, args: [serve, '8080']}}");
+    let deployment = format!(
+        "apiVersion: apps/v1
+kind: Deployment
+metadata: {{name: \"{{{{ .Release.Name }}}}\"}}
+spec:
+  replicas: 2
+  selector: {{matchLabels: {{app: one}}}}
+  template:
+    metadata: {{labels: {{app: one}}}}
+    spec: {{terminationGracePeriodSeconds: 0, containers: [{container}]}}
+"
+    );
+    std::fs::write(chart.join("templates/deployment.yaml"), deployment).unwrap();
+    let begin = Instant::now();
+    answer(rig.helm().args(["install", "first"]).arg(&chart).args(["--wait", "--timeout=60s"]))?;
+    println!("installed after {:?}", begin.elapsed());
+    let ready = "-o=jsonpath={.status.readyReplicas}";
+    assert_eq!(kubectl(&rig, &["get", "deployment", "first", ready])?, "2");
+    answer(rig.helm().args(["uninstall", "first", "--wait", "--timeout=60s"]))?;
+    assert_eq!(kubectl(&rig, &["get", "deployments,secrets", "-o=name"])?, "");
     stop(rig)
 }
 

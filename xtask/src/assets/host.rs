@@ -49,11 +49,8 @@ pub fn can_run_node() -> Result<(), HostError> {
     }
     let mut packages: Vec<&str> = missing.iter().filter_map(|need| need.package()).collect();
     packages.dedup();
-    let mut texts: Vec<String> = missing
-        .iter()
-        .filter(|need| need.package().is_none())
-        .map(|need| need.remedy())
-        .collect();
+    let mut texts: Vec<String> =
+        missing.iter().filter(|need| need.package().is_none()).map(|need| need.remedy()).collect();
     if !packages.is_empty() {
         let names = missing.iter().filter(|need| need.package().is_some()).map(|need| need.what());
         let names = names.collect::<Vec<_>>().join(", ");

@@ -1,5 +1,5 @@
 //! The Go modules that pin and build the binaries: the main one, in it one for each other Kubernetes, and beside it
-//! those of the real node. They are apart so that a change of one leaves what was built of the others as it is.
+//! those of the real node and of Helm. They are apart so that a change of one leaves what was built of the others as it is.
 
 use std::path::{Path, PathBuf};
 
@@ -16,8 +16,19 @@ pub(crate) struct Module {
     pub(crate) main: bool,
 }
 
-/// The folders beside the main module's that hold those of the real node, and how many minutes each takes to build.
-const OF_NODE: [(&str, &str); 3] = [("node", "5-15"), ("runtime", "1-2"), ("coredns", "3")];
+/// A folder beside the main module's, with a module that is used where it is asked for.
+struct Optional {
+    name: &'static str,
+    minutes: &'static str,
+    asked: fn(&Settings) -> bool,
+}
+
+const OPTIONAL: [Optional; 4] = [
+    Optional { name: "node", minutes: "5-15", asked: |settings| settings.node },
+    Optional { name: "runtime", minutes: "1-2", asked: |settings| settings.node },
+    Optional { name: "coredns", minutes: "3", asked: |settings| settings.node },
+    Optional { name: "helm", minutes: "4-8", asked: |settings| settings.helm },
+];
 
 impl Module {
     /// What it builds, in words.
@@ -25,7 +36,7 @@ impl Module {
         if self.main {
             return "the control plane".to_owned();
         }
-        if self.of_node().is_some() {
+        if self.optional().is_some() {
             return self.versions.tools.iter().map(|tool| tool.file()).collect::<Vec<_>>().join(", ");
         }
         format!("Kubernetes {}", self.versions.of(Tool::Apiserver.project()))
@@ -33,13 +44,13 @@ impl Module {
 
     /// How many minutes its build takes where nothing of it is in Go's cache.
     pub(crate) fn minutes(&self) -> &'static str {
-        self.of_node().unwrap_or(if self.main { "5-15" } else { "5-10" })
+        self.optional().map_or(if self.main { "5-15" } else { "5-10" }, |optional| optional.minutes)
     }
 
-    fn of_node(&self) -> Option<&'static str> {
-        let first = self.versions.tools.first().filter(|tool| tool.is_of_node());
+    fn optional(&self) -> Option<&'static Optional> {
+        let first = self.versions.tools.first().filter(|tool| tool.is_optional());
         let folder = first.and_then(|_| self.folder.file_name())?;
-        OF_NODE.into_iter().find(|(name, _)| *name == folder).map(|(_, minutes)| minutes)
+        OPTIONAL.iter().find(|optional| optional.name == folder)
     }
 }
 
@@ -51,13 +62,13 @@ pub(crate) struct Modules {
 }
 
 impl Modules {
-    /// The main module alone, or with the one of the Kubernetes that the settings ask for.
+    /// The main module alone, or with those of what the settings ask for.
     pub(crate) fn read(settings: &Settings) -> Result<Self, VersionsError> {
         let versions = Versions::read(&settings.module)?;
         let main = Module { folder: settings.module.clone(), versions, main: true };
         let mut others = Vec::new();
-        for (name, _) in OF_NODE.iter().filter(|_| settings.node) {
-            let folder = settings.module.with_file_name(name);
+        for optional in OPTIONAL.iter().filter(|optional| (optional.asked)(settings)) {
+            let folder = settings.module.with_file_name(optional.name);
             others.push(Module { versions: Versions::read(&folder)?, folder, main: false });
         }
         others.extend(Self::kubernetes_asked_for(settings, &main)?);
@@ -170,14 +181,14 @@ mod tests {
     }
 
     #[test]
-    fn the_real_node_is_of_the_same_kubernetes_and_comes_only_when_asked_for() {
+    fn node_and_helm_come_only_when_asked_for_and_the_node_is_of_the_same_kubernetes() {
         let without = Modules::read(&asking(None)).unwrap();
-        assert!(without.tools().all(|tool| !tool.is_of_node()));
-        let with = Modules::read(&Settings { node: true, ..asking(None) }).unwrap();
+        assert!(without.tools().all(|tool| !tool.is_optional()));
+        let with = Modules::read(&Settings { node: true, helm: true, ..asking(None) }).unwrap();
         assert_eq!(with.tools().collect::<Vec<_>>(), Tool::ALL);
         let version = |tool: Tool| with.of(tool).versions.of(tool.project()).to_owned();
         assert_eq!(version(Tool::Kubelet), version(Tool::Apiserver));
-        assert!(Tool::OF_NODE.iter().all(|tool| version(*tool).starts_with('v')), "{with:?}");
+        assert!(Tool::ALL.iter().all(|tool| version(*tool).starts_with('v')), "{with:?}");
     }
 
     #[test]

@@ -50,6 +50,12 @@ pub(crate) fn releases(
             let url = format!("{base}/{version}/{name}");
             Release { tool, checksum_url: format!("{url}.sha256sum"), url, name, packed: true }
         }
+        // All versions lie in one folder.
+        Project::Helm => {
+            let name = format!("helm-{version}-{os}-{arch}.tar.gz");
+            let url = format!("{base}/{name}");
+            Release { tool, checksum_url: format!("{url}.sha256sum"), url, name, packed: true }
+        }
         Project::Coredns => {
             let name = format!("coredns_{number}_{os}_{arch}.tgz");
             let url = format!("{base}/{version}/{name}");
@@ -108,5 +114,6 @@ mod tests {
         assert_eq!(url(Project::Kwok, Tool::Kwok), "b/v1/kwok-linux-amd64");
         assert_eq!(url(Project::Containerd, Tool::Ctr), "b/v1/containerd-static-1-linux-amd64.tar.gz");
         assert_eq!(url(Project::Coredns, Tool::Coredns), "b/v1/coredns_1_linux_amd64.tgz");
+        assert_eq!(url(Project::Helm, Tool::Helm), "b/helm-v1-linux-amd64.tar.gz");
     }
 }

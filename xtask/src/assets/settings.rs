@@ -54,6 +54,8 @@ pub struct Settings {
     pub kubernetes: Option<String>,
     /// Whether the binaries of a real node are wanted too.
     pub node: bool,
+    /// Whether Helm is wanted too.
+    pub helm: bool,
     /// The program called for Go.
     pub go: PathBuf,
     /// Where each project's releases are.
@@ -77,6 +79,7 @@ impl Settings {
             module: crate::workspace::controlplane_module(),
             kubernetes: None,
             node: false,
+            helm: false,
             go: PathBuf::from("go"),
             sites: Project::ALL.into_iter().map(site).collect(),
             platform: Platform::running(),
@@ -127,5 +130,6 @@ fn upstream(project: Project) -> &'static str {
         Project::Kwok => "https://github.com/kubernetes-sigs/kwok/releases/download",
         Project::Containerd => "https://github.com/containerd/containerd/releases/download",
         Project::Coredns => "https://github.com/coredns/coredns/releases/download",
+        Project::Helm => "https://get.helm.sh",
     }
 }

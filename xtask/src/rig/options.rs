@@ -104,6 +104,8 @@ pub struct Options {
     /// Run a real node, which runs real containers. It needs Linux, root and some packages. KWOK then plays only
     /// the nodes that [`super::node_yaml`] makes.
     pub node: bool,
+    /// Have Helm at hand.
+    pub helm: bool,
     /// Whether the API server serves the kind `MutatingAdmissionPolicy`.
     pub mutating_policies: MutatingPolicies,
     /// How often each KWOK node writes its status, as a kubelet does; its Lease is renewed besides.
@@ -124,6 +126,7 @@ impl Options {
             scheduler: false,
             kwok: false,
             node: false,
+            helm: false,
             mutating_policies: MutatingPolicies::OfVersion,
             heartbeat: Duration::from_secs(10),
             extra_apiserver_args: Vec::new(),

@@ -146,7 +146,7 @@ impl Standing {
         if let Some(machine) = Machine::of(&self.dir) {
             machine.clear().map_err(RigError::Machine)?;
         }
-        machine::sweep().map_err(RigError::Machine)?;
+        machine::sweep();
         match std::fs::remove_dir_all(&self.dir) {
             Err(source) if source.kind() != std::io::ErrorKind::NotFound => {
                 Err(file("remove", &self.dir, source))
