@@ -3,7 +3,7 @@
 //! In this order: `KUBEBUILDER_ASSETS`; a cache shared by all checkouts of this user; upstream's
 //! release downloads, checksums verified; a Go build of `tools/controlplane`, kept in the cache.
 //! Another Kubernetes than the main one never comes from `KUBEBUILDER_ASSETS`, and is looked for only
-//! when it is asked for.
+//! when it is asked for. So is what the real node needs; some of that is the system's (see `host`).
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -13,6 +13,7 @@ use crate::report::Report;
 mod build;
 mod cache;
 mod download;
+mod host;
 mod modules;
 mod plan;
 mod release;
@@ -21,7 +22,9 @@ mod versions;
 
 pub use build::BuildError;
 pub use cache::CacheError;
+pub(crate) use cache::hex;
 pub use download::DownloadError;
+pub use host::{HostError, can_run_node, cni_folder};
 pub use modules::known as known_kubernetes;
 pub use plan::{Plan, Source, Todo};
 pub use settings::{Platform, Settings, Site, cache_home, on_path};
@@ -42,12 +45,47 @@ pub enum Tool {
     Kubectl,
     /// Plays the kubelets of nodes that exist as objects only.
     Kwok,
+    /// Runs the pods of a real node.
+    Kubelet,
+    /// Leads what is sent to a service to its pods.
+    KubeProxy,
+    /// Runs containers for the kubelet.
+    Containerd,
+    /// Stays with a pod's containers for containerd.
+    Shim,
+    /// containerd's own command line: it imports images.
+    Ctr,
+    /// The cluster's DNS.
+    Coredns,
+    /// Installs charts.
+    Helm,
 }
 
 impl Tool {
     /// Every binary, in the order in which tables list them.
-    pub const ALL: [Tool; 6] =
-        [Tool::Etcd, Tool::Apiserver, Tool::ControllerManager, Tool::Scheduler, Tool::Kubectl, Tool::Kwok];
+    pub const ALL: [Tool; 13] = [
+        Tool::Etcd,
+        Tool::Apiserver,
+        Tool::ControllerManager,
+        Tool::Scheduler,
+        Tool::Kubectl,
+        Tool::Kwok,
+        Tool::Kubelet,
+        Tool::KubeProxy,
+        Tool::Containerd,
+        Tool::Shim,
+        Tool::Ctr,
+        Tool::Coredns,
+        Tool::Helm,
+    ];
+    /// Those that only a real node needs.
+    pub const OF_NODE: [Tool; 6] =
+        [Tool::Kubelet, Tool::KubeProxy, Tool::Containerd, Tool::Shim, Tool::Ctr, Tool::Coredns];
+
+    /// Whether it is brought only where it is asked for.
+    pub fn is_optional(self) -> bool {
+        self == Tool::Helm || Self::OF_NODE.contains(&self)
+    }
 
     /// The name of the file, in every source.
     pub fn file(self) -> &'static str {
@@ -58,6 +96,13 @@ impl Tool {
             Tool::Scheduler => "kube-scheduler",
             Tool::Kubectl => "kubectl",
             Tool::Kwok => "kwok",
+            Tool::Kubelet => "kubelet",
+            Tool::KubeProxy => "kube-proxy",
+            Tool::Containerd => "containerd",
+            Tool::Shim => "containerd-shim-runc-v2",
+            Tool::Ctr => "ctr",
+            Tool::Coredns => "coredns",
+            Tool::Helm => "helm",
         }
     }
 
@@ -70,6 +115,13 @@ impl Tool {
             Tool::Scheduler => "k8s.io/kubernetes/cmd/kube-scheduler",
             Tool::Kubectl => "k8s.io/kubernetes/cmd/kubectl",
             Tool::Kwok => "sigs.k8s.io/kwok/cmd/kwok",
+            Tool::Kubelet => "k8s.io/kubernetes/cmd/kubelet",
+            Tool::KubeProxy => "k8s.io/kubernetes/cmd/kube-proxy",
+            Tool::Containerd => "github.com/containerd/containerd/v2/cmd/containerd",
+            Tool::Shim => "github.com/containerd/containerd/v2/cmd/containerd-shim-runc-v2",
+            Tool::Ctr => "github.com/containerd/containerd/v2/cmd/ctr",
+            Tool::Coredns => "poros.dataos.io/coredns",
+            Tool::Helm => "helm.sh/helm/v4/cmd/helm",
         }
     }
 
@@ -78,9 +130,15 @@ impl Tool {
         match self {
             Tool::Etcd => Project::Etcd,
             Tool::Kwok => Project::Kwok,
-            Tool::Apiserver | Tool::ControllerManager | Tool::Scheduler | Tool::Kubectl => {
-                Project::Kubernetes
-            }
+            Tool::Apiserver
+            | Tool::ControllerManager
+            | Tool::Scheduler
+            | Tool::Kubectl
+            | Tool::Kubelet
+            | Tool::KubeProxy => Project::Kubernetes,
+            Tool::Containerd | Tool::Shim | Tool::Ctr => Project::Containerd,
+            Tool::Coredns => Project::Coredns,
+            Tool::Helm => Project::Helm,
         }
     }
 }
@@ -88,17 +146,30 @@ impl Tool {
 /// A project that releases binaries under one version.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Project {
-    /// Kubernetes: four of the binaries.
+    /// Kubernetes: half of the binaries.
     Kubernetes,
     /// etcd.
     Etcd,
     /// KWOK.
     Kwok,
+    /// containerd.
+    Containerd,
+    /// `CoreDNS`.
+    Coredns,
+    /// Helm.
+    Helm,
 }
 
 impl Project {
     /// Every project.
-    pub const ALL: [Project; 3] = [Project::Kubernetes, Project::Etcd, Project::Kwok];
+    pub const ALL: [Project; 6] = [
+        Project::Kubernetes,
+        Project::Etcd,
+        Project::Kwok,
+        Project::Containerd,
+        Project::Coredns,
+        Project::Helm,
+    ];
 
     /// Its name, as people write it.
     pub fn name(self) -> &'static str {
@@ -106,6 +177,9 @@ impl Project {
             Project::Kubernetes => "Kubernetes",
             Project::Etcd => "etcd",
             Project::Kwok => "KWOK",
+            Project::Containerd => "containerd",
+            Project::Coredns => "CoreDNS",
+            Project::Helm => "Helm",
         }
     }
 
@@ -115,6 +189,9 @@ impl Project {
             Project::Kubernetes => "k8s.io/kubernetes",
             Project::Etcd => "go.etcd.io/etcd/server/v3",
             Project::Kwok => "sigs.k8s.io/kwok",
+            Project::Containerd => "github.com/containerd/containerd/v2",
+            Project::Coredns => "github.com/coredns/coredns",
+            Project::Helm => "helm.sh/helm/v4",
         }
     }
 
@@ -124,6 +201,9 @@ impl Project {
             Project::Kubernetes => "POROS_KUBERNETES_URL",
             Project::Etcd => "POROS_ETCD_URL",
             Project::Kwok => "POROS_KWOK_URL",
+            Project::Containerd => "POROS_CONTAINERD_URL",
+            Project::Coredns => "POROS_COREDNS_URL",
+            Project::Helm => "POROS_HELM_URL",
         }
     }
 }
@@ -144,6 +224,9 @@ pub enum AssetsError {
         /// The file that is missed.
         missing: &'static str,
     },
+    /// This host cannot run a real node.
+    #[error("a real node cannot run here")]
+    Host(#[source] HostError),
     /// The shared cache could not be used.
     #[error("the cache of control plane binaries cannot be used")]
     Cache(#[source] CacheError),

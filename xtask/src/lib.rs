@@ -4,6 +4,7 @@
 
 pub mod assets;
 pub mod demo;
+pub mod image;
 pub mod report;
 pub mod rig;
 pub mod signals;

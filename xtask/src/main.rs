@@ -20,8 +20,11 @@ const ENVIRONMENT: &str = "The control plane's binaries come from, in this order
   KUBEBUILDER_ASSETS     a folder with etcd, kube-apiserver and, if you like, the rest
   the cache              poros/controlplane in XDG_CACHE_HOME or ~/.cache; shared by checkouts
   release downloads      checksums verified; other places by POROS_KUBERNETES_URL,
-                         POROS_ETCD_URL, POROS_KWOK_URL
-  a Go build             of tools/controlplane; 5 to 15 minutes, once
+                         POROS_ETCD_URL, POROS_KWOK_URL, POROS_CONTAINERD_URL,
+                         POROS_COREDNS_URL, POROS_HELM_URL
+  a Go build             of tools/controlplane; 5 to 15 minutes, once; for the real
+                         node also of tools/{node,runtime,coredns}; 10 to 20 minutes, once;
+                         for tests of charts of tools/helm; 4 to 8 minutes, once
 Another Kubernetes than the main one never comes from KUBEBUILDER_ASSETS.";
 
 #[derive(Debug, Subcommand)]

@@ -4,13 +4,14 @@
 //! (SIGKILL, abort), the guard does (see `guard`).
 
 use std::collections::BTreeMap;
+use std::net::{Ipv4Addr, SocketAddrV4};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use crate::assets::{Assets, AssetsError, Settings, Tool};
+use crate::assets::{Assets, AssetsError, Settings, Tool, on_path};
 use crate::report::{Report, Terminal};
 
 mod arguments;
@@ -18,8 +19,11 @@ mod certificates;
 mod companion;
 mod guard;
 mod layout;
+mod machine;
+mod machine_files;
 mod node;
 mod options;
+mod pod;
 mod ports;
 mod probe;
 mod process;
@@ -28,14 +32,22 @@ mod start;
 
 pub use certificates::CertificateError;
 pub use companion::Companion;
+pub use machine::{MachineError, NODE};
 pub use node::{Taint, node_yaml};
 pub use options::{Component, MutatingPolicies, Options};
+pub use pod::{POD_IMAGE, PodError};
 pub use probe::ProbeError;
 pub use process::{ProcessError, Signal};
 
 use guard::Guard;
 use layout::Layout;
+use machine::Machine;
 use probe::Probe;
+
+/// What the node's machine does first.
+const MACHINE: &str = include_str!("rig/machine.sh");
+/// Far beyond the usual 10 s: a loaded machine is slow, not broken.
+const NODE_PATIENCE: Duration = Duration::from_secs(90);
 
 /// Why a rig could not be started, or not be handled.
 #[derive(Debug, thiserror::Error)]
@@ -70,6 +82,12 @@ pub enum RigError {
         /// The last port tried.
         last: u16,
     },
+    /// The real node's machine.
+    #[error("the real node does not work")]
+    Machine(#[source] MachineError),
+    /// The images of the rig's pods.
+    #[error("the real node has no image to run")]
+    Pod(#[source] PodError),
     /// A process failed.
     #[error("a process of the control plane failed")]
     Process(#[source] ProcessError),
@@ -86,6 +104,7 @@ pub struct Rig {
     layout: Layout,
     ports: BTreeMap<Component, u16>,
     probe: Probe,
+    machine: Option<Machine>,
     running: Mutex<BTreeMap<Component, Child>>,
     guard: Option<Guard>,
     ready_after: Duration,
@@ -99,7 +118,12 @@ impl Rig {
     /// Starts a control plane and waits until all of it is ready. Finds or builds the binaries first.
     pub fn start(options: Options) -> Result<Self, RigError> {
         let mut report = Terminal::new();
-        let settings = Settings { kubernetes: options.kubernetes.clone(), ..Settings::from_environment() };
+        let settings = Settings {
+            kubernetes: options.kubernetes.clone(),
+            node: options.node,
+            helm: options.helm,
+            ..Settings::from_environment()
+        };
         let assets = Assets::find(&settings, &mut report).map_err(RigError::Assets)?;
         Self::start_with(options, assets, &mut report)
     }
@@ -122,7 +146,29 @@ impl Rig {
     /// The address of one of several API servers. One certificate authority and one set of users serve all of them, so in
     /// a kubeconfig of the first only the address is to be replaced.
     pub fn url_of(&self, apiserver: Component) -> String {
-        format!("https://127.0.0.1:{}", self.port(apiserver))
+        format!("https://{}", self.address_of(apiserver))
+    }
+
+    /// Where a component listens: the loopback address, but for what a real node must reach or is.
+    pub fn address_of(&self, component: Component) -> SocketAddrV4 {
+        let host = match (component, self.machine) {
+            (Component::Apiserver | Component::SecondApiserver, Some(machine)) => machine.host(),
+            (Component::Node, Some(machine)) => machine.node(),
+            _ => Ipv4Addr::LOCALHOST,
+        };
+        SocketAddrV4::new(host, self.port(component))
+    }
+
+    /// A command that runs on the real node, which sees this host's programs and folders, with its own network and mounts.
+    pub fn on_node(&self, program: &Path) -> Command {
+        machine::inside(self.pid_of(Component::Node).unwrap_or_default(), program)
+    }
+
+    /// Gives the real node the images of an OCI or Docker archive.
+    pub fn import_images(&self, archive: &Path) -> Result<(), RigError> {
+        let mut command = self.on_node(self.assets.path(Tool::Ctr));
+        command.args(["--namespace", "k8s.io", "images", "import", "--local"]).arg(archive);
+        machine::answer(&mut command).map(drop).map_err(RigError::Machine)
     }
 
     /// The port of a component, if it is part of this rig.
@@ -180,6 +226,16 @@ impl Rig {
     /// `kubectl`, pointed at this control plane and at no other.
     pub fn kubectl(&self) -> Command {
         kubectl(&self.assets, self.kubeconfig())
+    }
+
+    /// `helm`, pointed at this control plane, with no memory outside the rig's folder. It needs [`Options::helm`].
+    pub fn helm(&self) -> Command {
+        let mut command = Command::new(self.assets.path(Tool::Helm));
+        command.env("KUBECONFIG", self.kubeconfig());
+        for variable in ["HELM_CACHE_HOME", "HELM_CONFIG_HOME", "HELM_DATA_HOME"] {
+            command.env(variable, self.layout.home().join(variable.to_lowercase()));
+        }
+        command
     }
 
     /// Runs a program of the owner's beside the rig, with the admin's `KUBECONFIG` unless the command
@@ -279,9 +335,18 @@ impl Rig {
         let upgraded = self.upgraded.lock().unwrap_or_else(PoisonError::into_inner);
         let assets =
             upgraded.as_ref().filter(|_| component.tool() == Tool::Apiserver).unwrap_or(&self.assets);
-        let program = assets.path(component.tool());
+        let system = on_path(component.program()).filter(|_| component == Component::Node);
+        let program = system.as_deref().unwrap_or_else(|| assets.path(component.tool()));
         let policies = *self.mutating_policies.lock().unwrap_or_else(PoisonError::into_inner);
-        let arguments = arguments::of(component, program, &self.layout, &self.ports, &self.options, policies);
+        let arguments = arguments::of(
+            component,
+            program,
+            &self.layout,
+            &self.ports,
+            &self.options,
+            policies,
+            self.machine,
+        );
         let child =
             process::spawn(component, program, &arguments, &self.layout).map_err(RigError::Process)?;
         // Into the hands of `Drop` before anything else can fail.
@@ -297,12 +362,50 @@ impl Rig {
             child.try_wait().ok().flatten()
         };
         let log = self.layout.log(component);
-        self.probe.wait(component, self.port(component), &log, exited).map_err(RigError::Probe)
+        self.probe.wait(component, self.address_of(component), &log, exited).map_err(RigError::Probe)
+    }
+
+    /// Starts the node's machine, empty as yet, and joins it to this host.
+    fn make_machine(&mut self) -> Result<(), RigError> {
+        let folder = self.layout.dir.join("node");
+        pod::write_images(&folder.join("images")).map_err(RigError::Pod)?;
+        let script = folder.join("machine.sh");
+        std::fs::write(&script, MACHINE).map_err(|source| layout::file("write", &script, source))?;
+        self.launch(Component::Node)?;
+        let pid = self.pid_of(Component::Node).unwrap_or_default();
+        self.machine = Some(Machine::join(pid).map_err(RigError::Machine)?);
+        Ok(())
+    }
+
+    /// Waits until the API server calls the node Ready, and lets pods in.
+    fn await_node(&self) -> Result<(), RigError> {
+        let path = "-o=jsonpath={.status.conditions[?(@.type==\"Ready\")].status}";
+        let begin = Instant::now();
+        loop {
+            let mut asked = machine::answer(self.kubectl().args(["get", "node", NODE, path]));
+            if self.options.controller_manager && matches!(asked.as_deref(), Ok("True")) {
+                // No pod is let in before its service account is there, which is made as the namespace is seen.
+                let account = ["get", "serviceaccount", "default", "-o=jsonpath=True"];
+                asked = machine::answer(self.kubectl().args(account));
+            }
+            let answer = match asked {
+                Ok(answer) if answer == "True" => return Ok(()),
+                Ok(answer) => format!("Ready is {answer:?}"),
+                Err(error) => error.to_string(),
+            };
+            if begin.elapsed() > NODE_PATIENCE {
+                let log = self.layout.dir.join("logs").join("kubelet.log");
+                let (seconds, tail) = (NODE_PATIENCE.as_secs(), probe::tail(&log));
+                return Err(RigError::Machine(MachineError::NotReady { seconds, answer, log, tail }));
+            }
+            std::thread::sleep(Duration::from_millis(200));
+        }
     }
 
     /// Lets the processes live on after this owner; [`standing`] finds them again.
     fn release(mut self) {
         self.running().clear();
+        self.machine = None;
         if let Some(guard) = self.guard.take() {
             guard.dismiss();
         }
@@ -311,6 +414,8 @@ impl Rig {
     fn halt(&mut self) -> Result<(), RigError> {
         let mut running = std::mem::take(&mut *self.running());
         let result = process::stop_all(&mut running).map_err(RigError::Process);
+        let cleared = self.machine.map_or(Ok(()), Machine::clear).map_err(RigError::Machine);
+        let result = result.and(cleared);
         let guard = self.guard.take();
         if let (Some(guard), Ok(())) = (guard, &result) {
             guard.dismiss();

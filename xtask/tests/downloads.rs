@@ -63,10 +63,16 @@ fn etcd_archive(version: &str) -> Vec<u8> {
     tar.into_inner().unwrap().finish().unwrap()
 }
 
+/// What is wanted where nothing more is asked for.
+fn control_plane() -> Vec<Tool> {
+    Tool::ALL.into_iter().filter(|tool| !tool.is_optional()).collect()
+}
+
 /// Everything that upstream publishes, with small contents.
 fn mirror() -> BTreeMap<String, Vec<u8>> {
     let versions = Versions::read(&xtask::workspace::controlplane_module()).unwrap();
-    let [kubernetes, etcd, kwok] = Project::ALL.map(|project| versions.of(project).to_owned());
+    let [kubernetes, etcd, kwok] =
+        [Project::Kubernetes, Project::Etcd, Project::Kwok].map(|project| versions.of(project).to_owned());
     let mut files = BTreeMap::new();
     for name in ["kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubectl"] {
         let path = format!("/k8s/{kubernetes}/bin/linux/amd64/{name}");
@@ -95,6 +101,8 @@ fn machine(name: &str, url: &str, named: bool) -> Settings {
         cache,
         module: xtask::workspace::controlplane_module(),
         kubernetes: None,
+        node: false,
+        helm: false,
         go: PathBuf::from("no-such-go"),
         sites: [site(Project::Kubernetes, "k8s"), site(Project::Etcd, "etcd"), site(Project::Kwok, "kwok")]
             .into(),
@@ -129,7 +137,7 @@ fn good_checksums_are_taken_once_and_then_found() {
     let settings = machine("good", &serve(mirror()), true);
     let mut report = Collected::default();
     let assets = Assets::find(&settings, &mut report).unwrap();
-    for tool in Tool::ALL {
+    for tool in control_plane() {
         assert_eq!(std::fs::read_to_string(assets.path(tool)).unwrap(), format!("the file {}", tool.file()));
         assert!(
             report.lines.iter().any(|line| line.starts_with(&format!("Took {} ", tool.file()))),
@@ -241,17 +249,17 @@ fn another_kubernetes_is_downloaded_only_when_asked_for_and_never_out_of_the_use
     }
     let mut settings = machine("other", &serve(files), true);
     let folder = settings.cache.join("mine");
-    put(&folder, &Tool::ALL);
+    put(&folder, &control_plane());
     settings.folder = Some(folder);
     let main = Assets::find(&settings, &mut Collected::default()).unwrap();
-    assert!(Tool::ALL.iter().all(|tool| std::fs::read_to_string(main.path(*tool)).unwrap() == "mine"));
+    assert!(control_plane().iter().all(|tool| std::fs::read_to_string(main.path(*tool)).unwrap() == "mine"));
 
     settings.kubernetes = Some("1.30".to_owned());
     let mut report = Collected::default();
     let assets = Assets::find(&settings, &mut report).unwrap();
     assert_eq!(assets.kubernetes(), version);
     assert!(report.lines[0].contains(&format!("kube-apiserver {version}")), "{report:?}");
-    for tool in Tool::ALL {
+    for tool in control_plane() {
         let older = other.tools.contains(&tool);
         let wanted = if older { format!("the older {}", tool.file()) } else { "mine".to_owned() };
         assert_eq!(std::fs::read_to_string(assets.path(tool)).unwrap(), wanted);

@@ -1,4 +1,5 @@
-//! The Go modules that pin and build the binaries: the main one, and beside it one for each other Kubernetes.
+//! The Go modules that pin and build the binaries: the main one, in it one for each other Kubernetes, and beside it
+//! those of the real node and of Helm. They are apart so that a change of one leaves what was built of the others as it is.
 
 use std::path::{Path, PathBuf};
 
@@ -15,16 +16,41 @@ pub(crate) struct Module {
     pub(crate) main: bool,
 }
 
+/// A folder beside the main module's, with a module that is used where it is asked for.
+struct Optional {
+    name: &'static str,
+    minutes: &'static str,
+    asked: fn(&Settings) -> bool,
+}
+
+const OPTIONAL: [Optional; 4] = [
+    Optional { name: "node", minutes: "5-15", asked: |settings| settings.node },
+    Optional { name: "runtime", minutes: "1-2", asked: |settings| settings.node },
+    Optional { name: "coredns", minutes: "3", asked: |settings| settings.node },
+    Optional { name: "helm", minutes: "4-8", asked: |settings| settings.helm },
+];
+
 impl Module {
     /// What it builds, in words.
     pub(crate) fn what(&self) -> String {
-        let version = self.versions.of(Tool::Apiserver.project());
-        if self.main { "the control plane".to_owned() } else { format!("Kubernetes {version}") }
+        if self.main {
+            return "the control plane".to_owned();
+        }
+        if self.optional().is_some() {
+            return self.versions.tools.iter().map(|tool| tool.file()).collect::<Vec<_>>().join(", ");
+        }
+        format!("Kubernetes {}", self.versions.of(Tool::Apiserver.project()))
     }
 
     /// How many minutes its build takes where nothing of it is in Go's cache.
     pub(crate) fn minutes(&self) -> &'static str {
-        if self.main { "5-15" } else { "5-10" }
+        self.optional().map_or(if self.main { "5-15" } else { "5-10" }, |optional| optional.minutes)
+    }
+
+    fn optional(&self) -> Option<&'static Optional> {
+        let first = self.versions.tools.first().filter(|tool| tool.is_optional());
+        let folder = first.and_then(|_| self.folder.file_name())?;
+        OPTIONAL.iter().find(|optional| optional.name == folder)
     }
 }
 
@@ -32,19 +58,29 @@ impl Module {
 #[derive(Debug, Clone)]
 pub(crate) struct Modules {
     main: Module,
-    other: Option<Module>,
+    others: Vec<Module>,
 }
 
 impl Modules {
-    /// The main module alone, or with the one of the Kubernetes that the settings ask for.
+    /// The main module alone, or with those of what the settings ask for.
     pub(crate) fn read(settings: &Settings) -> Result<Self, VersionsError> {
         let versions = Versions::read(&settings.module)?;
         let main = Module { folder: settings.module.clone(), versions, main: true };
+        let mut others = Vec::new();
+        for optional in OPTIONAL.iter().filter(|optional| (optional.asked)(settings)) {
+            let folder = settings.module.with_file_name(optional.name);
+            others.push(Module { versions: Versions::read(&folder)?, folder, main: false });
+        }
+        others.extend(Self::kubernetes_asked_for(settings, &main)?);
+        Ok(Self { main, others })
+    }
+
+    fn kubernetes_asked_for(settings: &Settings, main: &Module) -> Result<Option<Module>, VersionsError> {
         let asked = settings.kubernetes.as_deref().map(|asked| asked.trim_start_matches('v'));
-        let Some(asked) = asked.filter(|asked| *asked != minor(&main)) else {
-            return Ok(Self { main, other: None });
+        let Some(asked) = asked.filter(|asked| *asked != minor(main)) else {
+            return Ok(None);
         };
-        let folder = others(&settings.module).into_iter().find(|(name, _)| name == asked);
+        let folder = versions_beside(&settings.module).into_iter().find(|(name, _)| name == asked);
         let Some((_, folder)) = folder else {
             return Err(VersionsError::Unknown {
                 asked: asked.to_owned(),
@@ -52,18 +88,22 @@ impl Modules {
             });
         };
         let versions = Versions::read(&folder)?;
-        Ok(Self { main, other: Some(Module { folder, versions, main: false }) })
+        Ok(Some(Module { folder, versions, main: false }))
+    }
+
+    /// Every binary that is wanted.
+    pub(crate) fn tools(&self) -> impl Iterator<Item = Tool> {
+        Tool::ALL.into_iter().filter(|tool| self.all().any(|module| module.versions.tools.contains(tool)))
     }
 
     /// The module that a binary comes from.
     pub(crate) fn of(&self, tool: Tool) -> &Module {
-        let other = self.other.as_ref().filter(|module| module.versions.tools.contains(&tool));
-        other.unwrap_or(&self.main)
+        self.others.iter().find(|module| module.versions.tools.contains(&tool)).unwrap_or(&self.main)
     }
 
     /// Every module in use, the main one first.
     pub(crate) fn all(&self) -> impl Iterator<Item = &Module> {
-        std::iter::once(&self.main).chain(&self.other)
+        std::iter::once(&self.main).chain(&self.others)
     }
 
     /// The version of Kubernetes that the API server has.
@@ -73,8 +113,8 @@ impl Modules {
 
     /// The oldest Go that builds all of them.
     pub(crate) fn go(&self) -> &str {
-        // The same for every module: the one that a person needs installed.
-        &self.main.versions.go
+        let number = |go: &&str| go.split('.').map(|part| part.parse().unwrap_or(0)).collect::<Vec<u32>>();
+        self.all().map(|module| module.versions.go.as_str()).max_by_key(number).unwrap_or_default()
     }
 }
 
@@ -82,12 +122,12 @@ impl Modules {
 pub fn known(settings: &Settings) -> Result<Vec<String>, VersionsError> {
     let versions = Versions::read(&settings.module)?;
     let main = Module { folder: settings.module.clone(), versions, main: true };
-    let others = others(&settings.module).into_iter().map(|(name, _)| name);
+    let others = versions_beside(&settings.module).into_iter().map(|(name, _)| name);
     Ok(std::iter::once(minor(&main)).chain(others).collect())
 }
 
 /// The modules beside the main one: each in a folder that is named for its minor version, like `v1.30`.
-fn others(main: &Path) -> Vec<(String, PathBuf)> {
+fn versions_beside(main: &Path) -> Vec<(String, PathBuf)> {
     let Ok(entries) = std::fs::read_dir(main) else { return Vec::new() };
     let module = |folder: PathBuf| {
         let minor = folder.file_name()?.to_str()?.strip_prefix('v')?.to_owned();
@@ -138,6 +178,17 @@ mod tests {
                 "{replaced:?}"
             );
         }
+    }
+
+    #[test]
+    fn node_and_helm_come_only_when_asked_for_and_the_node_is_of_the_same_kubernetes() {
+        let without = Modules::read(&asking(None)).unwrap();
+        assert!(without.tools().all(|tool| !tool.is_optional()));
+        let with = Modules::read(&Settings { node: true, helm: true, ..asking(None) }).unwrap();
+        assert_eq!(with.tools().collect::<Vec<_>>(), Tool::ALL);
+        let version = |tool: Tool| with.of(tool).versions.of(tool.project()).to_owned();
+        assert_eq!(version(Tool::Kubelet), version(Tool::Apiserver));
+        assert!(Tool::ALL.iter().all(|tool| version(*tool).starts_with('v')), "{with:?}");
     }
 
     #[test]

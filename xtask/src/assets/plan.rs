@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use super::build::{self, RECIPE};
 use super::cache::{self, CacheError, Slot};
 use super::download::{self, DownloadError};
+use super::host;
 use super::modules::{Module, Modules};
 use super::release::{Release, releases};
 use super::settings::{is_program, on_path};
@@ -42,6 +43,7 @@ pub struct Plan {
     todo: BTreeMap<Tool, Todo>,
     modules: Modules,
     go: Option<String>,
+    node: bool,
 }
 
 impl Plan {
@@ -50,8 +52,9 @@ impl Plan {
         let modules = Modules::read(settings).map_err(AssetsError::Versions)?;
         check_folder(settings)?;
         let go = settings.go_version();
-        let mut plan = Self { found: BTreeMap::new(), todo: BTreeMap::new(), modules, go };
-        for tool in Tool::ALL {
+        let mut plan =
+            Self { found: BTreeMap::new(), todo: BTreeMap::new(), modules, go, node: settings.node };
+        for tool in plan.modules.clone().tools() {
             match plan.look(settings, tool)? {
                 Some(found) => drop(plan.found.insert(tool, found)),
                 None => drop(plan.todo.insert(tool, todo(settings, tool.project()))),
@@ -68,7 +71,7 @@ impl Plan {
     /// What is needed, where it was found, what will be done, and how long that takes.
     pub fn table(&self) -> Table {
         let mut table = Table::new(["needed", "found", "will do", "minutes"]);
-        for tool in Tool::ALL {
+        for tool in self.modules.tools() {
             let module = self.modules.of(tool);
             let needed = format!("{} {}", tool.file(), module.versions.of(tool.project()));
             let found = self.found.get(&tool).map(|(source, path)| place(*source, path)).unwrap_or_default();
@@ -87,11 +90,20 @@ impl Plan {
         let compiler = on_path("cc").map(|path| path.display().to_string()).unwrap_or_default();
         let missing = if compiler.is_empty() { "cargo needs one: install gcc or clang" } else { "" };
         table.row(["C compiler".to_owned(), compiler, missing.to_owned(), String::new()]);
+        for need in host::needs().into_iter().filter(|_| self.node) {
+            let found = need.found().unwrap_or_default();
+            let missing = if found.is_empty() { need.remedy() } else { String::new() };
+            table.row([need.what().to_owned(), found, missing, String::new()]);
+        }
         table
     }
 
     /// Brings what is missing.
     pub fn carry_out(mut self, settings: &Settings, report: &mut dyn Report) -> Result<Assets, AssetsError> {
+        if self.node {
+            // Before minutes of work for nothing.
+            host::can_run_node().map_err(AssetsError::Host)?;
+        }
         if !self.is_complete() {
             self.download(settings, report)?;
         }
@@ -190,7 +202,7 @@ impl Plan {
 
     /// The binaries that are still to be brought and come from this module.
     fn missing(&self, module: &Module) -> impl Iterator<Item = Tool> {
-        self.todo.keys().copied().filter(|tool| self.modules.of(*tool).main == module.main)
+        self.todo.keys().copied().filter(|tool| self.modules.of(*tool).folder == module.folder)
     }
 
     fn take(&mut self, wanted: &Wanted, report: &mut dyn Report) -> Result<(), DownloadError> {

@@ -26,6 +26,7 @@ pub(crate) fn releases(
     platform: &Platform,
 ) -> Vec<Release> {
     let Platform { os, arch } = platform;
+    let number = version.trim_start_matches('v');
     let one = |&tool: &Tool| match project {
         Project::Kubernetes => {
             let name = tool.file().to_owned();
@@ -42,6 +43,23 @@ pub(crate) fn releases(
             let name = format!("kwok-{os}-{arch}");
             let url = format!("{base}/{version}/{name}");
             Release { tool, checksum_url: format!("{url}.sha256"), url, name, packed: false }
+        }
+        // One file for three binaries: it is fetched three times, once in the life of a cache.
+        Project::Containerd => {
+            let name = format!("containerd-static-{number}-{os}-{arch}.tar.gz");
+            let url = format!("{base}/{version}/{name}");
+            Release { tool, checksum_url: format!("{url}.sha256sum"), url, name, packed: true }
+        }
+        // All versions lie in one folder.
+        Project::Helm => {
+            let name = format!("helm-{version}-{os}-{arch}.tar.gz");
+            let url = format!("{base}/{name}");
+            Release { tool, checksum_url: format!("{url}.sha256sum"), url, name, packed: true }
+        }
+        Project::Coredns => {
+            let name = format!("coredns_{number}_{os}_{arch}.tgz");
+            let url = format!("{base}/{version}/{name}");
+            Release { tool, checksum_url: format!("{url}.sha256"), url, name, packed: true }
         }
     };
     tools.iter().filter(|tool| tool.project() == project).map(one).collect()
@@ -94,5 +112,8 @@ mod tests {
         assert_eq!(url(Project::Kubernetes, Tool::Kubectl), "b/v1/bin/linux/amd64/kubectl");
         assert_eq!(url(Project::Etcd, Tool::Etcd), "b/v1/etcd-v1-linux-amd64.tar.gz");
         assert_eq!(url(Project::Kwok, Tool::Kwok), "b/v1/kwok-linux-amd64");
+        assert_eq!(url(Project::Containerd, Tool::Ctr), "b/v1/containerd-static-1-linux-amd64.tar.gz");
+        assert_eq!(url(Project::Coredns, Tool::Coredns), "b/v1/coredns_1_linux_amd64.tgz");
+        assert_eq!(url(Project::Helm, Tool::Helm), "b/helm-v1-linux-amd64.tar.gz");
     }
 }

@@ -52,6 +52,10 @@ pub struct Settings {
     pub module: PathBuf,
     /// The Kubernetes to run, as a minor version like `1.30`; by default that of the main module.
     pub kubernetes: Option<String>,
+    /// Whether the binaries of a real node are wanted too.
+    pub node: bool,
+    /// Whether Helm is wanted too.
+    pub helm: bool,
     /// The program called for Go.
     pub go: PathBuf,
     /// Where each project's releases are.
@@ -74,6 +78,8 @@ impl Settings {
             cache: cache_home().join("poros").join("controlplane"),
             module: crate::workspace::controlplane_module(),
             kubernetes: None,
+            node: false,
+            helm: false,
             go: PathBuf::from("go"),
             sites: Project::ALL.into_iter().map(site).collect(),
             platform: Platform::running(),
@@ -122,5 +128,8 @@ fn upstream(project: Project) -> &'static str {
         Project::Kubernetes => "https://dl.k8s.io",
         Project::Etcd => "https://github.com/etcd-io/etcd/releases/download",
         Project::Kwok => "https://github.com/kubernetes-sigs/kwok/releases/download",
+        Project::Containerd => "https://github.com/containerd/containerd/releases/download",
+        Project::Coredns => "https://github.com/coredns/coredns/releases/download",
+        Project::Helm => "https://get.helm.sh",
     }
 }

@@ -13,14 +13,14 @@ pub(crate) fn run() -> ExitCode {
         say("Nothing is up. Start it with: cargo xtask up");
         return ExitCode::FAILURE;
     }
-    let mut table = Table::new(["process", "pid", "state", "port", "version", "ready"]);
+    let mut table = Table::new(["process", "pid", "state", "address", "version", "ready"]);
     for process in standing.processes() {
         let state = if standing.runs(process) { "running" } else { "gone" };
         let ready =
             standing.ready(process).map_or_else(|answer| format!("no: {answer}"), |()| "yes".to_owned());
         let version = version_of(&process.program).unwrap_or_default();
-        let (pid, port) = (process.pid.to_string(), process.port.to_string());
-        table.row([process.name.clone(), pid, state.to_owned(), port, version, ready]);
+        let (pid, address) = (process.pid.to_string(), format!("{}:{}", process.host, process.port));
+        table.row([process.name.clone(), pid, state.to_owned(), address, version, ready]);
     }
     say(&table.text());
     if standing.is_ready() { ExitCode::SUCCESS } else { ExitCode::FAILURE }

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
 use std::time::{Duration, Instant};
 
-use xtask::assets::{Assets, Plan, Settings, cache_home, chain, known_kubernetes, on_path};
+use xtask::assets::{Assets, Plan, Settings, cache_home, can_run_node, chain, known_kubernetes, on_path};
 use xtask::report::{Report, Terminal};
 use xtask::table::Table;
 use xtask::workspace;
@@ -20,6 +20,8 @@ const DATABASE_PATIENCE: Duration = Duration::from_mins(1);
 
 /// Lists the slow tests, in every test binary that has some.
 const ALL: &str = "POROS_TEST_ALL";
+/// Lists the tests of the real node.
+const NODE: &str = "POROS_TEST_NODE";
 /// The Kubernetes of the cluster ring; by default the main one.
 const KUBERNETES: &str = "POROS_TEST_KUBERNETES";
 /// The modules of the cluster ring that every Kubernetes must pass.
@@ -41,10 +43,10 @@ struct Step {
 enum Outcome {
     Passed,
     /// Not done, and why that is no failure.
-    NotDone(&'static str),
+    NotDone(String),
 }
 
-const STEPS: [Step; 7] = [
+const STEPS: [Step; 8] = [
     Step { name: "control plane", remedy: "do what it says, then run this again", run: Checks::assets },
     Step { name: "format", remedy: "run `cargo fmt --all`", run: Checks::format },
     Step { name: "clippy", remedy: "mend what it names; a warning counts", run: Checks::clippy },
@@ -55,6 +57,11 @@ const STEPS: [Step; 7] = [
     },
     Step { name: "advisories", remedy: "update the crate it names", run: Checks::advisories },
     Step { name: "tests", remedy: "run one alone with `cargo test NAME -- --nocapture`", run: Checks::tests },
+    Step {
+        name: "real node",
+        remedy: "run it alone with `POROS_TEST_NODE=1 cargo test -p xtask --test node`, as root",
+        run: Checks::real_node,
+    },
     Step {
         name: "other versions",
         remedy: "run one alone with `POROS_TEST_KUBERNETES=VERSION cargo test --test it NAME`",
@@ -81,7 +88,7 @@ pub(crate) fn run(arguments: &Arguments) -> ExitCode {
         let seconds = format!("{:.1}", start.elapsed().as_secs_f64());
         let word = match &result {
             Ok(Outcome::Passed) => "ok",
-            Ok(Outcome::NotDone(why)) => why,
+            Ok(Outcome::NotDone(why)) => why.as_str(),
             Err(_) => "failed",
         };
         say(&format!("-- {}: {word}, {seconds} s", step.name));
@@ -132,7 +139,11 @@ impl Checks {
 
     fn assets(&mut self) -> Result<Outcome, String> {
         let mut report = Terminal::new();
-        let settings = Settings::from_environment();
+        let node = can_run_node();
+        if let Err(error) = &node {
+            report.line(&format!("The tests of the real node will not be run: {}.", chain(error)));
+        }
+        let settings = Settings { node: node.is_ok(), helm: node.is_ok(), ..Settings::from_environment() };
         let plan = Plan::make(&settings).map_err(|error| chain(&error))?;
         report.line(&plan.table().text());
         plan.carry_out(&settings, &mut report).map_err(|error| chain(&error))?;
@@ -182,7 +193,7 @@ impl Checks {
     fn advisories(&mut self) -> Result<Outcome, String> {
         let mut fetch = self.deny_command(&["fetch", "db"]);
         if !succeeds_within(fetch.stdout(Stdio::null()).stderr(Stdio::null()), DATABASE_PATIENCE) {
-            return Ok(Outcome::NotDone("not done: the advisories' database was not reached"));
+            return Ok(Outcome::NotDone("not done: the advisories' database was not reached".to_owned()));
         }
         passed(&mut self.deny_command(&["--locked", "check", "advisories"]))
     }
@@ -195,10 +206,21 @@ impl Checks {
         passed(&mut command)
     }
 
+    fn real_node(_: &mut Self) -> Result<Outcome, String> {
+        if let Err(error) = can_run_node() {
+            return Ok(Outcome::NotDone(format!("not done: {}", chain(&error))));
+        }
+        let command = || Self::cargo(&["test", "--locked", "--package", "xtask", "--test", "node"]);
+        if !lists_tests(command().args(["--", "--list"]).env(NODE, "1")) {
+            return Err("there are no tests of the real node".to_owned());
+        }
+        passed(command().env(NODE, "1"))
+    }
+
     fn other_versions(&mut self) -> Result<Outcome, String> {
         let others = self.others()?;
         if others.is_empty() {
-            return Ok(Outcome::NotDone("not done: asked for by --all"));
+            return Ok(Outcome::NotDone("not done: asked for by --all".to_owned()));
         }
         for kubernetes in others {
             for module in ON_EVERY_VERSION {

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use super::layout::Layout;
+use super::machine::Machine;
 use super::standing::version_of;
 use super::{Component, MutatingPolicies, Options};
 
@@ -18,13 +19,18 @@ pub(super) fn of(
     ports: &BTreeMap<Component, u16>,
     options: &Options,
     policies: MutatingPolicies,
+    machine: Option<Machine>,
 ) -> Vec<String> {
     let port = |component| ports.get(&component).copied().unwrap_or_default();
     let own = port(component);
     match component {
         Component::Etcd => etcd(layout, own),
         Component::Apiserver | Component::SecondApiserver => {
-            apiserver(layout, component, program, own, port(Component::Etcd), options, policies)
+            let mut arguments =
+                apiserver(layout, component, program, own, port(Component::Etcd), options, policies);
+            arguments.extend(machine.map(|machine| reachable(layout, machine)).into_iter().flatten());
+            arguments.extend(options.extra_apiserver_args.iter().cloned());
+            arguments
         }
         Component::ControllerManager => {
             let mut arguments = client(layout, component, own);
@@ -36,10 +42,16 @@ pub(super) fn of(
             arguments
         }
         Component::Scheduler => client(layout, component, own),
+        Component::Node => node(layout),
         Component::Kwok => vec![
             flag("kubeconfig", &layout.kubeconfig("kwok")),
             flag("config", &layout.stages),
-            "--manage-all-nodes=true".to_owned(),
+            // Beside a real node it must leave alone what is not its own.
+            if options.node {
+                "--manage-nodes-with-annotation-selector=kwok.x-k8s.io/node=fake".to_owned()
+            } else {
+                "--manage-all-nodes=true".to_owned()
+            },
             "--node-lease-duration-seconds=40".to_owned(),
             "--cidr=10.97.0.0/16".to_owned(),
             "--node-ip=10.98.0.1".to_owned(),
@@ -122,7 +134,35 @@ fn apiserver(
     if !disabled.is_empty() {
         arguments.push(format!("--disable-admission-plugins={}", disabled.join(",")));
     }
-    arguments.extend(options.extra_apiserver_args.iter().cloned());
+    arguments
+}
+
+/// What the API server needs besides to work with a real node. Of a flag given twice the last value counts; lists add up.
+fn reachable(layout: &Layout, machine: Machine) -> Vec<String> {
+    vec![
+        // Of all the host's addresses the one that only its own node reaches.
+        format!("--bind-address={}", machine.host()),
+        format!("--advertise-address={}", machine.host()),
+        // Keeps the endpoint of the service `kubernetes`, which pods call.
+        "--endpoint-reconciler-type=lease".to_owned(),
+        "--authorization-mode=Node".to_owned(),
+        "--enable-admission-plugins=NodeRestriction".to_owned(),
+        flag("kubelet-certificate-authority", &layout.ca),
+        flag("kubelet-client-certificate", &layout.pki("admin.crt")),
+        flag("kubelet-client-key", &layout.pki("admin.key")),
+        "--kubelet-preferred-address-types=InternalIP".to_owned(),
+        // The packet filter of services is inside the machine: webhooks are called at their pods' addresses.
+        "--enable-aggregator-routing=true".to_owned(),
+    ]
+}
+
+/// Namespaces of its own; `--kill-child` ends the first process in them, and so all, when this one is killed.
+fn node(layout: &Layout) -> Vec<String> {
+    let mut arguments: Vec<String> =
+        ["--mount", "--net", "--pid", "--fork", "--kill-child", "/bin/sh"].map(str::to_owned).into();
+    arguments.push(layout.dir.join("node").join("machine.sh").display().to_string());
+    // So written, the guard and `down` know the process for one of this rig.
+    arguments.push(format!("folder={}/", layout.dir.display()));
     arguments
 }
 

@@ -1,5 +1,6 @@
 //! The rig's own authority, and the certificates that every process logs in with.
 
+use std::net::Ipv4Addr;
 use std::path::PathBuf;
 
 use rcgen::{
@@ -8,6 +9,10 @@ use rcgen::{
 };
 
 use super::layout::{Layout, write_private};
+use super::machine::Machine;
+
+/// The address of the service `kubernetes`: the first of the range of services.
+const KUBERNETES: Ipv4Addr = Ipv4Addr::new(10, 96, 0, 1);
 
 /// Why there are no certificates.
 #[derive(Debug, thiserror::Error)]
@@ -40,6 +45,13 @@ pub(super) struct Access {
     pub(super) key: Vec<u8>,
 }
 
+impl Access {
+    /// Of no use: what there is before there are certificates.
+    pub(super) fn none() -> Self {
+        Self { authority: Vec::new(), certificate: Vec::new(), key: Vec::new() }
+    }
+}
+
 struct Subject {
     file: &'static str,
     user: &'static str,
@@ -47,17 +59,21 @@ struct Subject {
 }
 
 /// `system:masters` needs no role; the others have the roles that the API server makes at its first
-/// start. KWOK plays every kubelet, which no role of theirs covers.
-const CLIENTS: [Subject; 5] = [
+/// start. KWOK plays every kubelet, which no role of theirs covers, and there is none for the cluster's DNS.
+const CLIENTS: [Subject; 8] = [
     Subject { file: "admin", user: "rig-admin", group: Some("system:masters") },
     Subject { file: "kube-controller-manager", user: "system:kube-controller-manager", group: None },
     Subject { file: "kube-scheduler", user: "system:kube-scheduler", group: None },
     Subject { file: "kwok", user: "rig-kwok", group: Some("system:masters") },
+    Subject { file: "kubelet", user: "system:node:rig-node", group: Some("system:nodes") },
+    Subject { file: "kube-proxy", user: "system:kube-proxy", group: None },
+    Subject { file: "coredns", user: "rig-coredns", group: Some("system:masters") },
     Subject { file: "etcd-client", user: "rig-etcd-client", group: None },
 ];
 
-/// Makes every certificate and key, and writes them under `pki/`.
-pub(super) fn write(layout: &Layout) -> Result<Access, CertificateError> {
+/// Makes every certificate and key, and writes them under `pki/`. A machine's addresses are those of the API server and of
+/// the kubelet.
+pub(super) fn write(layout: &Layout, machine: Option<Machine>) -> Result<Access, CertificateError> {
     let (ca_key, mut ca) = (key("ca")?, params("ca", &[])?);
     ca.distinguished_name = name("poros-rig", None);
     ca.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
@@ -67,6 +83,15 @@ pub(super) fn write(layout: &Layout) -> Result<Access, CertificateError> {
     let issuer = Issuer::new(ca, ca_key);
 
     let hosts = ["127.0.0.1", "localhost", "kubernetes", "kubernetes.default", "kubernetes.default.svc"];
+    let mut hosts: Vec<String> = hosts.map(str::to_owned).into();
+    if let Some(machine) = machine {
+        // The second is that of the service `kubernetes`, the first of its range.
+        hosts.extend([machine.host().to_string(), KUBERNETES.to_string()]);
+        let mut kubelet = params("kubelet-server", &[machine.node().to_string()])?;
+        kubelet.distinguished_name = name("poros-rig-kubelet", None);
+        kubelet.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+        sign(layout, "kubelet-server", &kubelet, &issuer)?;
+    }
     let mut server = params("server", &hosts)?;
     server.distinguished_name = name("poros-rig-server", None);
     server.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
@@ -107,8 +132,7 @@ fn sign(
     save(layout, &format!("{file}.key"), &own.serialize_pem())
 }
 
-fn params(file: &str, hosts: &[&str]) -> Result<CertificateParams, CertificateError> {
-    let hosts: Vec<String> = hosts.iter().map(ToString::to_string).collect();
+fn params(file: &str, hosts: &[String]) -> Result<CertificateParams, CertificateError> {
     let mut params = CertificateParams::new(hosts).map_err(|source| made(file, source))?;
     params.use_authority_key_identifier_extension = true;
     params.key_usages = vec![KeyUsagePurpose::DigitalSignature];

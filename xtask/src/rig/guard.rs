@@ -2,7 +2,7 @@
 //!
 //! The guard is a small `sh` that reads a pipe whose other end only the owner holds. The kernel
 //! closes that end however the owner dies, SIGKILL included; then the guard stops what the pid
-//! files name: the owner's companions, then the API server and its clients, then etcd.
+//! files name: the node at once, the owner's companions, then the API server and its clients, then etcd.
 
 use std::io::Write;
 use std::os::unix::process::CommandExt;
@@ -31,6 +31,7 @@ left() {
   [ -n "$pids" ]
 }
 cd "$dir/pids" || exit 0
+pid=$(cat node 2>/dev/null) && ours "$pid" && kill -KILL "$pid"
 for group in 'companion-*' 'k*' etcd; do
   left && kill -TERM $pids
   turn=0
@@ -38,6 +39,17 @@ for group in 'companion-*' 'k*' etcd; do
   left && kill -KILL $pids
 done
 cd /
+# The machine's end takes all of it away but its cgroups.
+name=$(sed -n 's/^NAME=//p' "$dir/node/settings" 2>/dev/null)
+case $name in poros-*)
+  for tree in /sys/fs/cgroup /sys/fs/cgroup/*; do
+    turn=0
+    while [ -d "$tree/$name" ] && [ $turn -lt 80 ]; do
+      find "$tree/$name" -depth -type d -exec rmdir {} \; 2>/dev/null
+      sleep 0.1; turn=$((turn + 1))
+    done
+  done ;;
+esac
 rm -rf "$dir/etcd"
 "#;
 

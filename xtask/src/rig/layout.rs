@@ -1,6 +1,5 @@
 //! The files of a rig: where they are, and those that are plain text.
 
-use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::fs::OpenOptions;
 use std::io::Write as _;
@@ -9,8 +8,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::standing::{Process, State};
-use super::{Component, RigError};
-use crate::assets::Assets;
+use super::{Component, Rig, RigError};
 
 /// Every stage of each request, without bodies: what is received and not yet answered may have had its effect.
 const AUDIT_POLICY: &str = "apiVersion: audit.k8s.io/v1
@@ -22,7 +20,8 @@ rules:
 const STAGES: &str = include_str!("stages.yaml");
 
 /// The users with client certificates, and the files that hold their kubeconfigs.
-pub(super) const USERS: [&str; 4] = ["admin", "kube-controller-manager", "kube-scheduler", "kwok"];
+pub(super) const USERS: [&str; 7] =
+    ["admin", "kube-controller-manager", "kube-scheduler", "kwok", "kubelet", "kube-proxy", "coredns"];
 
 /// Where a rig keeps what.
 #[derive(Debug, Clone)]
@@ -52,7 +51,7 @@ impl Layout {
             etcd: dir.join("etcd"),
             dir,
         };
-        for folder in ["pki", "logs", "pids", "etcd", "home"] {
+        for folder in ["pki", "logs", "pids", "etcd", "home", "node"] {
             let path = layout.dir.join(folder);
             std::fs::create_dir_all(&path).map_err(|source| file("create", &path, source))?;
         }
@@ -120,17 +119,14 @@ impl Layout {
         write_private(&self.stages, &stages)
     }
 
-    pub(super) fn write_state(
-        &self,
-        ports: &BTreeMap<Component, u16>,
-        assets: &Assets,
-    ) -> Result<(), RigError> {
-        let process = |(component, port): (&Component, &u16)| {
+    pub(super) fn write_state(&self, rig: &Rig) -> Result<(), RigError> {
+        let process = |component: &Component| {
             let pid = std::fs::read_to_string(self.pid_file(*component)).ok()?.trim().parse().ok()?;
-            let program = assets.path(component.tool()).to_owned();
-            Some(Process { name: component.name().to_owned(), pid, port: *port, program })
+            let program = rig.assets.path(component.tool()).to_owned();
+            let at = rig.address_of(*component);
+            Some(Process { name: component.name().to_owned(), pid, host: *at.ip(), port: at.port(), program })
         };
-        let state = State { processes: ports.iter().filter_map(process).collect() };
+        let state = State { processes: rig.ports.keys().filter_map(process).collect() };
         state.write(&self.dir)
     }
 }

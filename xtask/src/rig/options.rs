@@ -20,20 +20,23 @@ pub enum Component {
     Scheduler,
     /// KWOK.
     Kwok,
+    /// The machine of the real node, with all that runs on it.
+    Node,
 }
 
 impl Component {
     /// Every component, in the order in which they start.
-    pub const ALL: [Component; 6] = [
+    pub const ALL: [Component; 7] = [
         Component::Etcd,
         Component::Apiserver,
         Component::SecondApiserver,
         Component::ControllerManager,
         Component::Scheduler,
         Component::Kwok,
+        Component::Node,
     ];
 
-    /// The binary it runs.
+    /// The binary it runs; of the several of the node, the one that speaks for it.
     pub fn tool(self) -> Tool {
         match self {
             Component::Etcd => Tool::Etcd,
@@ -41,6 +44,7 @@ impl Component {
             Component::ControllerManager => Tool::ControllerManager,
             Component::Scheduler => Tool::Scheduler,
             Component::Kwok => Tool::Kwok,
+            Component::Node => Tool::Kubelet,
         }
     }
 
@@ -48,6 +52,15 @@ impl Component {
     pub fn name(self) -> &'static str {
         match self {
             Component::SecondApiserver => "kube-apiserver-2",
+            Component::Node => "node",
+            component => component.tool().file(),
+        }
+    }
+
+    /// The program that its process starts as.
+    pub(super) fn program(self) -> &'static str {
+        match self {
+            Component::Node => "unshare",
             component => component.tool().file(),
         }
     }
@@ -88,6 +101,11 @@ pub struct Options {
     pub scheduler: bool,
     /// Run KWOK, which makes every Node object a Ready node and runs the pods bound to it.
     pub kwok: bool,
+    /// Run a real node, which runs real containers. It needs Linux, root and some packages. KWOK then plays only
+    /// the nodes that [`super::node_yaml`] makes.
+    pub node: bool,
+    /// Have Helm at hand.
+    pub helm: bool,
     /// Whether the API server serves the kind `MutatingAdmissionPolicy`.
     pub mutating_policies: MutatingPolicies,
     /// How often each KWOK node writes its status, as a kubelet does; its Lease is renewed besides.
@@ -107,6 +125,8 @@ impl Options {
             controller_manager: false,
             scheduler: false,
             kwok: false,
+            node: false,
+            helm: false,
             mutating_policies: MutatingPolicies::OfVersion,
             heartbeat: Duration::from_secs(10),
             extra_apiserver_args: Vec::new(),
@@ -124,6 +144,11 @@ impl Options {
         Self { controller_manager: true, scheduler: true, kwok: true, ..Self::api_only(name) }
     }
 
+    /// The control plane with a real node.
+    pub fn real_node(name: &str) -> Self {
+        Self { controller_manager: true, scheduler: true, node: true, ..Self::api_only(name) }
+    }
+
     /// The components that these options ask for, in the order in which they start.
     pub fn components(&self) -> Vec<Component> {
         let asked = |component: &Component| match component {
@@ -132,6 +157,7 @@ impl Options {
             Component::ControllerManager => self.controller_manager,
             Component::Scheduler => self.scheduler,
             Component::Kwok => self.kwok,
+            Component::Node => self.node,
         };
         Component::ALL.into_iter().filter(asked).collect()
     }

@@ -1,5 +1,6 @@
 //! Asks the processes whether they are ready.
 
+use std::net::SocketAddrV4;
 use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
 use std::time::{Duration, Instant};
@@ -78,20 +79,20 @@ impl Probe {
     pub(super) fn wait(
         &self,
         component: Component,
-        port: u16,
+        at: SocketAddrV4,
         log: &Path,
         exited: impl Fn() -> Option<ExitStatus>,
     ) -> Result<(), ProbeError> {
         let (name, deadline) = (component.name(), Instant::now() + PATIENCE);
         loop {
             let ended = exited();
-            let answer = self.ask(component, port);
+            let answer = self.ask(component, at);
             if let Some(status) = ended {
                 return Err(ProbeError::Ended { name, status, log: log.to_owned(), tail: tail(log) });
             }
             let Err(answer) = answer else { return Ok(()) };
             if Instant::now() > deadline {
-                let (url, log, tail) = (address(component, port), log.to_owned(), tail(log));
+                let (url, log, tail) = (address(component, at), log.to_owned(), tail(log));
                 return Err(ProbeError::Late { name, url, answer, log, tail });
             }
             std::thread::sleep(POLL);
@@ -99,18 +100,18 @@ impl Probe {
     }
 
     /// Asks once; an error is the answer in words.
-    pub(super) fn ask(&self, component: Component, port: u16) -> Result<(), String> {
-        self.agent.get(address(component, port)).call().map(drop).map_err(|error| error.to_string())
+    pub(super) fn ask(&self, component: Component, at: SocketAddrV4) -> Result<(), String> {
+        self.agent.get(address(component, at)).call().map(drop).map_err(|error| error.to_string())
     }
 }
 
-fn address(component: Component, port: u16) -> String {
+fn address(component: Component, at: SocketAddrV4) -> String {
     let (scheme, path) = match component {
         Component::Etcd | Component::Apiserver | Component::SecondApiserver => ("https", "readyz"),
-        Component::ControllerManager | Component::Scheduler => ("https", "healthz"),
+        Component::ControllerManager | Component::Scheduler | Component::Node => ("https", "healthz"),
         Component::Kwok => ("http", "readyz"),
     };
-    format!("{scheme}://127.0.0.1:{port}/{path}")
+    format!("{scheme}://{at}/{path}")
 }
 
 /// The end of a log.

@@ -109,13 +109,18 @@ fn send(component: Component, child: &mut Child, signal: Signal) -> Result<(), P
     if child.try_wait().map_err(|source| error(pid, source))?.is_some() {
         return Ok(());
     }
-    match signal {
+    match fitting(component, signal) {
         Signal::Term => {
             kill_process(Pid::from_child(child), rustix::process::Signal::TERM).map_err(Into::into)
         }
         Signal::Kill => child.kill(),
     }
     .map_err(|source| error(pid, source))
+}
+
+/// The node's first process only waits, and does not heed SIGTERM: killed, it takes the whole node with it.
+pub(super) fn fitting(component: Component, signal: Signal) -> Signal {
+    if component == Component::Node { Signal::Kill } else { signal }
 }
 
 fn outwait(component: Component, child: &mut Child) -> Result<(), ProcessError> {

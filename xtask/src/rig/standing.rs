@@ -1,5 +1,6 @@
 //! A control plane that outlives its starter: `cargo xtask up`, `down` and `status`.
 
+use std::net::{Ipv4Addr, SocketAddrV4};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -8,8 +9,9 @@ use serde::{Deserialize, Serialize};
 
 use super::certificates::Access;
 use super::layout::{file, write_private};
+use super::machine::{self, Machine};
 use super::probe::Probe;
-use super::process::{GRACE, ProcessError, command_line, signal_stranger};
+use super::process::{GRACE, ProcessError, command_line, fitting, signal_stranger};
 use super::{Component, Options, Rig, RigError, Signal};
 use crate::assets::Assets;
 use crate::report::Report;
@@ -21,7 +23,9 @@ pub struct Process {
     pub name: String,
     /// Its pid.
     pub pid: u32,
-    /// Its port on 127.0.0.1.
+    /// Its address.
+    pub host: Ipv4Addr,
+    /// Its port there.
     pub port: u16,
     /// Its binary.
     pub program: PathBuf,
@@ -99,7 +103,12 @@ impl Standing {
         let read = |name: &str| std::fs::read(self.dir.join("pki").join(name)).unwrap_or_default();
         let access =
             Access { authority: read("ca.crt"), certificate: read("admin.crt"), key: read("admin.key") };
-        Probe::new(&access).ask(component, process.port)
+        Probe::new(&access).ask(component, SocketAddrV4::new(process.host, process.port))
+    }
+
+    /// Whether there is a real node.
+    pub fn has_node(&self) -> bool {
+        self.processes.iter().any(|process| process.name == Component::Node.name())
     }
 
     /// Whether what was started is the API server of these binaries.
@@ -134,6 +143,10 @@ impl Standing {
             }
             stopped.extend(running.into_iter().cloned());
         }
+        if let Some(machine) = Machine::of(&self.dir) {
+            machine.clear().map_err(RigError::Machine)?;
+        }
+        machine::sweep();
         match std::fs::remove_dir_all(&self.dir) {
             Err(source) if source.kind() != std::io::ErrorKind::NotFound => {
                 Err(file("remove", &self.dir, source))
@@ -150,8 +163,10 @@ fn strays(dir: &Path) -> Vec<Process> {
     let process = |pid: u32| {
         let line = command_line(pid).filter(|line| line.contains(&folder))?;
         let program = PathBuf::from(line.split(' ').next()?);
-        let component = Component::named(program.file_name()?.to_str()?)?;
-        Some(Process { name: component.name().to_owned(), pid, port: 0, program })
+        let file = program.file_name()?.to_str()?;
+        let component = Component::ALL.into_iter().find(|component| component.program() == file)?;
+        let host = Ipv4Addr::LOCALHOST;
+        Some(Process { name: component.name().to_owned(), pid, host, port: 0, program })
     };
     let pids = entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok());
     pids.filter_map(process).collect()
@@ -167,7 +182,9 @@ pub fn version_of(program: &Path) -> Option<String> {
 }
 
 fn end(process: &Process, signal: Signal) -> Result<(), RigError> {
-    let name = Component::named(&process.name).map_or("process", Component::name);
+    let component = Component::named(&process.name);
+    let name = component.map_or("process", Component::name);
+    let signal = component.map_or(signal, |component| fitting(component, signal));
     signal_stranger(process.pid, signal)
         .map_err(|source| RigError::Process(ProcessError::Stop { name, pid: process.pid, source }))
 }

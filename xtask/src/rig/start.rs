@@ -6,8 +6,10 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
+use super::certificates::Access;
 use super::guard::Guard;
 use super::layout::Layout;
+use super::machine::KUBELET_PORT;
 use super::ports::free_ports;
 use super::probe::{Probe, ProbeError};
 use super::process::alive;
@@ -30,27 +32,34 @@ pub(super) fn start(options: Options, assets: Assets, report: &mut dyn Report) -
     };
     let layout = Layout::create(&dir)?;
     let guard = Guard::start(&layout).map_err(RigError::Guard)?;
-    let authority = certificates::write(&layout).map_err(RigError::Certificates)?;
-    let probe = Probe::new(&authority);
     let components = options.components();
     let mutating_policies = Mutex::new(options.mutating_policies);
     let mut rig = Rig {
+        machine: None,
         mutating_policies,
         upgraded: Mutex::new(None),
         options,
         assets,
         layout,
         ports: BTreeMap::new(),
-        probe,
+        probe: Probe::new(&Access::none()),
         running: Mutex::default(),
         guard: Some(guard),
         ready_after: Duration::ZERO,
         keep: AtomicBool::new(false),
     };
+    if components.contains(&Component::Node) {
+        // First, since its link has the address that the API server is reached at.
+        rig.make_machine()?;
+    }
+    let authority = certificates::write(&rig.layout, rig.machine).map_err(RigError::Certificates)?;
+    rig.probe = Probe::new(&authority);
     for attempt in 1..=ATTEMPTS {
         match attempt_start(&mut rig, &components) {
             Err(error) if attempt < ATTEMPTS && is_collision(&error) => {
                 let mut running = std::mem::take(&mut *rig.running());
+                let node = running.remove(&Component::Node);
+                rig.running().extend(node.map(|node| (Component::Node, node)));
                 super::process::stop_all(&mut running).map_err(RigError::Process)?;
                 report.line("A port was taken in between; trying with others.");
             }
@@ -64,11 +73,15 @@ pub(super) fn start(options: Options, assets: Assets, report: &mut dyn Report) -
 
 fn attempt_start(rig: &mut Rig, components: &[Component]) -> Result<(), RigError> {
     rig.ports = components.iter().copied().zip(free_ports(components.len())?).collect();
+    if rig.machine.is_some() {
+        rig.ports.insert(Component::Node, KUBELET_PORT);
+    }
     rig.layout.write_kubeconfigs(&rig.url())?;
     rig.layout.write_settings(rig.options.heartbeat)?;
     let (servers, clients): (Vec<Component>, Vec<Component>) = components
         .iter()
         .copied()
+        .filter(|component| *component != Component::Node)
         .partition(|c| matches!(c, Component::Etcd | Component::Apiserver | Component::SecondApiserver));
     // The API server waits for etcd by itself, so both start at once; the others would give up.
     for group in [servers, clients] {
@@ -79,7 +92,12 @@ fn attempt_start(rig: &mut Rig, components: &[Component]) -> Result<(), RigError
             rig.await_ready(*component)?;
         }
     }
-    rig.layout.write_state(&rig.ports, &rig.assets)
+    if let Some(machine) = rig.machine {
+        machine.furnish(&rig.layout, &rig.assets)?;
+        rig.await_ready(Component::Node)?;
+        rig.await_node()?;
+    }
+    rig.layout.write_state(rig)
 }
 
 fn is_collision(error: &RigError) -> bool {
