@@ -32,6 +32,7 @@ pub mod prove;
 pub mod quantity;
 pub mod registration;
 pub mod requests;
+pub mod rights;
 pub mod schema;
 pub mod status;
 pub mod truth;
