@@ -6,6 +6,7 @@
 pub mod admission;
 pub mod applied;
 pub mod certificate;
+pub mod defaults;
 pub mod desired;
 pub mod difference;
 pub mod events;

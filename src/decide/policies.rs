@@ -16,8 +16,8 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 use crate::api::names::{
-    ANNOTATION_POLICY_VERSION, LABEL_MANAGED_BY, LABEL_PART_OF, MANAGED_BY, PART_OF, POLICY_COMPUTES, POLICY_DEFAULTS, POLICY_MARKS,
-    POLICY_PLACEMENT, POLICY_USE, WEBHOOK,
+    ANNOTATION_POLICY_VERSION, LABEL_MANAGED_BY, LABEL_PART_OF, MANAGED_BY, PART_OF, POLICY_COMPUTES,
+    POLICY_DEFAULTS, POLICY_MARKS, POLICY_PLACEMENT, POLICY_USE, WEBHOOK,
 };
 use crate::decide::difference::{self, Step};
 use crate::decide::hash;
@@ -332,7 +332,9 @@ mod tests {
     fn stored() -> BTreeMap<(SharedKind, String), Stored> {
         all()
             .into_iter()
-            .map(|shared| ((shared.kind, shared.name.to_owned()), Stored { version: POLICY_VERSION, spec: shared.spec }))
+            .map(|shared| {
+                ((shared.kind, shared.name.to_owned()), Stored { version: POLICY_VERSION, spec: shared.spec })
+            })
             .collect()
     }
 
@@ -396,7 +398,9 @@ mod tests {
         );
         let mut with: BTreeMap<_, _> = chosen(&choice)
             .into_iter()
-            .map(|shared| ((shared.kind, shared.name.to_owned()), Stored { version: POLICY_VERSION, spec: shared.spec }))
+            .map(|shared| {
+                ((shared.kind, shared.name.to_owned()), Stored { version: POLICY_VERSION, spec: shared.spec })
+            })
             .collect();
         assert_eq!(compare(&with, POLICY, "poros-system").missing, None);
         assert_eq!(

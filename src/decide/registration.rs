@@ -6,7 +6,8 @@ use k8s_openapi::ByteString;
 use serde_json::{Value, json};
 
 use crate::api::names::{
-    GROUP, LABEL_COMPUTE, LABEL_MANAGED_BY, LABEL_PART_OF, MANAGED_BY, PART_OF, VERSION, WEBHOOK, WEBHOOK_COMPUTES, WEBHOOK_PODS,
+    GROUP, LABEL_COMPUTE, LABEL_MANAGED_BY, LABEL_PART_OF, MANAGED_BY, PART_OF, VERSION, WEBHOOK,
+    WEBHOOK_COMPUTES, WEBHOOK_PODS,
 };
 use crate::decide::difference::{self, Step};
 

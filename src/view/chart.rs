@@ -33,16 +33,30 @@ pub fn files() -> Result<Vec<(String, String)>, WriteError> {
         let text = crd_template(&serde_saphyr::to_string(&crd)?);
         files.push((format!("templates/crds/{}.yaml", crd.spec.names.plural), text));
     }
-    let choice =
-        Choice { namespace: NAMESPACE.into(), require_use: true, namespace_defaults: true, ..Choice::default() };
+    let choice = Choice {
+        namespace: NAMESPACE.into(),
+        require_use: true,
+        namespace_defaults: true,
+        ..Choice::default()
+    };
     let all = policies::chosen(&choice);
-    let (mutating, guards): (Vec<_>, Vec<_>) = all.iter().partition(|shared| shared.kind.is_mutating_policy());
+    let (mutating, guards): (Vec<_>, Vec<_>) =
+        all.iter().partition(|shared| shared.kind.is_mutating_policy());
     files.push(("templates/admission/_levels.tpl".into(), levels()));
     files.push(("templates/admission/guards.yaml".into(), made(&documents(&guards)?)));
     let mutating = documents(&mutating)?;
-    files.push(("templates/admission/policies.yaml".into(), made(&when("include \"poros.mutates\" .", &mutating))));
-    files.push(("templates/admission/webhook.yaml".into(), made(&when("not (include \"poros.mutates\" .)", &webhook()?))));
-    files.push(("templates/rights.yaml".into(), made(&account("{{ .Release.Namespace | quote }}", Asked::ByValues))));
+    files.push((
+        "templates/admission/policies.yaml".into(),
+        made(&when("include \"poros.mutates\" .", &mutating)),
+    ));
+    files.push((
+        "templates/admission/webhook.yaml".into(),
+        made(&when("not (include \"poros.mutates\" .)", &webhook()?)),
+    ));
+    files.push((
+        "templates/rights.yaml".into(),
+        made(&account("{{ .Release.Namespace | quote }}", Asked::ByValues)),
+    ));
     files.push(("templates/roles.yaml".into(), made(&when(".Values.roles.create", ROLES))));
     Ok(files)
 }
@@ -62,7 +76,9 @@ fn literal(text: &str) -> String {
 
 /// A CRD: but for the condition around it and the annotation, byte for byte.
 fn crd_template(crd: &str) -> String {
-    let keep = format!("metadata:\n  {{{{- if .Values.crds.keep }}}}\n  annotations:\n    {KEEP}\n  {{{{- end }}}}\n");
+    let keep = format!(
+        "metadata:\n  {{{{- if .Values.crds.keep }}}}\n  annotations:\n    {KEEP}\n  {{{{- end }}}}\n"
+    );
     when(".Values.crds.enabled", &literal(crd).replacen("metadata:\n", &keep, 1))
 }
 
@@ -71,7 +87,8 @@ fn levels() -> String {
     for level in Level::ALL {
         let _ = write!(levels, " \"{}\" `{}`", level.word(), level.actions());
     }
-    let text = format!("{{{{- define \"poros.actions\" -}}}}\n{{{{- get (dict{levels}) . -}}}}\n{{{{- end }}}}\n");
+    let text =
+        format!("{{{{- define \"poros.actions\" -}}}}\n{{{{- get (dict{levels}) . -}}}}\n{{{{- end }}}}\n");
     made(&text)
 }
 
@@ -106,14 +123,16 @@ fn document(shared: &Shared) -> Result<String, WriteError> {
     let mut text = literal(&serde_saphyr::to_string(&object)?);
     text = text.replace(NAMESPACE, "{{ .Release.Namespace | quote }}");
     if let Some(guard) = bound {
-        let level = format!("{{{{ include \"poros.actions\" (index .Values.guards \"{}\") }}}}", guard.word());
+        let level =
+            format!("{{{{ include \"poros.actions\" (index .Values.guards \"{}\") }}}}", guard.word());
         text = text.replace(ACTIONS, &level);
         if exempts(guard) {
             text += "  {{- with .Values.exemptNamespaces }}\n  matchResources:\n    matchPolicy: Equivalent\n    namespaceSelector:\n      matchExpressions:\n      - key: kubernetes.io/metadata.name\n        operator: NotIn\n        values: {{ toJson . }}\n    objectSelector: {}\n  {{- end }}\n";
         }
     }
     if !goes(shared) {
-        let keep = format!("  annotations:\n    {{{{- if .Values.crds.keep }}}}\n    {KEEP}\n    {{{{- end }}}}\n");
+        let keep =
+            format!("  annotations:\n    {{{{- if .Values.crds.keep }}}}\n    {KEEP}\n    {{{{- end }}}}\n");
         text = text.replacen("  annotations:\n", &keep, 1);
     }
     Ok(format!("---\n{text}"))
@@ -166,7 +185,9 @@ pub fn account(namespace: &str, asked: Asked) -> String {
         for right in rights::of(scope) {
             text += &match (right.need, asked) {
                 (Need::Always, _) | (Need::DefaultComputes, Asked::All) => rule(right),
-                (Need::DefaultComputes, Asked::ByValues) => when("include \"poros.defaultComputes\" .", &rule(right)),
+                (Need::DefaultComputes, Asked::ByValues) => {
+                    when("include \"poros.defaultComputes\" .", &rule(right))
+                }
             };
         }
         let _ = write!(
