@@ -67,11 +67,12 @@ pub async fn serve(
 }
 
 fn ready(Readiness { missing, remarks }: &Readiness) -> (StatusCode, String) {
-    let remarks: String = remarks.iter().map(|remark| format!("{remark}\n")).collect();
-    if missing.is_empty() {
-        return (StatusCode::OK, format!("ok\n{remarks}"));
-    }
-    (StatusCode::SERVICE_UNAVAILABLE, format!("not ready: {}\n{remarks}", missing.join("; ")))
+    let (code, said) = match missing.as_slice() {
+        [] => (StatusCode::OK, "ok".to_owned()),
+        missing => (StatusCode::SERVICE_UNAVAILABLE, format!("not ready: {}", missing.join("; "))),
+    };
+    let lines = std::iter::once(said.as_str()).chain(remarks.iter().map(String::as_str));
+    (code, lines.collect::<Vec<_>>().join("\n") + "\n")
 }
 
 /// All metrics. Written down apart from the threads that make passes: with 10,000 Computes that takes a while.

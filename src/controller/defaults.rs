@@ -55,7 +55,7 @@ impl Controller {
                 tokio::time::sleep(pauses.next().unwrap_or_default()).await;
             }
         }
-        std::future::pending().await
+        std::future::pending::<()>().await;
     }
 
     /// Whether it is there now.

@@ -56,10 +56,13 @@ fn documents(mutates: bool, flags: &[&str]) -> Vec<(Value, String)> {
         .args(of_version(mutates))
         .args(flags);
     let text = printed(&mut command);
+    read(&text)
+}
+
+/// The documents that Helm printed, each with its text.
+fn read(text: &str) -> Vec<(Value, String)> {
     let texts = text.split("---\n# Source: ").filter_map(|document| Some(document.split_once('\n')?.1));
-    let read = |text: &str| serde_saphyr::from_str(text).unwrap_or_else(|error| panic!("{error}\n{text}"));
-    texts
-        .map(|text| (read(text), text.to_owned()))
-        .filter(|(object, _): &(Value, _)| !object.is_null())
-        .collect()
+    let parsed = |text: &str| serde_saphyr::from_str(text).unwrap_or_else(|error| panic!("{error}\n{text}"));
+    let all = texts.map(|text| (parsed(text), text.to_owned()));
+    all.filter(|(object, _): &(Value, _)| !object.is_null()).collect()
 }

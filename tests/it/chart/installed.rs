@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::process::Command;
 
 use kube::Client;
+use kube::api::ListParams;
 use poros::api::compute::Compute;
 use serde_json::{Value, json};
 use xtask::rig::Options;
@@ -12,7 +13,7 @@ use xtask::rig::Options;
 use super::{CHART, documents, helm, printed, run};
 use crate::harness::cluster::{Cluster, NAMESPACE};
 use crate::harness::objects::{
-    bindings, create, delete, dry_run, dynamic, patch, placements, pod, pods, raw_computes, with,
+    bindings, create, delete, dry_run, dynamic, node, patch, placements, pod, pods, raw_computes, with,
 };
 use crate::harness::poros::Poros;
 use crate::harness::{cluster, until, wait};
@@ -141,6 +142,8 @@ async fn it_is_installed_upgraded_removed_and_adopted() {
     let kept = raw_computes(client).get("query-default").await.unwrap();
     assert_eq!(kept.data["spec"]["description"], "mine");
 
+    helm_test_passes(&installed).await;
+
     let bound =
         dynamic(client, GROUP, "ValidatingAdmissionPolicyBinding", "validatingadmissionpolicybindings", None);
     let actions = async |guard: &str| {
@@ -175,8 +178,74 @@ async fn it_is_installed_upgraded_removed_and_adopted() {
     assert_eq!((actions("placed").await.unwrap(), actions("use").await), (json!(["Deny"]), None));
     assert_eq!(identity(&wait::active(client, "query-default").await), before);
 
-    // Uninstalled: as if Poros were down.
     drop(poros);
+    an_uninstall_leaves_what_places_and_guards(&installed).await;
+
+    // Installed again: what stayed is adopted, and nothing is built anew.
+    installed.helm(&[&["install", "poros", CHART], &DEFAULTS[..]].concat());
+    let _poros = installed.poros();
+    until("the finalizer to be back", wait::LIMIT, || async {
+        let found = raw_computes(client).get("query-default").await.unwrap();
+        if found.metadata.finalizers.unwrap_or_default().is_empty() {
+            Err("it is not".into())
+        } else {
+            Ok(())
+        }
+    })
+    .await;
+    assert_eq!(identity(&wait::active(client, "query-default").await), before);
+}
+
+/// What `helm test` runs, with the rights that its account has.
+async fn helm_test_passes(installed: &Installed) {
+    let (cluster, client) = (&installed.cluster, &installed.client);
+    node(client, "chart-node", "chart", true).await;
+    let label = json!({"metadata": {"labels": {"kubernetes.io/os": "linux"}}});
+    patch(&dynamic(client, "v1", "Node", "nodes", None), "chart-node", &label).await;
+    let hooks = installed.helm(&["get", "hooks", "poros"]);
+    let hooks = super::read(&hooks);
+    let folder = cluster.rig.dir();
+    for (object, text) in hooks.iter().filter(|(object, _)| object["metadata"]["name"] == "poros-test") {
+        if object["kind"] == "ConfigMap" {
+            std::fs::write(folder.join("compute.yaml"), object["data"]["compute.yaml"].as_str().unwrap())
+                .unwrap();
+        } else if object["kind"] != "Pod" {
+            let file = folder.join("hook.yaml");
+            std::fs::write(&file, text).unwrap();
+            cluster.kubectl(&["apply", "-f", file.to_str().unwrap()]);
+        }
+    }
+    let token = cluster.kubectl(&["create", "token", "poros-test", "-n", NAMESPACE]);
+    let kubeconfig = cluster.rig.kubeconfig_for_token("poros-test", token.trim()).unwrap();
+    let (pod, _) = hooks.iter().find(|(object, _)| object["kind"] == "Pod").unwrap();
+    let containers =
+        ["initContainers", "containers"].map(|list| pod["spec"][list].as_array().unwrap().clone());
+    let containers = containers.concat();
+    assert_eq!(containers.len(), 3);
+    for container in containers {
+        assert_eq!(container["command"], json!(["/dataos-ctl"]));
+        let arguments =
+            container["args"].as_array().unwrap().iter().map(|argument| argument.as_str().unwrap());
+        let arguments =
+            arguments.map(|argument| argument.replace("/etc/poros-test", folder.to_str().unwrap()));
+        let output = Command::new(env!("CARGO_BIN_EXE_dataos-ctl"))
+            .args(arguments)
+            .env("KUBECONFIG", &kubeconfig)
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{}: {said}", container["name"]);
+    }
+    assert!(raw_computes(client).get_opt("poros-test").await.unwrap().is_none());
+    let given = ["serviceaccount/poros-test", "clusterrole/poros-test", "clusterrolebinding/poros-test"];
+    for object in given {
+        cluster.kubectl(&["delete", object, "-n", NAMESPACE]);
+    }
+}
+
+/// It is as if Poros were down: pods are placed and refused, and no deletion waits for it.
+async fn an_uninstall_leaves_what_places_and_guards(installed: &Installed) {
+    let client = &installed.client;
     installed.helm(&["uninstall", "poros", "--no-hooks"]);
     let (well, said) = installed.retire(&[]);
     assert!(well, "{said}");
@@ -220,20 +289,6 @@ async fn it_is_installed_upgraded_removed_and_adopted() {
     create(&raw_computes(client), &fresh).await.unwrap();
     delete(&raw_computes(client), "made-without").await.unwrap();
     assert!(raw_computes(client).get_opt("made-without").await.unwrap().is_none());
-
-    // Installed again: what stayed is adopted, and nothing is built anew.
-    installed.helm(&[&["install", "poros", CHART], &DEFAULTS[..]].concat());
-    let _poros = installed.poros();
-    until("the finalizer to be back", wait::LIMIT, || async {
-        let found = raw_computes(client).get("query-default").await.unwrap();
-        if found.metadata.finalizers.unwrap_or_default().is_empty() {
-            Err("it is not".into())
-        } else {
-            Ok(())
-        }
-    })
-    .await;
-    assert_eq!(identity(&wait::active(client, "query-default").await), before);
 }
 
 async fn without_keep_nothing_stays_and_nothing_in_use_goes() {
@@ -264,9 +319,9 @@ async fn without_keep_nothing_stays_and_nothing_in_use_goes() {
     .await;
     let (well, said) = installed.retire(&["--delete-computes"]);
     assert!(well, "{said}");
-    assert_eq!(placements(client).list(&Default::default()).await.unwrap().items.len(), 0);
+    assert_eq!(placements(client).list(&ListParams::default()).await.unwrap().items.len(), 0);
     assert!(
-        bindings(client).list(&Default::default()).await.unwrap().items.iter().all(|binding| binding
+        bindings(client).list(&ListParams::default()).await.unwrap().items.iter().all(|binding| binding
             .metadata
             .name
             .as_ref()

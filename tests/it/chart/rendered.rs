@@ -16,6 +16,7 @@ trials![
     crds_are_those_of_the_code_byte_for_byte,
     rights_are_those_of_the_table,
     nothing_optional_is_kept,
+    alerts_and_dashboard_speak_of_metrics_that_there_are,
 ];
 
 fn is(object: &Value, kind: &str) -> bool {
@@ -24,6 +25,9 @@ fn is(object: &Value, kind: &str) -> bool {
 
 async fn helm_finds_no_fault() {
     printed(helm().args(["lint", "--strict", CHART]));
+    let chart: Value =
+        serde_saphyr::from_str(&std::fs::read_to_string(format!("{CHART}/Chart.yaml")).unwrap()).unwrap();
+    assert_eq!(chart["appVersion"], env!("CARGO_PKG_VERSION"), "the chart installs this version");
 }
 
 async fn wrong_values_are_refused_with_their_path() {
@@ -183,11 +187,11 @@ async fn rights_are_those_of_the_table() {
             let wanted: Vec<Value> = rights::of(scope)
                 .filter(|right| all || right.need == Need::Always)
                 .map(|right| {
-                    let mut rule = json!({"apiGroups": [right.group], "resources": right.resources, "verbs": right.verbs});
+                    let mut wanted = json!({"apiGroups": [right.group], "resources": right.resources, "verbs": right.verbs});
                     if !right.names.is_empty() {
-                        rule["resourceNames"] = json!(right.names);
+                        wanted["resourceNames"] = json!(right.names);
                     }
-                    rule
+                    wanted
                 })
                 .collect();
             assert_eq!(given, json!(wanted), "{scope:?}");
@@ -202,4 +206,44 @@ async fn rights_are_those_of_the_table() {
             }
         }
     }
+}
+
+async fn alerts_and_dashboard_speak_of_metrics_that_there_are() {
+    let flags = ["--set=serviceMonitor.enabled=true,prometheusRule.enabled=true,dashboard.enabled=true"];
+    let found = documents(true, &flags);
+    let of = |kind: &str, name: &str| {
+        let is_it = |(object, _): &&(Value, String)| is(object, kind) && object["metadata"]["name"] == name;
+        let (object, _) = found.iter().find(is_it).unwrap_or_else(|| panic!("no {kind} {name}"));
+        object.clone()
+    };
+    of("ServiceMonitor", "poros");
+    let runbook = include_str!("../../../docs/operations.md");
+    let rules = of("PrometheusRule", "poros")["spec"]["groups"][0]["rules"].as_array().unwrap().clone();
+    assert_eq!(rules.len(), 5);
+    for rule in &rules {
+        let alert = rule["alert"].as_str().unwrap();
+        assert!(
+            runbook.contains(&format!("\n## {alert}\n")),
+            "docs/operations.md has no runbook for {alert}"
+        );
+        let link = rule["annotations"]["runbook_url"].as_str().unwrap();
+        assert!(link.ends_with(&format!("#{}", alert.to_lowercase())), "{link}");
+    }
+    let dashboard = of("ConfigMap", "poros-dashboard")["data"]["poros.json"].as_str().unwrap().to_owned();
+    let dashboard: Value = serde_json::from_str(&dashboard).unwrap();
+    assert_eq!(dashboard["panels"].as_array().unwrap().len(), 10);
+    let metrics = include_str!("../../../docs/metrics.md");
+    let name = regex::Regex::new("poros_[a-z_]+").unwrap();
+    let texts = [Value::Array(rules).to_string(), dashboard.to_string()].join("\n");
+    let mut names: Vec<&str> =
+        name.find_iter(&texts).map(|found| found.as_str().trim_end_matches("_bucket")).collect();
+    names.sort_unstable();
+    names.dedup();
+    assert!(names.len() > 8, "{names:?}");
+    for name in names {
+        assert!(metrics.contains(&format!("| `{name}` |")), "there is no metric {name}");
+    }
+    // Off by default.
+    let plain = documents(true, &[]);
+    assert!(!plain.iter().any(|(object, _)| is(object, "PrometheusRule") || is(object, "ServiceMonitor")));
 }
