@@ -91,7 +91,7 @@ pub async fn connect(access: &Access, tell: Tell) -> Result<Client, ConnectError
     let plugin = match exec {
         None => None,
         Some((exec, told)) => {
-            let started = Plugin::start(exec, told).await;
+            let started = Plugin::start(exec, told, access.unattended).await;
             let (plugin, certificate) =
                 started.map_err(|source| ConnectError::Login { place: Box::new(place.clone()), source })?;
             if let Some((certificate, key)) = certificate {

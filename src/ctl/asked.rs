@@ -23,7 +23,7 @@ fn kubectls(short: char, voice: Voice) -> Option<char> {
 #[derive(Debug, Args)]
 pub(super) struct Told<P: Program> {
     /// How to tell it
-    #[arg(long, short = kubectls('o', P::VOICE), value_enum, default_value_t = Output::Text)]
+    #[arg(long, short = kubectls('o', P::VOICE), value_name = "FORMAT", value_enum, default_value_t = Output::Text)]
     pub(super) output: Output,
     #[arg(skip)]
     program: PhantomData<P>,

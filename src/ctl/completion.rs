@@ -166,6 +166,7 @@ fn access(words: &[String]) -> Access {
         impersonate: value("--as"),
         server: value("--server"),
         request_timeout: Some(PATIENCE),
+        unattended: true,
         ..Access::default()
     }
 }

@@ -10,7 +10,7 @@ pub(super) const GET: &str = "Examples:
 
 pub(super) const APPLY: &str = "Examples:
   dataos-ctl apply -f compute.yaml --lint          # what is wrong with it; no cluster is asked
-  dataos-ctl apply -f compute.yaml --diff          # what would change, and which nodes join or leave
+  dataos-ctl apply -f compute.yaml --diff          # what would change, and for which nodes
   dataos-ctl apply -f compute.yaml --wait          # until it is active, or cannot become so
   dataos-ctl apply -R -f computes/ --output json   # each of a folder, and what became of it";
 

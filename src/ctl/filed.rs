@@ -98,7 +98,8 @@ impl Files {
 
     fn entry(&self, file: &str, mut document: Document) -> Entry {
         let unset = self.variables.as_ref().map(|variables| document.interpolate(variables));
-        let judged = judge(&document.value());
+        let mut judged = judge(&document.value());
+        judged.problems.iter_mut().for_each(|problem| document.conceal(problem));
         let (line, _) = document.place(&[]);
         let subject = Subject { file: file.to_owned(), line, title: judged.title.to_string() };
         Entry { subject, read: Ok(Box::new(Read { document, judged, unset: unset.unwrap_or_default() })) }

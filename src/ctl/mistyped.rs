@@ -1,8 +1,8 @@
 //! A verb that there is not: which one was perhaps meant, where two letters changed places or one is missing, or where it stands
 //! on another level. clap takes `gte` for `tree`.
 
-use clap::Command;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
+use clap::{Arg, Command};
 
 use crate::decide::meant::all_nearest;
 
@@ -28,9 +28,20 @@ pub fn meant(mut error: clap::Error, command: &Command) -> clap::Error {
     error
 }
 
-/// Says how a name is given, where one stands without a flag.
+/// Says how a name is given, where one stands without a flag; and how a value is, that stands behind a blank instead of a sign of
+/// equality.
 fn named(mut error: clap::Error, command: &Command) -> clap::Error {
     let Some(ContextValue::String(typed)) = error.get(ContextKind::InvalidArg) else { return error };
+    let is_value = |argument: &&Arg| {
+        argument.is_require_equals_set()
+            && argument.get_possible_values().iter().any(|value| value.matches(typed, false))
+    };
+    let flag = level(command, &error).get_arguments().find(is_value).and_then(Arg::get_long);
+    if let Some(flag) = flag {
+        let tip = format!("a value of --{flag} stands behind =: '--{flag}={typed}'");
+        error.insert(ContextKind::Suggested, ContextValue::StyledStrs(vec![tip.into()]));
+        return error;
+    }
     let takes_name = level(command, &error)
         .get_arguments()
         .any(|argument| argument.get_short() == Some('n') && argument.get_long() == Some("name"));
@@ -113,6 +124,15 @@ mod tests {
     fn a_name_without_its_flag_is_told_how_it_is_given() {
         for typed in ["why a", "get a", "resource get -a a", "describe --all-nodes a"] {
             assert!(said(typed).contains("tip: a Compute is named by -n: '-n a'"), "{}", said(typed));
+        }
+        for (typed, meant) in [
+            ("delete -n a --wait false", "'--wait=false'"),
+            ("delete -n a --dry-run server", "'--dry-run=server'"),
+            ("apply -f a --dry-run client", "'--dry-run=client'"),
+            ("apply -f a --wait active", "'--wait=active'"),
+        ] {
+            let said = said(typed);
+            assert!(said.contains(meant) && !said.contains("named by -n"), "{said}");
         }
         for typed in ["get --al", "version a"] {
             assert!(!said(typed).contains("named by -n"), "{}", said(typed));

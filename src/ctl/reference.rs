@@ -74,6 +74,8 @@ fn written(argument: &Arg) -> String {
     match (names.is_empty(), value.is_empty()) {
         (true, _) => value.replace('|', "\\|"),
         (false, true) => names.join(", "),
+        // Its value may be left out, and stands behind a sign of equality.
+        (false, false) if argument.is_require_equals_set() => format!("{}[={value}]", names.join(", ")),
         (false, false) => format!("{} {value}", names.join(", ")),
     }
 }

@@ -182,8 +182,8 @@ impl Fact {
             Self::Status(status) => status.word().into(),
             Self::Stage(stage) => stage.word().into(),
             Self::Condition { type_, status } => format!("condition {type_}={status}"),
-            Self::Field { path, value: Some(value) } => format!("{path}={value}"),
-            Self::Field { path, value: None } => format!("{path} set"),
+            Self::Field { path, value: Some(value) } => format!("{{{path}}}={value}"),
+            Self::Field { path, value: None } => format!("{{{path}}} set"),
         }
     }
 
@@ -260,7 +260,7 @@ impl Standing {
                 ..1 => "Poros has not looked at it yet".into(),
                 told => format!("Poros has not looked at generation {generation} yet, only at {told}"),
             };
-            return Self { text, to_do: vec![WHETHER_POROS_RUNS.into()] };
+            return Self { text, to_do: vec![who_leads()] };
         }
         let builder = &status.builder_state;
         let state = match status.aggregate_status {
@@ -293,7 +293,8 @@ impl Standing {
         let poros = compute.finalizers.iter().any(|held| held == FINALIZER);
         if poros && compute.status.observed_generation != compute.generation && !compute.paused {
             return Self::of(&format!(
-                "it is being deleted, and its finalizer {FINALIZER} waits for Poros; {WHETHER_POROS_RUNS}"
+                "it is being deleted, and its finalizer {FINALIZER} waits for Poros; {}",
+                who_leads()
             ));
         }
         if poros {
@@ -317,7 +318,15 @@ impl Standing {
     }
 }
 
-const WHETHER_POROS_RUNS: &str = "see whether Poros runs: kubectl get pods,leases -n poros-system";
+/// What to look at, and the command that shows it: who holds the Lease, in whatever namespace Poros is.
+pub const WHO_LEADS: [&str; 2] = [
+    "see whether a Poros leads, and since when",
+    "kubectl get leases -A --field-selector metadata.name=poros",
+];
+
+fn who_leads() -> String {
+    WHO_LEADS.join(": ")
+}
 
 /// What the table of faults says to do.
 fn to_do(category: Category, name: &str) -> Vec<String> {
@@ -545,7 +554,7 @@ mod tests {
         going.generation = 4;
         assert_eq!(
             text(judge("deleted", &going)),
-            "it is being deleted, and its finalizer poros.dataos.io/cleanup waits for Poros; see whether Poros runs: kubectl get pods,leases -n poros-system"
+            "it is being deleted, and its finalizer poros.dataos.io/cleanup waits for Poros; see whether a Poros leads, and since when: kubectl get leases -A --field-selector metadata.name=poros"
         );
         going.finalizers = vec!["example.com/hold".into()];
         assert_eq!(

@@ -136,15 +136,15 @@ mod tests {
         assert_eq!(told("create"), "created");
         assert_eq!(told("condition=Ready"), "condition Ready=True");
         assert_eq!(told("condition=Ready=False"), "condition Ready=False");
-        assert_eq!(told("jsonpath={.status.nodes.ready}=2"), ".status.nodes.ready=2");
-        assert_eq!(told("jsonpath=.status.nodes.ready=2"), ".status.nodes.ready=2");
+        assert_eq!(told("jsonpath={.status.nodes.ready}=2"), "{.status.nodes.ready}=2");
+        assert_eq!(told("jsonpath=.status.nodes.ready=2"), "{.status.nodes.ready}=2");
         assert_eq!(
             told("jsonpath='{.status.nodes.ready}'".replace('\'', "").as_str()),
-            ".status.nodes.ready set"
+            "{.status.nodes.ready} set"
         );
         assert_eq!(
             told("jsonpath={.status.conditions[?(@.type==\"Ready\")].status}=True"),
-            ".status.conditions[?(@.type==\"Ready\")].status=True"
+            "{.status.conditions[?(@.type==\"Ready\")].status}=True"
         );
     }
 

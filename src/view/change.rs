@@ -143,7 +143,8 @@ pub struct Untolerated {
 
 /// Tells what a manifest would do.
 pub fn explain(facts: &ChangeFacts) -> Change {
-    let judged = judge(&facts.document.value());
+    let mut judged = judge(&facts.document.value());
+    judged.problems.iter_mut().for_each(|problem| facts.document.conceal(problem));
     let mut change = Change {
         file: facts.file.clone(),
         name: judged.name().to_owned(),

@@ -31,7 +31,9 @@ pub struct WordError {
 impl Words {
     /// Of `--status`: `error,!active`.
     pub fn of_status(given: &str) -> Result<Self, WordError> {
-        Self::of(given, "status", &AggregateStatus::ALL.map(AggregateStatus::word))
+        // A Compute that is deleted is gone: none is there to be shown.
+        let there = AggregateStatus::ALL.into_iter().filter(|status| *status != AggregateStatus::Deleted);
+        Self::of(given, "status", &there.map(AggregateStatus::word).collect::<Vec<_>>())
     }
 
     /// Of `--stage`.
@@ -259,7 +261,7 @@ mod tests {
         let error = Words::of_status("actve").unwrap_err().to_string();
         assert_eq!(
             error,
-            "\"actve\" is no status; did you mean active? There are: pending, active, error, deleting, deleted"
+            "\"actve\" is no status; did you mean active? There are: pending, active, error, deleting"
         );
         assert!(Words::of_stage("!built,x").is_err());
         assert!(Words::of_stage("").is_err());

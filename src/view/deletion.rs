@@ -32,7 +32,7 @@ pub fn remedies(name: &str, users: &Users) -> Vec<String> {
     };
     vec![
         format!(
-            "remove the {}{namespaces} that use it first; to see them: kubectl get deployments,statefulsets,cronjobs,jobs,pods -A -l {LABEL_COMPUTE}={name}",
+            "first remove what uses it, {}{namespaces}; to see them: kubectl get deployments,statefulsets,cronjobs,jobs,pods -A -l {LABEL_COMPUTE}={name}",
             if counted.is_empty() { "pods and workloads".to_owned() } else { counted.join(" and ") }
         ),
         format!(
@@ -68,7 +68,7 @@ mod tests {
         );
         let [remove, force] = remedies("query", &users).try_into().unwrap();
         assert!(
-            remove.starts_with("remove the 1 workload and 6 pods in 2 namespaces that use it first"),
+            remove.starts_with("first remove what uses it, 1 workload and 6 pods in 2 namespaces"),
             "{remove}"
         );
         assert!(remove.ends_with("-A -l poros.dataos.io/compute=query"), "{remove}");

@@ -100,6 +100,9 @@ impl ManifestError {
 #[serde(transparent)]
 pub struct Document {
     root: Node,
+    /// The values into which the environment was put, as they were written.
+    #[serde(skip)]
+    written: Vec<(Vec<Step>, String)>,
 }
 
 /// Reads the documents of a file, each by itself; those of a `List` one by one. Empty documents are passed over.
@@ -123,7 +126,9 @@ pub fn documents(file: &str, bytes: &[u8]) -> Vec<Result<Document, ManifestError
             Err(Wrong { line, column, text }) => {
                 found.push(Err(ManifestError::Syntax { file: file.into(), line, column, text }));
             }
-            Ok(items) => found.extend(items.into_iter().map(|root| Ok(Document { root }))),
+            Ok(items) => {
+                found.extend(items.into_iter().map(|root| Ok(Document { root, written: Vec::new() })));
+            }
         }
     }
     if found.len() > MOST {

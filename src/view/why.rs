@@ -12,6 +12,7 @@ use crate::api::names::FINALIZER;
 use crate::api::status::{AggregateStatus, Stage};
 use crate::decide::desired::ready_reason;
 use crate::decide::fault::Category;
+use crate::decide::goal::WHO_LEADS;
 use crate::decide::observed::Compute;
 use crate::view::compute::{ComputeExplanation, ComputeFacts, FaultTold, deadline, explain, pods};
 use crate::view::page::Style;
@@ -301,10 +302,10 @@ fn next(
     let name = &facts.compute.name;
     let step = |what: &str, command: String| Next { what: what.to_owned(), command };
     match (phase, category) {
-        (Phase::Unseen, _) => vec![step(
-            "see whether a Poros leads, and since when",
-            "kubectl get leases -A --field-selector metadata.name=poros".into(),
-        )],
+        (Phase::Unseen, _) => {
+            let [what, command] = WHO_LEADS;
+            vec![step(what, command.into())]
+        }
         (Phase::None, _) => vec![step("see all that hangs on it", format!("kubectl poros tree {name}"))],
         (Phase::Deleting, None) if told.deletion.blocked => {
             let tree = step("see who holds it", format!("kubectl poros tree {name}"));

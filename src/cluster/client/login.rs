@@ -22,6 +22,7 @@ const EARLY: SignedDuration = SignedDuration::from_secs(30);
 pub(super) struct Plugin {
     exec: ExecConfig,
     told: Option<ExecAuthCluster>,
+    unattended: bool,
     held: Mutex<Held>,
 }
 
@@ -35,11 +36,12 @@ impl Plugin {
     pub(super) async fn start(
         exec: ExecConfig,
         told: Option<ExecAuthCluster>,
+        unattended: bool,
     ) -> Result<(Arc<Self>, Option<(String, String)>), PluginError> {
-        let mut credential = run(&exec, told.as_ref()).await?;
+        let mut credential = run(&exec, told.as_ref(), unattended).await?;
         let certificate = credential.certificate.take();
         let held = Mutex::new(held(&exec, credential)?);
-        Ok((Arc::new(Self { exec, told, held }), certificate))
+        Ok((Arc::new(Self { exec, told, unattended, held }), certificate))
     }
 
     async fn header(&self) -> Result<Option<HeaderValue>, PluginError> {
@@ -47,7 +49,7 @@ impl Plugin {
         let expired = now.expires.is_some_and(|expires| Timestamp::now() + EARLY >= expires);
         // A certificate cannot be replaced on a connection that stands.
         if expired && now.header.is_some() {
-            *now = held(&self.exec, run(&self.exec, self.told.as_ref()).await?)?;
+            *now = held(&self.exec, run(&self.exec, self.told.as_ref(), self.unattended).await?)?;
         }
         Ok(now.header.clone())
     }
@@ -65,10 +67,14 @@ fn held(exec: &ExecConfig, credential: Credential) -> Result<Held, PluginError> 
     Ok(Held { header, expires: credential.expires })
 }
 
-async fn run(exec: &ExecConfig, told: Option<&ExecAuthCluster>) -> Result<Credential, PluginError> {
+async fn run(
+    exec: &ExecConfig,
+    told: Option<&ExecAuthCluster>,
+    unattended: bool,
+) -> Result<Credential, PluginError> {
     let (exec, told) = (exec.clone(), told.cloned());
     let command = exec.command.clone().unwrap_or_default();
-    let ran = tokio::task::spawn_blocking(move || plugin::run(&exec, told.as_ref())).await;
+    let ran = tokio::task::spawn_blocking(move || plugin::run(&exec, told.as_ref(), unattended)).await;
     ran.map_err(|error| PluginError::Start { command, source: std::io::Error::other(error) })?
 }
 

@@ -97,10 +97,15 @@ struct Status {
     expiration_timestamp: Option<String>,
 }
 
-/// Runs the program and reads what it prints. It may ask its user, so it takes as long as it takes.
-pub(super) fn run(exec: &ExecConfig, cluster: Option<&ExecAuthCluster>) -> Result<Credential, PluginError> {
+/// Runs the program and reads what it prints. It may ask its user, so it takes as long as it takes; unattended, it can ask and
+/// tell nobody anything.
+pub(super) fn run(
+    exec: &ExecConfig,
+    cluster: Option<&ExecAuthCluster>,
+    unattended: bool,
+) -> Result<Credential, PluginError> {
     let name = exec.command.clone().filter(|name| !name.is_empty()).ok_or(PluginError::Unnamed)?;
-    let somebody = std::io::stdin().is_terminal();
+    let somebody = !unattended && std::io::stdin().is_terminal();
     let interactive = match exec.interactive_mode {
         Some(ExecInteractiveMode::Never) => false,
         Some(ExecInteractiveMode::Always) if !somebody => {
@@ -125,7 +130,7 @@ pub(super) fn run(exec: &ExecConfig, cluster: Option<&ExecAuthCluster>) -> Resul
     }
     command.env("KUBERNETES_EXEC_INFO", info.to_string());
     command.stdin(if interactive { Stdio::inherit() } else { Stdio::null() });
-    command.stdout(Stdio::piped()).stderr(Stdio::inherit());
+    command.stdout(Stdio::piped()).stderr(if unattended { Stdio::null() } else { Stdio::inherit() });
     let output = match command.spawn().and_then(std::process::Child::wait_with_output) {
         Ok(output) => output,
         Err(error) if error.kind() == ErrorKind::NotFound => {

@@ -49,7 +49,7 @@ pub(super) struct Delete {
     /// Take it for no failure where there is no such Compute
     #[arg(long)]
     ignore_not_found: bool,
-    /// Tell what was done as data: json, yaml, name
+    /// Print what was done as data: json, yaml, name
     #[arg(long, value_name = "FORMAT", hide_possible_values = true)]
     output: Option<Output>,
 }

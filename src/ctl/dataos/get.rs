@@ -19,7 +19,7 @@ use crate::view::talk::Voice;
 pub(super) struct Get {
     #[command(flatten)]
     named: Named,
-    /// Taken and not used: a Compute has no workspace
+    /// Taken and not used: a Compute is in no workspace
     #[arg(long, short = 'w')]
     workspace: Option<String>,
     #[command(flatten)]
@@ -70,7 +70,7 @@ pub(super) struct Get {
     /// With --refresh: how many seconds there are between two tables
     #[arg(long = "refreshRate", value_name = "SECONDS", default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..=86_400))]
     refresh_rate: u64,
-    /// And then each that changes, as it does, until Ctrl-C, which ends it with 130
+    /// Then print each that changes, as it does, until Ctrl-C, which ends it with 130
     #[arg(long)]
     watch: bool,
 }

@@ -80,7 +80,7 @@ impl Named {
 /// Which manifests name them.
 #[derive(Clone, Debug, Args)]
 pub(super) struct Filed {
-    /// Those of a manifest, a folder of them, or - for standard input; may be given several times
+    /// The Computes of a manifest, of a folder of them, or of standard input (-); may be given several times
     #[arg(long = "manifestFile", visible_aliases = ["file", "filename"], short = 'f', value_name = "FILE")]
     files: Vec<PathBuf>,
     /// Read subfolders too

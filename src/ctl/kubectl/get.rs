@@ -18,8 +18,8 @@ use crate::view::talk::Voice;
 #[derive(Clone, Debug, Args)]
 #[allow(clippy::struct_excessive_bools)] // each is a flag of its own
 pub(super) struct Get {
-    /// What to show: computes (also compute, cmp), or compute/NAME; the rest are names
-    #[arg(value_name = "TYPE[/NAME]", required_unless_present = "filename")]
+    /// What to show: computes (also compute, cmp; and if nothing is named), or compute/NAME; the rest are names
+    #[arg(value_name = "TYPE[/NAME]")]
     what: Vec<String>,
     /// The Computes that a manifest names, or a folder of them; - reads standard input
     #[arg(long, short = 'f', value_name = "FILE", conflicts_with = "what")]
@@ -48,7 +48,7 @@ pub(super) struct Get {
     /// Print managedFields too
     #[arg(long)]
     show_managed_fields: bool,
-    /// And then each that changes, as it does, until Ctrl-C, which ends it with 130
+    /// Then print each that changes, as it does, until Ctrl-C, which ends it with 130
     #[arg(long, short = 'w')]
     watch: bool,
     /// With --watch: print what happened too: ADDED, MODIFIED or DELETED

@@ -37,7 +37,12 @@ fn usage(text: impl Into<String>) -> Failure {
 }
 
 fn known(kind: &str) -> Result<(), Failure> {
-    if is_kind(kind) { Ok(()) } else { Err(usage(format!("{kind:?} is not known here; there is: computes"))) }
+    if is_kind(kind) {
+        return Ok(());
+    }
+    Err(usage(format!(
+        "type {kind:?} is not known here; there is: computes, and one of them is compute/NAME"
+    )))
 }
 
 /// The names, of a verb that can be about several; none where only the type is given.

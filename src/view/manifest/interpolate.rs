@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::Value;
 
 use crate::decide::meant::nearest;
-use crate::decide::problem::{Problem, Step};
+use crate::decide::problem::{Problem, Step, quoted};
 use crate::view::manifest::Document;
 use crate::view::manifest::decode::LONGEST;
 use crate::view::manifest::tree::{self, Node, Shape, Style};
@@ -19,15 +19,29 @@ pub type Variables = BTreeMap<String, String>;
 impl Document {
     /// Puts the variables in; gives back what could not be, with its path. What could not stays as it was written.
     pub fn interpolate(&mut self, variables: &Variables) -> Vec<Problem> {
-        let mut walk = Walk { variables, path: Vec::new(), problems: Vec::new(), left: LONGEST };
+        let mut walk =
+            Walk { variables, path: Vec::new(), written: Vec::new(), problems: Vec::new(), left: LONGEST };
         walk.node(&mut self.root);
+        self.written = walk.written;
         walk.problems
+    }
+
+    /// Tells a problem with what was written, not with what the environment holds: that may be for nobody's eyes.
+    pub fn conceal(&self, problem: &mut Problem) {
+        let Some((_, written)) = self.written.iter().find(|(path, _)| *path == problem.path) else { return };
+        if let Some(found) = &mut problem.found {
+            let written = quoted(written);
+            problem.text = problem.text.replace(&*found, &written);
+            *found = written;
+        }
     }
 }
 
 struct Walk<'a> {
     variables: &'a Variables,
     path: Vec<Step>,
+    /// What was written where something was put in.
+    written: Vec<(Vec<Step>, String)>,
     problems: Vec<Problem>,
     /// How many bytes all values together may still add.
     left: usize,
@@ -37,7 +51,9 @@ impl Walk<'_> {
     fn node(&mut self, node: &mut Node) {
         match &mut node.shape {
             Shape::Leaf(Value::String(text), style) => {
-                if let Some(text) = self.text(text) {
+                if let Some(put) = self.text(text) {
+                    self.written.push((self.path.clone(), std::mem::take(text)));
+                    let text = put;
                     let value = match style {
                         Style::Plain => tree::plain(&text),
                         Style::Quoted => text.into(),

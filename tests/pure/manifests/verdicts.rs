@@ -1,7 +1,7 @@
 //! What is said of manifests that people get wrong, word for word.
 
 use super::{judged, told};
-use poros::decide::judge::Form;
+use poros::decide::judge::{Form, judge};
 use poros::view::manifest::documents;
 use serde_json::json;
 
@@ -36,6 +36,22 @@ spec:
 fn with(text: &str, from: &str, to: &str) -> Vec<String> {
     assert!(text.contains(from), "{from}");
     told(&text.replacen(from, to, 1)).split_off(1)
+}
+
+#[test]
+fn what_the_environment_holds_is_not_told() {
+    let text = KUBERNETES.replace("query\n  nodePool", "$SECRET\n  nodePool");
+    let mut document = documents("f", text.as_bytes()).remove(0).unwrap();
+    let variables = [("SECRET".to_owned(), "s3cret".to_owned())].into();
+    assert_eq!(document.interpolate(&variables), vec![]);
+    let mut problems = judge(&document.value()).problems;
+    assert!(problems[0].sentence().contains("s3cret"), "{problems:?}");
+    for problem in &mut problems {
+        document.conceal(problem);
+    }
+    assert_eq!(problems[0].found.as_deref(), Some("\"$SECRET\""));
+    assert!(problems[0].sentence().contains("is \"$SECRET\"; it takes"), "{problems:?}");
+    assert!(!format!("{problems:?}").contains("s3cret"), "{problems:?}");
 }
 
 #[test]

@@ -180,7 +180,7 @@ async fn what_does_not_fit_is_told() {
     told.run("dataos-ctl get -f absent.yaml -f broken.yaml");
     told.run("dataos-ctl get -f broken.yaml -f absent.yaml");
     told.run("dataos-ctl get --watch -n cli-fat");
-    told.run("kubectl poros get");
+    told.run("kubectl poros get cli-fit");
     told.run("kubectl poros get pods");
     told.run("kubectl poros get compute cmp/cli-fit");
     told.run("kubectl poros get computes -ojson --bogus");
