@@ -6,6 +6,7 @@ pub mod call;
 pub mod certificates;
 pub mod client;
 pub mod computes;
+pub mod defaults;
 pub mod discovery;
 pub mod events;
 pub mod install;

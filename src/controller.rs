@@ -1,6 +1,7 @@
 //! The drivers: watches feed the world, the world feeds the queue, workers make passes. No rule lives here.
 
 pub mod context;
+mod defaults;
 pub mod elect;
 pub mod events;
 pub mod guard;
@@ -14,12 +15,13 @@ pub mod memory;
 pub mod mode;
 pub mod pass;
 pub mod queue;
+pub mod retire;
 pub mod supervise;
 pub mod webhook;
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use kube::Client;
@@ -30,6 +32,7 @@ use tracing::{debug, error, info, warn};
 use crate::cluster::lease::Place;
 use crate::cluster::watch::Watched;
 use crate::controller::context::{Context, Options};
+use crate::controller::defaults::Refusals;
 use crate::controller::elect::Election;
 use crate::controller::health::Health;
 use crate::controller::knowledge::knowledge;
@@ -64,6 +67,8 @@ pub struct Controller {
     policies_changed: Notify,
     /// Whether the policies act that Poros itself manages, as far as it can tell.
     policies_act: AtomicBool,
+    /// Why default Computes could not be created.
+    refusals: Mutex<Refusals>,
     leadership: Arc<Leadership>,
     election: Option<Arc<Election>>,
     /// Whether what changes is queued: only a leader works on it.
@@ -105,6 +110,7 @@ impl Controller {
             working: AtomicBool::new(false),
             queue: Queue::new(),
             policies_changed: Notify::new(),
+            refusals: Mutex::default(),
             policies_act: AtomicBool::new(context.options.manage_policies.is_none()),
             modes: Modes::new(),
             context,
@@ -132,6 +138,10 @@ impl Controller {
         unlisted.chain(overdue).chain(election).chain(policies).collect()
     }
 
+    fn refusals(&self) -> MutexGuard<'_, Refusals> {
+        self.refusals.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// All Computes as they are known now; none while another process leads, for that one tells of them.
     pub fn computes(&self) -> Option<Vec<Arc<Compute>>> {
         self.leadership.term().map(|_| self.context.world().computes())
@@ -155,6 +165,9 @@ impl Controller {
             let context = &controller.context;
             context.events.run(&context.client, &context.options.instance).await;
         }));
+        if !self.context.options.defaults.is_empty() {
+            tasks.spawn(self.clone().lasting("the keeper of default Computes", Self::keep_defaults));
+        }
         if let Some(choice) = self.context.options.manage_policies.clone() {
             tasks.spawn(self.clone().lasting("the keeper of the namespace", Self::keep_home));
             let awaited = choice.clone();

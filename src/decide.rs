@@ -6,6 +6,7 @@
 pub mod admission;
 pub mod applied;
 pub mod certificate;
+pub mod defaults;
 pub mod desired;
 pub mod difference;
 pub mod events;
@@ -32,6 +33,7 @@ pub mod prove;
 pub mod quantity;
 pub mod registration;
 pub mod requests;
+pub mod rights;
 pub mod schema;
 pub mod status;
 pub mod truth;

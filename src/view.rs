@@ -4,6 +4,7 @@
 //! Pure: what is known comes in, with what could not be seen and why; nothing is asked here.
 
 pub mod change;
+pub mod chart;
 pub mod choice;
 pub mod compute;
 pub mod computes;

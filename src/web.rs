@@ -30,8 +30,14 @@ pub enum ServeError {
     },
 }
 
-/// Says what is not ready yet; empty when all is.
-pub type Unready = Arc<dyn Fn() -> Vec<String> + Send + Sync>;
+/// Whether all is ready.
+#[derive(Clone, Debug, Default)]
+pub struct Readiness {
+    /// What is not ready yet; empty when all is.
+    pub missing: Vec<String>,
+    /// What should be known, but keeps nothing from being ready.
+    pub remarks: Vec<String>,
+}
 
 /// What is served about the Computes.
 #[derive(Clone)]
@@ -48,23 +54,25 @@ pub struct Scrape {
 pub async fn serve(
     address: SocketAddr,
     scrape: Scrape,
-    unready: Unready,
+    readiness: impl Fn() -> Readiness + Clone + Send + Sync + 'static,
 ) -> Result<(SocketAddr, impl Future<Output = std::io::Result<()>>), ServeError> {
     let listener =
         TcpListener::bind(address).await.map_err(|source| ServeError::Listen { address, source })?;
     let local = listener.local_addr().map_err(|source| ServeError::Listen { address, source })?;
     let app = Router::new()
         .route("/healthz", get(|| async { "ok\n" }))
-        .route("/readyz", get(move || async move { ready(&unready()) }))
+        .route("/readyz", get(move || async move { ready(&readiness()) }))
         .route("/metrics", get(move || rendered(scrape.clone())));
     Ok((local, axum::serve(listener, app).into_future()))
 }
 
-fn ready(missing: &[String]) -> (StatusCode, String) {
-    if missing.is_empty() {
-        return (StatusCode::OK, "ok\n".into());
-    }
-    (StatusCode::SERVICE_UNAVAILABLE, format!("not ready: {}\n", missing.join("; ")))
+fn ready(Readiness { missing, remarks }: &Readiness) -> (StatusCode, String) {
+    let (code, said) = match missing.as_slice() {
+        [] => (StatusCode::OK, "ok".to_owned()),
+        missing => (StatusCode::SERVICE_UNAVAILABLE, format!("not ready: {}", missing.join("; "))),
+    };
+    let lines = std::iter::once(said.as_str()).chain(remarks.iter().map(String::as_str));
+    (code, lines.collect::<Vec<_>>().join("\n") + "\n")
 }
 
 /// All metrics. Written down apart from the threads that make passes: with 10,000 Computes that takes a while.

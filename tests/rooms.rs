@@ -290,3 +290,21 @@ fn the_crds_are_what_the_types_say() {
         );
     }
 }
+
+#[test]
+fn the_chart_is_what_the_code_says() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("charts/poros");
+    for (path, wanted) in poros::view::chart::files().unwrap() {
+        let path = folder.join(path);
+        if std::env::var_os("POROS_BLESS").is_some() {
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(&path, &wanted).unwrap();
+        }
+        let found = fs::read_to_string(&path).unwrap_or_default();
+        assert!(
+            found == wanted,
+            "{} is not what the code says; POROS_BLESS=1 cargo test --test rooms writes it",
+            path.display()
+        );
+    }
+}

@@ -16,6 +16,12 @@ pub const LABEL_MANAGED_BY: &str = "app.kubernetes.io/managed-by";
 /// The value of [`LABEL_MANAGED_BY`] on all that Poros builds.
 pub const MANAGED_BY: &str = "poros";
 
+/// The recommended Kubernetes label for what an object is a part of. Whatever installs the shared objects may call itself
+/// their manager (Helm does), so people select them by this one.
+pub const LABEL_PART_OF: &str = "app.kubernetes.io/part-of";
+/// The value of [`LABEL_PART_OF`] on all that is installed.
+pub const PART_OF: &str = "poros";
+
 /// On a pod, set by admission: `<compute>/<revision>` of the Placement that placed it.
 pub const MARK_PLACED_BY: &str = "poros.dataos.io/placed-by";
 /// On a pod, set by admission: the Placement takes no new pods.
@@ -99,6 +105,8 @@ pub const WEBHOOK: &str = "poros.dataos.io";
 pub const WEBHOOK_PODS: &str = "pods.poros.dataos.io";
 /// Name of its webhook for Computes.
 pub const WEBHOOK_COMPUTES: &str = "computes.poros.dataos.io";
+/// The Service in front of the webhook, in the namespace of Poros, where a chart installs it.
+pub const WEBHOOK_SERVICE: &str = "poros-webhook";
 /// The Secret with the certificates of the webhook, in the namespace of Poros.
 pub const WEBHOOK_SECRET: &str = "poros-webhook";
 
@@ -110,6 +118,8 @@ pub const ROLE_VIEW: &str = "poros-view";
 /// The role, in the whole cluster, that lets people see the same, and change Computes.
 pub const ROLE_EDIT: &str = "poros-edit";
 
+/// Service account of Poros, and the name of its roles, where a chart installs it.
+pub const SERVICE_ACCOUNT: &str = "poros";
 /// Service account of the dry-run pod that proves a placement.
 pub const PROBE_SERVICE_ACCOUNT: &str = "poros-probe";
 /// Name prefix of the dry-run pod that proves a placement.

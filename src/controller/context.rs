@@ -10,6 +10,7 @@ use tokio::sync::Notify;
 use crate::controller::events::Events;
 use crate::controller::memory::Memories;
 use crate::decide::certificate::Lifetime;
+use crate::decide::defaults::DefaultCompute;
 use crate::decide::lease::Terms;
 use crate::decide::observed::Settings;
 use crate::decide::policies::Choice;
@@ -24,6 +25,8 @@ pub struct Options {
     pub namespace: String,
     /// The shared policies to install and repair; none where somebody else does that.
     pub manage_policies: Option<Choice>,
+    /// Computes to create where they are absent.
+    pub defaults: Vec<DefaultCompute>,
     /// Whether to watch all pods, and to count what they request of each pool.
     pub pool_usage: bool,
     /// Whether events are written.

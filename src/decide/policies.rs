@@ -16,8 +16,8 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 use crate::api::names::{
-    ANNOTATION_POLICY_VERSION, LABEL_MANAGED_BY, MANAGED_BY, POLICY_COMPUTES, POLICY_DEFAULTS, POLICY_MARKS,
-    POLICY_PLACEMENT, POLICY_USE, WEBHOOK,
+    ANNOTATION_POLICY_VERSION, LABEL_MANAGED_BY, LABEL_PART_OF, MANAGED_BY, PART_OF, POLICY_COMPUTES,
+    POLICY_DEFAULTS, POLICY_MARKS, POLICY_PLACEMENT, POLICY_USE, WEBHOOK,
 };
 use crate::decide::difference::{self, Step};
 use crate::decide::hash;
@@ -28,7 +28,7 @@ use crate::decide::policies::matching::in_namespaces;
 use crate::decide::registration;
 
 /// The version of the texts. A stored policy of a higher one belongs to a newer chart and is not compared.
-pub const POLICY_VERSION: u32 = 1;
+pub const POLICY_VERSION: u32 = 2;
 
 /// The kinds of shared objects.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -124,7 +124,7 @@ impl Shared {
             "kind": self.kind.kind(),
             "metadata": {
                 "name": self.name,
-                "labels": {LABEL_MANAGED_BY: MANAGED_BY},
+                "labels": {LABEL_MANAGED_BY: MANAGED_BY, LABEL_PART_OF: PART_OF},
                 "annotations": {ANNOTATION_POLICY_VERSION: POLICY_VERSION.to_string()},
             },
             "spec": self.spec,
@@ -154,9 +154,19 @@ fn judged(spec: &Value) -> Value {
         fields.remove("validationActions");
         if let Some(resources) = fields.get_mut("matchResources").and_then(Value::as_object_mut) {
             resources.remove("namespaceSelector");
+            // Of nothing but namespaces: as good as none.
+            if *resources == bare_resources() {
+                fields.remove("matchResources");
+            }
         }
     }
     spec
+}
+
+fn bare_resources() -> serde_json::Map<String, Value> {
+    let mut bare = in_namespaces(&json!([]));
+    let fields = bare.as_object_mut().map(std::mem::take).unwrap_or_default();
+    fields.into_iter().filter(|(field, _)| field != "namespaceSelector").collect()
 }
 
 /// A shared object as stored.
@@ -298,7 +308,10 @@ pub fn compare(
     }
     if admission.calls_webhook() {
         let registered = stored.get(&(SharedKind::Webhook, WEBHOOK.to_owned()));
-        let lack = registration::lack(registered.map(|stored| &stored.spec));
+        // Where the API server takes bindings, an installer that knows that need not register the webhook, though for a
+        // while (`Both`) it would be answered.
+        let asked = registered.is_some() || !admission.binds;
+        let lack = asked.then(|| registration::lack(registered.map(|stored| &stored.spec))).flatten();
         missing = missing.or_else(|| {
             lack.map(|lack| format!("MutatingWebhookConfiguration {WEBHOOK} {lack}; install the chart again, or run Poros with --manage-policies"))
         });
@@ -319,7 +332,9 @@ mod tests {
     fn stored() -> BTreeMap<(SharedKind, String), Stored> {
         all()
             .into_iter()
-            .map(|shared| ((shared.kind, shared.name.to_owned()), Stored { version: 1, spec: shared.spec }))
+            .map(|shared| {
+                ((shared.kind, shared.name.to_owned()), Stored { version: POLICY_VERSION, spec: shared.spec })
+            })
             .collect()
     }
 
@@ -354,12 +369,13 @@ mod tests {
     fn a_newer_text_and_another_enforcement_level_are_fine() {
         let mut newer = stored();
         let policy = newer.get_mut(&(SharedKind::Validating, POLICY_IN_USE.to_owned())).unwrap();
-        policy.version = 2;
+        policy.version = POLICY_VERSION + 1;
         policy.spec = json!({"other": true});
         let binding = newer.get_mut(&(SharedKind::ValidatingBinding, POLICY_IN_USE.to_owned())).unwrap();
         binding.spec["validationActions"] = json!(["Warn"]);
         let placed = newer.get_mut(&(SharedKind::ValidatingBinding, POLICY_PLACED.to_owned())).unwrap();
         placed.spec["validationActions"] = json!(["Audit"]);
+        placed.spec["matchResources"] = in_namespaces(&json!([{"key": "team", "operator": "DoesNotExist"}]));
         assert_eq!(
             compare(&newer, POLICY, "poros-system"),
             compare(&stored(), POLICY, "poros-system"),
@@ -382,7 +398,9 @@ mod tests {
         );
         let mut with: BTreeMap<_, _> = chosen(&choice)
             .into_iter()
-            .map(|shared| ((shared.kind, shared.name.to_owned()), Stored { version: 1, spec: shared.spec }))
+            .map(|shared| {
+                ((shared.kind, shared.name.to_owned()), Stored { version: POLICY_VERSION, spec: shared.spec })
+            })
             .collect();
         assert_eq!(compare(&with, POLICY, "poros-system").missing, None);
         assert_eq!(
@@ -449,7 +467,7 @@ mod tests {
         );
         let endpoint = registration::Endpoint::Url("https://127.0.0.1:9443".into());
         let spec = registration::to_json(&endpoint, "CA")["webhooks"].clone();
-        found.insert((SharedKind::Webhook, WEBHOOK.to_owned()), Stored { version: 1, spec });
+        found.insert((SharedKind::Webhook, WEBHOOK.to_owned()), Stored { version: POLICY_VERSION, spec });
         let registered = compare(&found, webhook, "poros-system");
         assert_eq!(registered.missing, None);
         assert_ne!(registered.fingerprint, compare(&stored(), POLICY, "poros-system").fingerprint);

@@ -6,7 +6,8 @@ use k8s_openapi::ByteString;
 use serde_json::{Value, json};
 
 use crate::api::names::{
-    GROUP, LABEL_COMPUTE, LABEL_MANAGED_BY, MANAGED_BY, VERSION, WEBHOOK, WEBHOOK_COMPUTES, WEBHOOK_PODS,
+    GROUP, LABEL_COMPUTE, LABEL_MANAGED_BY, LABEL_PART_OF, MANAGED_BY, PART_OF, VERSION, WEBHOOK,
+    WEBHOOK_COMPUTES, WEBHOOK_PODS,
 };
 use crate::decide::difference::{self, Step};
 
@@ -105,7 +106,7 @@ pub fn to_json(endpoint: &Endpoint, bundle: &str) -> Value {
     json!({
         "apiVersion": "admissionregistration.k8s.io/v1",
         "kind": "MutatingWebhookConfiguration",
-        "metadata": {"name": WEBHOOK, "labels": {LABEL_MANAGED_BY: MANAGED_BY}},
+        "metadata": {"name": WEBHOOK, "labels": {LABEL_MANAGED_BY: MANAGED_BY, LABEL_PART_OF: PART_OF}},
         "webhooks": webhooks(|path| endpoint.client(path, bundle)),
     })
 }

@@ -11,6 +11,7 @@
 )] // tests
 
 mod certificates;
+mod chart;
 mod cli;
 mod counts;
 mod explain;
@@ -46,6 +47,7 @@ fn main() {
         counts::trials(),
         placement::trials(),
         certificates::trials(),
+        chart::trials(),
         rows::trials(),
         replicas::trials(),
         kills::trials(),

@@ -2,28 +2,31 @@
 #![allow(clippy::print_stderr)] // the edge: here printing is the job
 
 mod election;
+mod retire;
 mod webhook;
 
 use std::io::Write;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::election::{Election, host};
+use crate::retire::Retire;
 use crate::webhook::Webhook;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use poros::cluster::call::chain;
 use poros::cluster::client::{Access, Asked, connect};
 use poros::controller::Controller;
 use poros::controller::context::Options;
+use poros::decide::defaults::{self, DefaultCompute};
 use poros::decide::observed::Settings;
 use poros::decide::policies::Choice;
 use poros::decide::policies::guard::Levels;
 use poros::telemetry::{self, Metrics};
-use poros::web::Scrape;
 use poros::web::states::Group;
+use poros::web::{Readiness, Scrape};
 use poros::{api, decide, web};
 
 /// Turns pools of nodes into named things that people can rely on.
@@ -42,6 +45,8 @@ enum Command {
     Crd,
     /// Print the shared admission policies: poros policies | kubectl apply -f -
     Policies(Policies),
+    /// Do what is left to do when Poros is uninstalled: the chart runs it
+    Retire(Retire),
 }
 
 #[derive(Args)]
@@ -108,6 +113,9 @@ struct Run {
     /// Compare every cache with a list after one to two times this long
     #[arg(long, env = "POROS_AUDIT_INTERVAL", default_value = "3600", value_name = "SECONDS", value_parser = some_seconds)]
     audit_interval: Duration,
+    /// Create the Computes of this file (one, or a List) that are absent when this Poros begins to lead; never change any
+    #[arg(long, env = "POROS_DEFAULT_COMPUTES", value_name = "FILE")]
+    default_computes: Option<PathBuf>,
     #[command(flatten)]
     telling: Telling,
     #[command(flatten)]
@@ -241,6 +249,7 @@ fn main() -> ExitCode {
     let result = match Poros::parse().command {
         Command::Run(arguments) => run(*arguments),
         Command::Crd => print(api::crd::all().iter().map(serde_saphyr::to_string)),
+        Command::Retire(arguments) => retire::run(arguments),
         Command::Policies(policies) => {
             let choice = policies.optional.choice(policies.namespace, policies.enforce);
             let chosen = decide::policies::servable(&choice, !policies.validating_only);
@@ -323,6 +332,12 @@ async fn serve(arguments: Run) -> Result<(), Failure> {
         namespace: arguments.namespace,
         manage_policies,
         audit: arguments.audit_interval,
+        defaults: arguments
+            .default_computes
+            .as_deref()
+            .map(default_computes)
+            .transpose()?
+            .unwrap_or_default(),
         pool_usage: arguments.pool_usage,
         events: telling.events,
         instance,
@@ -336,7 +351,8 @@ async fn serve(arguments: Run) -> Result<(), Failure> {
         computes: Arc::new(move || scraped.computes()),
         groups: telling.metrics.into_iter().filter_map(MetricGroup::group).collect(),
     };
-    let (address, http) = web::serve(telling.listen, scrape, Arc::new(move || asked.unready())).await?;
+    let readiness = move || Readiness { missing: asked.unready(), remarks: asked.remarks() };
+    let (address, http) = web::serve(telling.listen, scrape, readiness).await?;
     tracing::info!(%address, version = env!("CARGO_PKG_VERSION"), "health and metrics are served");
     let http = tokio::spawn(http);
     controller.run(stop).await;
@@ -344,6 +360,13 @@ async fn serve(arguments: Run) -> Result<(), Failure> {
     signals.abort();
     tracing::info!("stopped");
     Ok(())
+}
+
+fn default_computes(file: &Path) -> Result<Vec<DefaultCompute>, Failure> {
+    let text = std::fs::read_to_string(file)
+        .map_err(|error| format!("--default-computes {}: {error}", file.display()))?;
+    let read = defaults::read(&text);
+    read.map_err(|error| format!("--default-computes {}: {}", file.display(), chain(&error)).into())
 }
 
 /// Says stop at the first SIGTERM or Ctrl-C; a second one ends the process at once.

@@ -53,6 +53,7 @@ pub(super) fn account() -> Value {
     let others = |object: &str| {
         format!("dyn({object}).metadata.?finalizers.orValue([]).filter(f, f != '{FINALIZER}')")
     };
+    // To create is what RBAC allows where there are default Computes; what is there is left as it is.
     let kept = [
         "request.operation == 'UPDATE'".to_owned(),
         same("spec"),
@@ -91,7 +92,7 @@ pub(super) fn account() -> Value {
         "validations": [
             validation(probe, "Poros's account may create pods only as a dry run, to prove a placement"),
             validation(
-                format!("request.resource.resource != 'computes' || ({kept})"),
+                format!("request.resource.resource != 'computes' || request.operation == 'CREATE' || ({kept})"),
                 "Poros's account may change nothing of a Compute but its status and Poros's own finalizer",
             ),
             validation(

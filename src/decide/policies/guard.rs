@@ -87,7 +87,8 @@ pub enum Level {
 }
 
 impl Level {
-    const ALL: [Self; 3] = [Self::Deny, Self::Warn, Self::Audit];
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Deny, Self::Warn, Self::Audit];
 
     /// Its name in `--enforce`.
     pub fn word(self) -> &'static str {

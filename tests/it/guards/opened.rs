@@ -100,7 +100,7 @@ async fn nobody_closes_them_again(client: &Client, used: &str, seq_before: u64) 
     let bound =
         dynamic(client, GROUP, "ValidatingAdmissionPolicyBinding", "validatingadmissionpolicybindings", None);
     let all = bound
-        .list(&kube::api::ListParams::default().labels("app.kubernetes.io/managed-by=poros"))
+        .list(&kube::api::ListParams::default().labels("app.kubernetes.io/part-of=poros"))
         .await
         .unwrap();
     assert_eq!(all.items.len(), 6);

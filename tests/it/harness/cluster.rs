@@ -9,6 +9,7 @@ use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomRe
 use kube::api::{Api, Patch, PatchParams};
 use kube::config::KubeConfigOptions;
 use kube::{Client, Config, ResourceExt};
+use poros::view::chart;
 use xtask::rig::{Options, Rig};
 
 use super::poros::{Poros, SHORT};
@@ -58,13 +59,22 @@ impl Cluster {
         cluster
     }
 
-    /// As `start`, without the CRDs.
-    pub fn bare(options: Options) -> Self {
+    /// A control plane, and nothing on it.
+    pub fn empty(options: Options) -> Self {
         let options = Options { kubernetes: kubernetes().or(options.kubernetes), ..options };
         let rig = Rig::start(options).unwrap_or_else(|error| panic!("{}", xtask::assets::chain(&error)));
-        let cluster = Self { rig };
+        Self { rig }
+    }
+
+    /// As `start`, without the CRDs.
+    pub fn bare(options: Options) -> Self {
+        let cluster = Self::empty(options);
         cluster.kubectl(&["create", "namespace", NAMESPACE]);
         cluster.kubectl(&["apply", "-f", concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/rbac.yaml")]);
+        // The rights that the chart gives, so that all that is tested is tested with them.
+        let account = cluster.rig.dir().join("account.yaml");
+        std::fs::write(&account, chart::account(NAMESPACE, chart::Asked::All)).unwrap();
+        cluster.kubectl(&["apply", "-f", account.to_str().unwrap()]);
         cluster
     }
 
@@ -93,7 +103,7 @@ impl Cluster {
     }
 
     /// Right after a CRD is made, creating its kind may answer 404 or 503 for a while.
-    fn await_crds(&self) {
+    pub fn await_crds(&self) {
         let crds = ["crd/computes.poros.dataos.io", "crd/placements.poros.dataos.io"];
         self.kubectl(&[&["wait", "--for=condition=Established", "--timeout=60s"], &crds[..]].concat());
         self.await_served();
@@ -111,7 +121,7 @@ impl Cluster {
     }
 
     /// Waits until admission acts on Computes: it takes a policy up within about a second.
-    fn await_policies(&self) {
+    pub fn await_policies(&self) {
         self.await_made("no policy acts on Computes", owned);
     }
 

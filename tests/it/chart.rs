@@ -1,0 +1,68 @@
+//! The chart: what Helm makes of it, against what the code says; and on a real API server, what it takes of it.
+
+mod installed;
+mod rendered;
+
+use std::path::PathBuf;
+use std::process::{Command, Output, Stdio};
+
+use libtest_mimic::Trial;
+use serde_json::Value;
+
+/// The tests of the chart.
+pub fn trials() -> Vec<Trial> {
+    [installed::trials(), rendered::trials()].into_iter().flatten().collect()
+}
+
+/// The folder of the chart.
+const CHART: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/charts/poros");
+
+/// Helm: where `HELM` says, else as the shell finds it.
+fn helm() -> Command {
+    let program = std::env::var_os("HELM").map_or_else(|| PathBuf::from("helm"), PathBuf::from);
+    let mut command = Command::new(program);
+    command.stdin(Stdio::null());
+    command
+}
+
+fn run(command: &mut Command) -> Output {
+    command.output().unwrap_or_else(|error| {
+        panic!("helm does not start ({error}): install Helm 3.14 or newer, or say where it is with HELM=/path/of/helm")
+    })
+}
+
+/// What it printed; panics with what it said if it failed.
+fn printed(command: &mut Command) -> String {
+    let output = run(command);
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.success(), "{command:?} failed: {said}");
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// What an API server with mutating policies, or an older one, has, as Helm is told without a cluster.
+fn of_version(mutates: bool) -> &'static [&'static str] {
+    if mutates {
+        &["--kube-version=1.36.3", "--api-versions=admissionregistration.k8s.io/v1/MutatingAdmissionPolicy"]
+    } else {
+        &["--kube-version=1.30.14"]
+    }
+}
+
+/// The documents of the chart with these values, each with its text.
+fn documents(mutates: bool, flags: &[&str]) -> Vec<(Value, String)> {
+    let mut command = helm();
+    command
+        .args(["template", "poros", CHART, "--namespace", "elsewhere"])
+        .args(of_version(mutates))
+        .args(flags);
+    let text = printed(&mut command);
+    read(&text)
+}
+
+/// The documents that Helm printed, each with its text.
+fn read(text: &str) -> Vec<(Value, String)> {
+    let texts = text.split("---\n# Source: ").filter_map(|document| Some(document.split_once('\n')?.1));
+    let parsed = |text: &str| serde_saphyr::from_str(text).unwrap_or_else(|error| panic!("{error}\n{text}"));
+    let all = texts.map(|text| (parsed(text), text.to_owned()));
+    all.filter(|(object, _): &(Value, _)| !object.is_null()).collect()
+}

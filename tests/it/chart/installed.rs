@@ -1,0 +1,422 @@
+//! On a real API server: Helm installs, upgrades, rolls back and uninstalls, with Poros beside the cluster under the account
+//! that the chart gave it. (No node runs here, so hooks are run by hand.)
+
+use std::path::PathBuf;
+use std::process::Command;
+
+use kube::Client;
+use kube::api::ListParams;
+use poros::api::compute::Compute;
+use serde_json::{Value, json};
+use xtask::rig::Options;
+
+use super::{CHART, documents, helm, printed, run};
+use crate::harness::cluster::{Cluster, NAMESPACE};
+use crate::harness::objects::{
+    bindings, create, delete, dry_run, dynamic, node, patch, placements, pod, pods, raw_computes, with,
+};
+use crate::harness::poros::Poros;
+use crate::harness::{cluster, until, wait};
+use crate::rows::served;
+use crate::trials;
+
+trials![
+    it_is_installed_upgraded_removed_and_adopted,
+    without_keep_nothing_stays_and_nothing_in_use_goes,
+    the_webhook_is_the_charts_and_its_authority_is_poros_own,
+    pods_are_let_into_a_restricted_namespace,
+];
+
+const GROUP: &str = "admissionregistration.k8s.io/v1";
+
+/// An API server with nothing on it but what Helm installs.
+struct Installed {
+    cluster: Cluster,
+    client: Client,
+}
+
+impl Installed {
+    async fn start(options: Options, flags: &[&str]) -> Self {
+        let cluster = tokio::task::spawn_blocking(|| Cluster::empty(options)).await.unwrap();
+        let client = cluster.client().await;
+        let installed = Self { cluster, client };
+        installed.helm(&[&["install", "poros", CHART, "--create-namespace"], flags].concat());
+        installed.cluster.await_crds();
+        served(&installed.client).await;
+        installed
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = helm();
+        command
+            .args(arguments)
+            .args(["--namespace", NAMESPACE, "--kubeconfig"])
+            .arg(self.cluster.rig.kubeconfig());
+        for home in ["HELM_CACHE_HOME", "HELM_CONFIG_HOME", "HELM_DATA_HOME"] {
+            command.env(home, self.cluster.rig.dir().join("helm"));
+        }
+        command
+    }
+
+    fn helm(&self, arguments: &[&str]) -> String {
+        printed(&mut self.command(arguments))
+    }
+
+    /// Poros as the chart runs it, as far as it can be outside.
+    fn poros(&self) -> Poros {
+        let defaults = self.cluster.kubectl(&[
+            "get",
+            "configmap",
+            "poros-default-computes",
+            "-n",
+            NAMESPACE,
+            "--ignore-not-found",
+            "-o",
+            r"jsonpath={.data.default-computes\.json}",
+        ]);
+        let file = self.cluster.rig.dir().join("default-computes.json");
+        std::fs::write(&file, &defaults).unwrap();
+        let mut flags = vec!["--policy-grace=4", "--counter-interval=1", "--webhook-service=poros-webhook"];
+        if !defaults.is_empty() {
+            flags.extend(["--default-computes", file.to_str().unwrap()]);
+        }
+        Poros::start(&self.cluster, &flags)
+    }
+
+    async fn has(&self, kind: &str, plural: &str, name: &str) -> bool {
+        dynamic(&self.client, GROUP, kind, plural, None).get_opt(name).await.unwrap().is_some()
+    }
+
+    /// What the Job of the uninstall hook runs.
+    fn retire(&self, flags: &[&str]) -> (bool, String) {
+        let output = Command::new(env!("CARGO_BIN_EXE_poros"))
+            .arg("retire")
+            .args(flags)
+            .env("POROS_KUBECONFIG", self.cluster.rig.kubeconfig())
+            .output()
+            .unwrap();
+        (output.status.success(), String::from_utf8_lossy(&output.stderr).into_owned())
+    }
+}
+
+/// What must not change where nothing is rebuilt.
+fn identity(compute: &Compute) -> (Option<String>, Option<u64>, Option<u64>) {
+    let placement = compute.status.as_ref().and_then(|status| status.placement.as_ref());
+    (
+        compute.metadata.uid.clone(),
+        placement.map(|placement| placement.revision),
+        placement.and_then(|placement| placement.proven_revision),
+    )
+}
+
+const DEFAULTS: [&str; 4] = [
+    "--set=defaultComputes.query-default.enabled=true",
+    "--set=defaultComputes.query-default.spec.nodePool.minReadyNodes=0",
+    "--set=defaultComputes.runnable-default.enabled=true",
+    "--set=defaultComputes.runnable-default.spec.purpose=nonsense",
+];
+
+async fn it_is_installed_upgraded_removed_and_adopted() {
+    let installed = Installed::start(Options::api_only("it-chart"), &DEFAULTS).await;
+    let client = &installed.client;
+    installed.cluster.await_policies();
+    let poros = installed.poros();
+    let made = wait::active(client, "query-default").await;
+    let made = if identity(&made).2.is_some() { made } else { wait::proven(client, "query-default").await };
+    let before = identity(&made);
+    assert_eq!(made.spec.owner.as_deref(), Some(cluster::POROS_USER));
+    // A default that cannot be is told, and keeps nothing from being ready.
+    let remark = until("the refusal to be told", wait::LIMIT, || async {
+        let (code, body) = poros.get("/readyz").map_err(|error| error.to_string())?;
+        if code == 200 && body.lines().count() > 1 { Ok(body) } else { Err(format!("{code} {body}")) }
+    })
+    .await;
+    assert!(
+        remark.contains("the default Compute runnable-default is not there") && remark.contains("nonsense"),
+        "{remark}"
+    );
+    // One that somebody changed is not put back.
+    patch(&raw_computes(client), "query-default", &json!({"spec": {"description": "mine"}})).await;
+    drop(poros);
+    let poros = installed.poros();
+    let kept = raw_computes(client).get("query-default").await.unwrap();
+    assert_eq!(kept.data["spec"]["description"], "mine");
+
+    helm_test_passes(&installed).await;
+
+    let bound =
+        dynamic(client, GROUP, "ValidatingAdmissionPolicyBinding", "validatingadmissionpolicybindings", None);
+    let actions = async |guard: &str| {
+        bound
+            .get_opt(&format!("{guard}.poros.dataos.io"))
+            .await
+            .unwrap()
+            .map(|binding| binding.data["spec"]["validationActions"].clone())
+    };
+    installed.helm(
+        &[
+            &[
+                "upgrade",
+                "poros",
+                CHART,
+                "--set=guards.placed=Warn,requireUse=true,exemptNamespaces={kube-system}",
+            ],
+            &DEFAULTS[..],
+        ]
+        .concat(),
+    );
+    assert_eq!(actions("placed").await.unwrap(), json!(["Warn", "Audit"]));
+    assert_eq!(actions("use").await.unwrap(), json!(["Deny"]));
+    tokio::time::sleep(std::time::Duration::from_secs(6)).await;
+    let upgraded = wait::active(client, "query-default").await;
+    assert_eq!(
+        identity(&upgraded),
+        before,
+        "an upgrade rebuilds nothing, and levels and namespaces are the installer's"
+    );
+    installed.helm(&["rollback", "poros", "1"]);
+    assert_eq!((actions("placed").await.unwrap(), actions("use").await), (json!(["Deny"]), None));
+    assert_eq!(identity(&wait::active(client, "query-default").await), before);
+
+    drop(poros);
+    an_uninstall_leaves_what_places_and_guards(&installed).await;
+
+    // Installed again: what stayed is adopted, and nothing is built anew.
+    installed.helm(&[&["install", "poros", CHART], &DEFAULTS[..]].concat());
+    let _poros = installed.poros();
+    until("the finalizer to be back", wait::LIMIT, || async {
+        let found = raw_computes(client).get("query-default").await.unwrap();
+        if found.metadata.finalizers.unwrap_or_default().is_empty() {
+            Err("it is not".into())
+        } else {
+            Ok(())
+        }
+    })
+    .await;
+    assert_eq!(identity(&wait::active(client, "query-default").await), before);
+}
+
+/// What `helm test` runs, with the rights that its account has.
+async fn helm_test_passes(installed: &Installed) {
+    let (cluster, client) = (&installed.cluster, &installed.client);
+    node(client, "chart-node", "chart", true).await;
+    let label = json!({"metadata": {"labels": {"kubernetes.io/os": "linux"}}});
+    patch(&dynamic(client, "v1", "Node", "nodes", None), "chart-node", &label).await;
+    let hooks = installed.helm(&["get", "hooks", "poros"]);
+    let hooks = super::read(&hooks);
+    let folder = cluster.rig.dir();
+    for (object, text) in hooks.iter().filter(|(object, _)| object["metadata"]["name"] == "poros-test") {
+        if object["kind"] == "ConfigMap" {
+            std::fs::write(folder.join("compute.yaml"), object["data"]["compute.yaml"].as_str().unwrap())
+                .unwrap();
+        } else if object["kind"] != "Pod" {
+            let file = folder.join("hook.yaml");
+            std::fs::write(&file, text).unwrap();
+            cluster.kubectl(&["apply", "-f", file.to_str().unwrap()]);
+        }
+    }
+    let token = cluster.kubectl(&["create", "token", "poros-test", "-n", NAMESPACE]);
+    let kubeconfig = cluster.rig.kubeconfig_for_token("poros-test", token.trim()).unwrap();
+    let (pod, _) = hooks.iter().find(|(object, _)| object["kind"] == "Pod").unwrap();
+    let containers =
+        ["initContainers", "containers"].map(|list| pod["spec"][list].as_array().unwrap().clone());
+    let containers = containers.concat();
+    assert_eq!(containers.len(), 3);
+    for container in containers {
+        assert_eq!(container["command"], json!(["/dataos-ctl"]));
+        let arguments =
+            container["args"].as_array().unwrap().iter().map(|argument| argument.as_str().unwrap());
+        let arguments =
+            arguments.map(|argument| argument.replace("/etc/poros-test", folder.to_str().unwrap()));
+        let output = Command::new(env!("CARGO_BIN_EXE_dataos-ctl"))
+            .args(arguments)
+            .env("KUBECONFIG", &kubeconfig)
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{}: {said}", container["name"]);
+    }
+    assert!(raw_computes(client).get_opt("poros-test").await.unwrap().is_none());
+    let given = ["serviceaccount/poros-test", "clusterrole/poros-test", "clusterrolebinding/poros-test"];
+    for object in given {
+        cluster.kubectl(&["delete", object, "-n", NAMESPACE]);
+    }
+}
+
+/// It is as if Poros were down: pods are placed and refused, and no deletion waits for it.
+async fn an_uninstall_leaves_what_places_and_guards(installed: &Installed) {
+    let client = &installed.client;
+    installed.helm(&["uninstall", "poros", "--no-hooks"]);
+    let (well, said) = installed.retire(&[]);
+    assert!(well, "{said}");
+    assert!(
+        raw_computes(client)
+            .get("query-default")
+            .await
+            .unwrap()
+            .metadata
+            .finalizers
+            .unwrap_or_default()
+            .is_empty()
+    );
+    assert!(
+        installed
+            .has("MutatingAdmissionPolicy", "mutatingadmissionpolicies", "placement.poros.dataos.io")
+            .await
+    );
+    assert!(
+        !installed
+            .has("MutatingAdmissionPolicy", "mutatingadmissionpolicies", "computes.poros.dataos.io")
+            .await
+    );
+    let left = installed.cluster.kubectl(&["get", "deployments,serviceaccounts,services,configmaps,roles,rolebindings,secrets,poddisruptionbudgets,networkpolicies", "-n", NAMESPACE, "-o", "name"]);
+    assert!(!left.contains("poros"), "{left}");
+    let left = installed.cluster.kubectl(&["get", "clusterroles,clusterrolebindings", "-o", "name"]);
+    assert!(!left.contains("poros"), "{left}");
+    wait::placed(client, "query-default", 1).await;
+    wait::refused(client, "never-there", "is not in force").await;
+    // A Compute that is made now gets no finalizer that nobody would take off.
+    let fresh = with(
+        json!(crate::harness::objects::compute("made-without")),
+        "/spec/nodePool/minReadyNodes",
+        json!(0),
+    );
+    until("no finalizer to be set", wait::LIMIT, || async {
+        let seen = dry_run(&raw_computes(client), &fresh).await.map_err(|error| error.to_string())?;
+        if seen.metadata.finalizers.unwrap_or_default().is_empty() { Ok(()) } else { Err("it is set".into()) }
+    })
+    .await;
+    create(&raw_computes(client), &fresh).await.unwrap();
+    delete(&raw_computes(client), "made-without").await.unwrap();
+    assert!(raw_computes(client).get_opt("made-without").await.unwrap().is_none());
+}
+
+async fn without_keep_nothing_stays_and_nothing_in_use_goes() {
+    let installed = Installed::start(Options::api_only("it-chart-all"), &["--set=crds.keep=false"]).await;
+    let client = &installed.client;
+    installed.cluster.await_policies();
+    let poros = installed.poros();
+    crate::rows::poolless(client, "chart-used").await;
+    crate::rows::poolless(client, "chart-free").await;
+    create(
+        &dynamic(client, "v1", "ServiceAccount", "serviceaccounts", Some("default")),
+        &json!({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "default"}}),
+    )
+    .await
+    .ok();
+    create(&pods(client), &pod("chart-user", "chart-used")).await.unwrap();
+    wait::used(client, "chart-used", 1).await;
+    let (well, said) = installed.retire(&["--delete-computes"]);
+    assert!(!well && said.contains("nothing was deleted") && said.contains("default/chart-user"), "{said}");
+    assert!(raw_computes(client).get("chart-free").await.unwrap().metadata.deletion_timestamp.is_none());
+    delete(&pods(client), "chart-user").await.unwrap();
+    wait::compute(client, "chart-used", "no users", |compute| {
+        compute
+            .status
+            .as_ref()
+            .is_some_and(|status| status.users.as_ref().is_none_or(|users| users.pods == 0))
+    })
+    .await;
+    let (well, said) = installed.retire(&["--delete-computes"]);
+    assert!(well, "{said}");
+    assert_eq!(placements(client).list(&ListParams::default()).await.unwrap().items.len(), 0);
+    assert!(
+        bindings(client).list(&ListParams::default()).await.unwrap().items.iter().all(|binding| binding
+            .metadata
+            .name
+            .as_ref()
+            .unwrap()
+            .contains('.'))
+    );
+    drop(poros);
+    installed.helm(&["uninstall", "poros", "--no-hooks"]);
+    for kinds in [
+        "crds",
+        "mutatingadmissionpolicies,mutatingadmissionpolicybindings,validatingadmissionpolicies,validatingadmissionpolicybindings,clusterroles,clusterrolebindings",
+    ] {
+        let left = installed.cluster.kubectl(&["get", kinds, "-o", "name"]);
+        assert!(!left.contains("poros"), "{left}");
+    }
+}
+
+async fn the_webhook_is_the_charts_and_its_authority_is_poros_own() {
+    let installed =
+        Installed::start(Options::api_only("it-chart-webhook").without_mutating_policies(), &[]).await;
+    let client = &installed.client;
+    let _poros = installed.poros();
+    let registrations =
+        dynamic(client, GROUP, "MutatingWebhookConfiguration", "mutatingwebhookconfigurations", None);
+    let trusted = || async {
+        let found = registrations.get("poros.dataos.io").await.map_err(|error| error.to_string())?;
+        let bundles: Vec<Value> = found.data["webhooks"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|webhook| webhook["clientConfig"]["caBundle"].clone())
+            .collect();
+        if bundles.iter().all(Value::is_string) { Ok(bundles) } else { Err(format!("{bundles:?}")) }
+    };
+    let bundles = until("the API server to be told whom to trust", wait::LIMIT, trusted).await;
+    assert_eq!(bundles.len(), 2);
+    installed.helm(&["upgrade", "poros", CHART, "--set=replicas=3"]);
+    assert_eq!(trusted().await.unwrap(), bundles, "an upgrade leaves the authority to Poros");
+    let notes = installed.helm(&["get", "notes", "poros"]);
+    assert!(notes.contains("the webhook of Poros"), "{notes}");
+    installed.helm(&["uninstall", "poros", "--no-hooks"]);
+    assert!(registrations.get_opt("poros.dataos.io").await.unwrap().is_none(), "nobody would answer it");
+    wait::refused(client, "never-there", "is not in force").await;
+}
+
+/// Each pod template of the chart, and what makes pods of it, as a server-side dry run where `restricted` is enforced.
+async fn pods_are_let_into_a_restricted_namespace() {
+    let cluster = cluster::shared().await;
+    let namespace = "chart-restricted";
+    let labels =
+        ["enforce", "warn"].map(|mode| (format!("pod-security.kubernetes.io/{mode}"), json!("restricted")));
+    let labels: serde_json::Map<String, Value> = labels.into_iter().collect();
+    let client = cluster.client().await;
+    let namespaces = dynamic(&client, "v1", "Namespace", "namespaces", None);
+    create(
+        &namespaces,
+        &json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace, "labels": labels}}),
+    )
+    .await
+    .unwrap();
+    let mut seen = 0;
+    for flags in [&DEFAULTS[..2], &["--set=crds.keep=false"]] {
+        for (object, _) in documents(true, flags) {
+            let kind = object["kind"].as_str().unwrap();
+            let template = match kind {
+                "Deployment" | "Job" => object["spec"]["template"].clone(),
+                "Pod" => object.clone(),
+                _ => continue,
+            };
+            let account = template["spec"]["serviceAccountName"].as_str().unwrap().to_owned();
+            let accounts = dynamic(&client, "v1", "ServiceAccount", "serviceaccounts", Some(namespace));
+            create(
+                &accounts,
+                &json!({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": account}}),
+            )
+            .await
+            .ok();
+            let mut pod = json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": format!("restricted-{seen}")}, "spec": template["spec"]});
+            if kind == "Deployment" {
+                pod["spec"]["restartPolicy"] = json!("Always");
+            }
+            let mut whole = object.clone();
+            whole["metadata"]["namespace"] = json!(namespace);
+            for (what, object) in [("pod", pod), ("whole", whole)] {
+                let file: PathBuf = cluster.rig.dir().join(format!("restricted-{seen}-{what}.json"));
+                std::fs::write(&file, object.to_string()).unwrap();
+                let mut kubectl = cluster.rig.kubectl();
+                let output =
+                    run(kubectl.args(["create", "--dry-run=server", "-n", namespace, "-f"]).arg(&file));
+                let said = String::from_utf8_lossy(&output.stderr).into_owned();
+                assert!(output.status.success() && said.is_empty(), "{kind} as {what}: {said}");
+            }
+            seen += 1;
+        }
+    }
+    assert_eq!(seen, 6, "the Deployment, the pod of helm test and the Job of the uninstall, each twice");
+    delete(&namespaces, namespace).await.unwrap();
+}
