@@ -19,7 +19,7 @@ pub mod retire;
 pub mod supervise;
 pub mod webhook;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -32,7 +32,6 @@ use tracing::{debug, error, info, warn};
 use crate::cluster::lease::Place;
 use crate::cluster::watch::Watched;
 use crate::controller::context::{Context, Options};
-use crate::controller::defaults::Refusals;
 use crate::controller::elect::Election;
 use crate::controller::health::Health;
 use crate::controller::knowledge::knowledge;
@@ -67,8 +66,8 @@ pub struct Controller {
     policies_changed: Notify,
     /// Whether the policies act that Poros itself manages, as far as it can tell.
     policies_act: AtomicBool,
-    /// Why default Computes could not be created.
-    refusals: Mutex<Refusals>,
+    /// Why default Computes could not be created, by name.
+    refusals: Mutex<BTreeMap<String, String>>,
     leadership: Arc<Leadership>,
     election: Option<Arc<Election>>,
     /// Whether what changes is queued: only a leader works on it.
@@ -138,7 +137,7 @@ impl Controller {
         unlisted.chain(overdue).chain(election).chain(policies).collect()
     }
 
-    fn refusals(&self) -> MutexGuard<'_, Refusals> {
+    fn refusals(&self) -> MutexGuard<'_, BTreeMap<String, String>> {
         self.refusals.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

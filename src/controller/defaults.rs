@@ -1,7 +1,6 @@
 //! Default Computes: while this process leads, those that are absent when it begins are created. One that is there is never
 //! written, and one that is deleted is back with the next leader.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,9 +11,6 @@ use crate::cluster::call::CallError;
 use crate::cluster::defaults::create;
 use crate::controller::Controller;
 use crate::decide::defaults::DefaultCompute;
-
-/// Why default Computes are not there, by name.
-pub(super) type Refusals = BTreeMap<String, String>;
 
 impl Controller {
     /// What does not keep this process from being ready, but should be known.

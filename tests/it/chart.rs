@@ -3,11 +3,13 @@
 mod installed;
 mod rendered;
 
-use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
+use std::sync::OnceLock;
 
 use libtest_mimic::Trial;
 use serde_json::Value;
+use xtask::assets::{Assets, Settings, Tool, chain};
+use xtask::report::Terminal;
 
 /// The tests of the chart.
 pub fn trials() -> Vec<Trial> {
@@ -17,18 +19,21 @@ pub fn trials() -> Vec<Trial> {
 /// The folder of the chart.
 const CHART: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/charts/poros");
 
-/// Helm: where `HELM` says, else as the shell finds it.
+static ASSETS: OnceLock<Assets> = OnceLock::new();
+
+/// Helm, as the rig has it.
 fn helm() -> Command {
-    let program = std::env::var_os("HELM").map_or_else(|| PathBuf::from("helm"), PathBuf::from);
-    let mut command = Command::new(program);
+    let assets = ASSETS.get_or_init(|| {
+        let settings = Settings { helm: true, ..Settings::from_environment() };
+        Assets::find(&settings, &mut Terminal::new()).unwrap_or_else(|error| panic!("{}", chain(&error)))
+    });
+    let mut command = Command::new(assets.path(Tool::Helm));
     command.stdin(Stdio::null());
     command
 }
 
 fn run(command: &mut Command) -> Output {
-    command.output().unwrap_or_else(|error| {
-        panic!("helm does not start ({error}): install Helm 3.14 or newer, or say where it is with HELM=/path/of/helm")
-    })
+    command.output().unwrap_or_else(|error| panic!("{command:?} does not start: {error}"))
 }
 
 /// What it printed; panics with what it said if it failed.
