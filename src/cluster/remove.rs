@@ -1,10 +1,11 @@
-//! Removes a Compute on behalf of whoever asks: the incarnation that was looked at, and no other.
+//! Removes a Compute on behalf of whoever asks: the incarnation that was looked at, and no other. And what Poros wrote for
+//! itself alone, when it is uninstalled.
 
 use kube::Client;
 use kube::api::{DeleteParams, Patch, PatchParams, Preconditions};
 use serde_json::json;
 
-use crate::api::names::ANNOTATION_DELETE_IN_USE;
+use crate::api::names::{ANNOTATION_DELETE_IN_USE, LEASE, WEBHOOK_SECRET};
 use crate::cluster::call::{CallError, call};
 use crate::cluster::resources;
 
@@ -34,4 +35,17 @@ pub async fn allow_in_use(client: &Client, name: &str, uid: &str, allowed: bool)
         }
         Err(error) => Err(error),
     }
+}
+
+/// Deletes what Poros wrote for itself alone: its Lease, and the certificates of its webhook.
+pub async fn own(client: &Client, namespace: &str) -> Result<(), CallError> {
+    let lease = (resources::leases(client, namespace), LEASE);
+    let certificates = (resources::core(client, Some(namespace), "Secret", "secrets"), WEBHOOK_SECRET);
+    for (api, name) in [lease, certificates] {
+        match call(api.delete(name, &DeleteParams::background())).await {
+            Ok(_) | Err(CallError::NotFound(_)) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
 }

@@ -39,6 +39,15 @@ pub enum RetireError {
         #[source]
         source: CallError,
     },
+    /// What Poros wrote for itself could not be deleted.
+    #[error("the Lease and the certificates of Poros in namespace {namespace} could not be deleted")]
+    Own {
+        /// Where they are.
+        namespace: String,
+        /// Why.
+        #[source]
+        source: CallError,
+    },
     /// It took too long.
     #[error("after {} s there are left: {left}; a Poros that runs writes the finalizer, and one that does not run deletes nothing", .after.as_secs())]
     Left {
@@ -47,6 +56,16 @@ pub enum RetireError {
         /// Names.
         left: String,
     },
+}
+
+impl RetireError {
+    /// Whether it will be the same the next time, unless somebody does something.
+    pub fn is_refusal(&self) -> bool {
+        match self {
+            Self::Refused(_) => true,
+            Self::List(_) | Self::Write { .. } | Self::Own { .. } | Self::Left { .. } => false,
+        }
+    }
 }
 
 async fn all(client: &Client) -> Result<Vec<Compute>, RetireError> {
@@ -61,8 +80,9 @@ fn names(computes: &[Compute]) -> String {
     computes.iter().take(10).map(|compute| compute.name.as_str()).collect::<Vec<_>>().join(", ")
 }
 
-/// Takes the finalizer off all Computes, until none was found with it for a while. For when Poros was stopped.
-pub async fn release(client: &Client, limit: Duration) -> Result<(), RetireError> {
+/// Takes the finalizer off all Computes, until none was found with it for a while; then deletes what Poros wrote for itself
+/// in its namespace. For when Poros was stopped.
+pub async fn release(client: &Client, namespace: &str, limit: Duration) -> Result<(), RetireError> {
     let (start, mut found) = (Instant::now(), Instant::now());
     while found.elapsed() < QUIET {
         let mut held = all(client).await?;
@@ -83,7 +103,9 @@ pub async fn release(client: &Client, limit: Duration) -> Result<(), RetireError
         }
         tokio::time::sleep(LOOK).await;
     }
-    Ok(())
+    remove::own(client, namespace)
+        .await
+        .map_err(|source| RetireError::Own { namespace: namespace.to_owned(), source })
 }
 
 /// Deletes all Computes, and waits until Poros has taken down what it built for them; none if one of them is in use.

@@ -260,7 +260,7 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("poros: {}", chain(error.as_ref()));
-            ExitCode::FAILURE
+            retire::exit_code(&error)
         }
     }
 }

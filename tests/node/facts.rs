@@ -1,0 +1,47 @@
+//! What is there, before and after.
+
+use std::collections::BTreeSet;
+
+use serde_json::{Value, json};
+
+use crate::site::{Site, items, text};
+
+/// Every object of the cluster, as kind, namespace and name; but for events, which go by themselves.
+pub fn everything(site: &Site) -> BTreeSet<String> {
+    let kinds = site.kubectl(&["api-resources", "--verbs=list", "-o=name"]);
+    let kinds: Vec<&str> = kinds.lines().filter(|kind| !kind.starts_with("events")).collect();
+    assert!(kinds.len() > 30, "{kinds:?}");
+    let columns = "-o=custom-columns=KIND:.kind,NAMESPACE:.metadata.namespace,NAME:.metadata.name";
+    let listed = site.kubectl(&["get", &kinds.join(","), "--all-namespaces", "--no-headers", columns]);
+    let words = |line: &str| line.split_whitespace().collect::<Vec<_>>().join(" ").replace("<none> ", "");
+    listed.lines().map(words).collect()
+}
+
+/// What must not change where nothing is rebuilt: of a Compute, and of its Placement and binding.
+pub fn identity(site: &Site, name: &str) -> Value {
+    let compute = site.compute(name);
+    let mut built = Vec::new();
+    for kind in ["placement", "mutatingadmissionpolicybinding"] {
+        let listed = site.try_kubectl(&["get", kind, "-l", &format!("poros.dataos.io/compute={name}"), "-o=json"]);
+        // Below Kubernetes 1.36 there are no bindings.
+        let listed = serde_json::from_str(&listed.out).unwrap_or(Value::Null);
+        for object in items(&listed) {
+            let metadata = &object["metadata"];
+            built.push(json!([kind, metadata["uid"], metadata["resourceVersion"], object["spec"]]));
+        }
+    }
+    let placement = &compute["status"]["placement"];
+    json!({
+        "uid": compute["metadata"]["uid"],
+        "revision": placement["revision"],
+        "proven": placement["provenRevision"],
+        "built": built,
+    })
+}
+
+/// What a pod is: which it is, and how often its containers were started again.
+pub fn life(pod: &Value) -> (String, String, Vec<u64>) {
+    let restarts = pod["status"]["containerStatuses"].as_array().cloned().unwrap_or_default();
+    let restarts = restarts.iter().map(|status| status["restartCount"].as_u64().unwrap()).collect();
+    (text(&pod["metadata"]["uid"]), text(&pod["status"]["podIP"]), restarts)
+}

@@ -1,0 +1,114 @@
+//! What somebody sees who does what the guide says.
+
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+use xtask::rig::{NODE, Options};
+
+use crate::site::{LIMIT, NAMESPACE, Site, items, pod, text, until};
+use crate::{facts, images, processes};
+
+/// The default Computes: of the first the node is there, of the second none.
+const DEFAULTS: &str =
+    " --set defaultComputes.runnable-default.enabled=true --set defaultComputes.query-default.enabled=true";
+
+/// The first lines to type that the guide has.
+fn lines_of_the_guide() -> Vec<&'static str> {
+    let guide = include_str!("../../docs/install.md");
+    let block = guide.split("```sh\n").nth(1).and_then(|rest| rest.split("```").next()).unwrap();
+    block.lines().collect()
+}
+
+pub fn the_lines_of_the_guide_work() {
+    let image = images::current();
+    let site = Site::start(Options::real_node("install"), &[image]);
+    let (repository, _) = image.reference.rsplit_once(':').unwrap();
+    let lines = lines_of_the_guide();
+    assert!(lines[0].starts_with("helm install ") && lines[0].contains("REGISTRY/poros"), "{lines:?}");
+    assert!(lines.iter().any(|line| line.starts_with("helm test ")), "{lines:?}");
+
+    let begin = Instant::now();
+    let first = lines[0].replace("REGISTRY/poros", repository) + DEFAULTS;
+    let installed = site.shell(&first);
+    assert!(installed.well, "{first}: {}", installed.told);
+    assert!(!installed.told.contains("PodSecurity"), "{}", installed.told);
+    site.await_proven("runnable-default");
+    println!("from `helm install` to the first Compute Ready: {:.1} s", begin.elapsed().as_secs_f64());
+    for line in &lines[1..] {
+        let said = site.shell(line);
+        assert!(said.well, "{line}: {}{}", said.out, said.told);
+        println!("{line}: done {:.1} s after the install", begin.elapsed().as_secs_f64());
+    }
+    site.await_rollout();
+    assert_eq!(site.replicas().len(), 2);
+
+    pods_run_where_their_compute_says(&site);
+    the_other_takes_over(&site);
+    site.stop();
+}
+
+fn pods_run_where_their_compute_says(site: &Site) {
+    let server = site.serve("web", "runnable-default");
+    assert_eq!(server["spec"]["nodeSelector"]["dataos.io/purpose"], "runnable");
+    until("the user to be counted", || {
+        let users = site.compute("runnable-default")["status"]["users"].clone();
+        if users["pods"] == 1 && users["workloads"] == 1 { Ok(()) } else { Err(users.to_string()) }
+    });
+
+    // Of the other no node is there: its pod waits, and whoever asks is told.
+    let empty = until("the empty pool to be told", || {
+        let compute = site.compute("query-default");
+        if compute["status"]["aggregateStatus"] == "error" { Ok(compute) } else { Err(compute["status"].to_string()) }
+    });
+    println!("query-default: {}", empty["status"]["conditions"]);
+    site.apply(&pod("lost", "query-default"));
+    until("the scheduler's word", || {
+        let lost = site.json(&["get", "pod", "lost"]);
+        let conditions = lost["status"]["conditions"].as_array().cloned().unwrap_or_default();
+        let told = conditions.iter().any(|one| one["type"] == "PodScheduled" && one["reason"] == "Unschedulable");
+        if told { Ok(()) } else { Err(lost["status"].to_string()) }
+    });
+    let explained = site.dataos_ctl(&["explain", "pod", "lost"]);
+    println!("{}{}", explained.out, explained.told);
+    assert!(explained.out.contains("none of 1 node"), "{}{}", explained.out, explained.told);
+    let file = site.file(&pod("never", "never-there"));
+    let refused = site.try_kubectl(&["apply", "-f", &file.to_string_lossy()]);
+    assert!(refused.told.contains("Compute never-there is not in force"), "{}", refused.told);
+}
+
+/// One replica leads, and is killed.
+fn the_other_takes_over(site: &Site) {
+    let holder = || {
+        let lease = site.json(&["get", "lease", "poros", "-n", NAMESPACE]);
+        text(&lease["spec"]["holderIdentity"])
+    };
+    let leader = holder();
+    let pods = site.replicas();
+    let of_leader = |pod: &&Value| leader.contains(&text(&pod["metadata"]["name"]));
+    let led = pods.iter().find(of_leader).unwrap_or_else(|| panic!("{leader} is no pod"));
+    for pod in &pods {
+        let process = processes::of(pod).unwrap_or_else(|| panic!("{} has no process", pod["metadata"]["name"]));
+        let leads = text(&pod["metadata"]["uid"]) == text(&led["metadata"]["uid"]);
+        println!("resident: {} MiB, leads: {leads}", processes::resident(process));
+        assert_eq!(facts::life(pod).2, [0]);
+        let log = site.kubectl(&["logs", "-n", NAMESPACE, &text(&pod["metadata"]["name"])]);
+        assert!(!log.is_empty());
+        for line in log.lines() {
+            let line: Value = serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"));
+            assert!(line["level"].is_string(), "{line}");
+        }
+    }
+    processes::kill(processes::of(led).unwrap());
+    let begin = Instant::now();
+    until("the other to lead", || if holder() == leader { Err("it still does".into()) } else { Ok(()) });
+    println!("another leads after {:.1} s", begin.elapsed().as_secs_f64());
+    site.apply(&crate::site::compute("after", "runnable"));
+    site.await_proven("after");
+    site.await_rollout();
+    let mut restarts: Vec<u64> = site.replicas().iter().flat_map(|pod| facts::life(pod).2).collect();
+    restarts.sort_unstable();
+    assert_eq!(restarts, [0, 1], "one was killed, and nothing else is started again");
+    assert!(begin.elapsed() < LIMIT + Duration::from_secs(30));
+    let nodes = items(&site.json(&["get", "pods", "-n", NAMESPACE]));
+    assert!(nodes.iter().all(|pod| pod["spec"]["nodeName"] == NODE));
+}

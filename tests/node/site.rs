@@ -1,0 +1,273 @@
+//! A cluster with a real node, used as people use one.
+
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+use xtask::assets::{Tool, chain};
+use xtask::image::Image;
+use xtask::rig::{NODE, Options, Rig};
+use xtask::workspace;
+
+/// The namespace of Poros, as the guide has it.
+pub const NAMESPACE: &str = "poros-system";
+/// The chart of this checkout.
+pub const CHART: &str = "charts/poros";
+/// Far beyond what anything takes: a machine that is busy is slow, not broken.
+pub const LIMIT: Duration = Duration::from_secs(120);
+/// What carries the pods of Poros.
+pub const REPLICAS: &str = "app.kubernetes.io/name=poros,app.kubernetes.io/component=controller";
+
+/// What a command said.
+pub struct Said {
+    pub well: bool,
+    pub out: String,
+    /// What it told beside it: warnings, errors.
+    pub told: String,
+}
+
+pub struct Site {
+    pub rig: Rig,
+}
+
+impl Site {
+    /// A control plane and a node that has these images, with a namespace that lets in restricted pods alone.
+    pub fn start(options: Options, images: &[&Image]) -> Self {
+        let options = Options { helm: true, ..options };
+        let rig = Rig::start(options).unwrap_or_else(|error| panic!("{}", chain(&error)));
+        println!("{}: ready after {:?}", rig.dir().file_name().unwrap().display(), rig.ready_after());
+        for image in images {
+            rig.import_images(&image.archive).unwrap_or_else(|error| panic!("{}", chain(&error)));
+        }
+        let site = Self { rig };
+        site.kubectl(&["create", "namespace", NAMESPACE]);
+        let modes = ["enforce", "warn"].map(|mode| format!("pod-security.kubernetes.io/{mode}=restricted"));
+        site.kubectl(&["label", "namespace", NAMESPACE, &modes[0], &modes[1]]);
+        site.kubectl(&["label", "node", NODE, "dataos.io/purpose=runnable"]);
+        site
+    }
+
+    /// Stops it; says how long the whole of it took.
+    pub fn stop(self) {
+        self.rig.stop().unwrap_or_else(|error| panic!("{}", chain(&error)));
+    }
+
+    pub fn helm(&self, arguments: &[&str]) -> String {
+        self.try_helm(arguments).printed(arguments)
+    }
+
+    pub fn try_helm(&self, arguments: &[&str]) -> Said {
+        let mut command = self.rig.helm();
+        said(command.args(arguments).args(["--namespace", NAMESPACE]).current_dir(workspace::root()))
+    }
+
+    pub fn kubectl(&self, arguments: &[&str]) -> String {
+        self.try_kubectl(arguments).printed(arguments)
+    }
+
+    pub fn try_kubectl(&self, arguments: &[&str]) -> Said {
+        said(self.rig.kubectl().args(arguments))
+    }
+
+    /// What kubectl prints as JSON.
+    pub fn json(&self, arguments: &[&str]) -> Value {
+        serde_json::from_str(&self.kubectl(&[arguments, &["-o=json"]].concat())).unwrap()
+    }
+
+    pub fn dataos_ctl(&self, arguments: &[&str]) -> Said {
+        said(Command::new(env!("CARGO_BIN_EXE_dataos-ctl")).args(arguments).env("KUBECONFIG", self.rig.kubeconfig()))
+    }
+
+    /// A line as typed into a shell in the checkout.
+    pub fn shell(&self, line: &str) -> Said {
+        let folder = |tool| self.rig.assets().path(tool).parent().unwrap().to_owned();
+        let mut path = vec![folder(Tool::Helm), folder(Tool::Kubectl)];
+        path.extend(std::env::split_paths(&std::env::var_os("PATH").unwrap_or_default()));
+        let mut command = Command::new("sh");
+        for (name, value) in self.rig.helm().get_envs() {
+            command.env(name, value.unwrap_or_default());
+        }
+        command.args(["-ec", line]).env("PATH", std::env::join_paths(path).unwrap());
+        said(command.current_dir(workspace::root()))
+    }
+
+    pub fn apply(&self, manifest: &str) {
+        let file = self.file(manifest);
+        self.kubectl(&["apply", "-f", &file.to_string_lossy()]);
+    }
+
+    /// A manifest as a file of its own.
+    pub fn file(&self, manifest: &str) -> PathBuf {
+        let mut name = String::from("manifest");
+        let _ = write!(name, "-{:?}.yaml", std::thread::current().id());
+        let file = self.rig.dir().join(name.replace(['(', ')'], ""));
+        std::fs::write(&file, manifest).unwrap();
+        file
+    }
+
+    pub fn compute(&self, name: &str) -> Value {
+        self.json(&["get", "compute", name])
+    }
+
+    /// Waits until a Compute is active and its placement is proven.
+    pub fn await_proven(&self, name: &str) -> Value {
+        until(&format!("{name} to be active and proven"), || {
+            let said = self.try_kubectl(&["get", "compute", name, "-o=json"]);
+            let compute: Value = serde_json::from_str(&said.out).map_err(|_| said.told)?;
+            let status = &compute["status"];
+            let placement = &status["placement"];
+            let proven =
+                placement["revision"].is_u64() && placement["revision"] == placement["provenRevision"];
+            let current = status["observedGeneration"] == compute["metadata"]["generation"];
+            if status["aggregateStatus"] == "active" && proven && current {
+                Ok(compute)
+            } else {
+                Err(status.to_string())
+            }
+        })
+    }
+
+    /// The pods of Poros that are not being deleted.
+    pub fn replicas(&self) -> Vec<Value> {
+        let mut pods = items(&self.json(&["get", "pods", "-n", NAMESPACE, "-l", REPLICAS]));
+        pods.retain(|pod| pod["metadata"]["deletionTimestamp"].is_null());
+        pods
+    }
+
+    pub fn await_rollout(&self) {
+        self.kubectl(&["rollout", "status", "deployment/poros", "-n", NAMESPACE, "--timeout=120s"]);
+    }
+
+    /// A Deployment of one server that names a Compute, once it answers; gives back its pod.
+    pub fn serve(&self, name: &str, compute: &str) -> Value {
+        self.apply(&server(name, compute));
+        self.kubectl(&["rollout", "status", &format!("deployment/{name}"), "--timeout=120s"]);
+        let pod = self.server(name);
+        self.assert_serves(&pod);
+        pod
+    }
+
+    /// The one pod of that Deployment.
+    pub fn server(&self, name: &str) -> Value {
+        let mut pods = items(&self.json(&["get", "pods", "-l", &format!("app={name}")]));
+        pods.retain(|pod| pod["metadata"]["deletionTimestamp"].is_null());
+        assert_eq!(pods.len(), 1, "the pods of {name}");
+        pods.remove(0)
+    }
+
+    /// It runs on the real node, was placed there, and answers at its address.
+    pub fn assert_serves(&self, pod: &Value) {
+        assert_eq!(pod["spec"]["nodeName"], NODE);
+        let (name, address) = (text(&pod["metadata"]["name"]), text(&pod["status"]["podIP"]));
+        let url = format!("http://{address}:8080/");
+        assert_eq!(until(&url, || get(&url)), name);
+    }
+}
+
+impl Said {
+    fn printed(self, arguments: &[&str]) -> String {
+        assert!(self.well, "{arguments:?} failed: {}{}", self.out, self.told);
+        self.out
+    }
+}
+
+/// A Deployment that carries the label itself, as its pods do.
+pub fn server(name: &str, compute: &str) -> String {
+    let image = xtask::rig::POD_IMAGE;
+    format!(
+        r#"apiVersion: apps/v1
+kind: Deployment
+metadata: {{name: {name}, labels: {{poros.dataos.io/compute: {compute}}}}}
+spec:
+  selector: {{matchLabels: {{app: {name}}}}}
+  template:
+    metadata: {{labels: {{app: {name}, poros.dataos.io/compute: {compute}}}}}
+    spec:
+      terminationGracePeriodSeconds: 0
+      containers:
+      - name: server
+        image: "{image}"
+        args: [serve, "8080"]
+        readinessProbe: {{httpGet: {{port: 8080}}, periodSeconds: 1}}
+"#
+    )
+}
+
+/// A pod that names a Compute.
+pub fn pod(name: &str, compute: &str) -> String {
+    let image = xtask::rig::POD_IMAGE;
+    format!(
+        r#"apiVersion: v1
+kind: Pod
+metadata: {{name: {name}, labels: {{poros.dataos.io/compute: {compute}}}}}
+spec:
+  terminationGracePeriodSeconds: 0
+  containers: [{{name: pod, image: "{image}"}}]
+"#
+    )
+}
+
+/// A Compute whose pool is the nodes labelled `dataos.io/purpose: <pool>`, of which none need be there.
+pub fn compute(name: &str, pool: &str) -> String {
+    format!(
+        "---
+apiVersion: poros.dataos.io/v1beta1
+kind: Compute
+metadata: {{name: {name}}}
+spec:
+  purpose: runnable
+  nodePool: {{minReadyNodes: 0, nodeSelector: {{dataos.io/purpose: {pool}}}}}
+"
+    )
+}
+
+pub fn said(command: &mut Command) -> Said {
+    let output = command.stdin(Stdio::null()).output();
+    let output = output.unwrap_or_else(|error| panic!("{command:?} does not start: {error}"));
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    Said { well: output.status.success(), out: text(&output.stdout), told: text(&output.stderr) }
+}
+
+pub fn items(list: &Value) -> Vec<Value> {
+    list["items"].as_array().cloned().unwrap_or_default()
+}
+
+pub fn text(value: &Value) -> String {
+    value.as_str().unwrap_or_else(|| panic!("{value} is no text")).to_owned()
+}
+
+pub fn get(url: &str) -> Result<String, String> {
+    let (host, path) = url.trim_start_matches("http://").split_once('/').unwrap();
+    let mut stream = std::net::TcpStream::connect_timeout(
+        &host.parse().map_err(|_| format!("{host} is no address"))?,
+        Duration::from_secs(5),
+    )
+    .map_err(|error| error.to_string())?;
+    stream.set_read_timeout(Some(Duration::from_secs(5))).map_err(|error| error.to_string())?;
+    let request = format!("GET /{path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n");
+    let mut answer = String::new();
+    std::io::Write::write_all(&mut stream, request.as_bytes())
+        .and_then(|()| std::io::Read::read_to_string(&mut stream, &mut answer))
+        .map_err(|error| error.to_string())?;
+    Ok(answer.split_once("\r\n\r\n").map(|(_, body)| body.to_owned()).unwrap_or_default())
+}
+
+/// Looks again and again, until there is what is looked for.
+pub fn until<T>(what: &str, look: impl Fn() -> Result<T, String>) -> T {
+    let begin = Instant::now();
+    loop {
+        let seen = match look() {
+            Ok(found) => return found,
+            Err(seen) => seen,
+        };
+        assert!(begin.elapsed() < LIMIT, "waited {LIMIT:?} for {what}: {seen}");
+        std::thread::sleep(Duration::from_millis(200));
+    }
+}
+
+/// The chart of this checkout, as a path that works from anywhere.
+pub fn chart() -> String {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(CHART).display().to_string()
+}
