@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use libtest_mimic::{Arguments, Failed, Trial};
 use xtask::assets::chain;
-use xtask::image;
+use xtask::image::archive::write;
 use xtask::rig::standing::Standing;
 use xtask::rig::{Component, NODE, Options, POD_IMAGE, Rig};
 
@@ -80,9 +80,9 @@ fn pods_run_answer_and_are_found_by_name() -> Result<(), String> {
 
     // An image of one's own: the same program under another name.
     let (archive, program) = (rig.dir().join("own.tar"), rig.dir().join("node/images/program"));
-    image::write(&archive, "poros.dataos.io/rig/own:1", &program, "/pod").map_err(|error| chain(&error))?;
+    write(&archive, "poros.dataos.io/rig/own:1", &program, "/pod").map_err(|error| chain(&error))?;
     let first = std::fs::read(&archive).unwrap();
-    image::write(&archive, "poros.dataos.io/rig/own:1", &program, "/pod").map_err(|error| chain(&error))?;
+    write(&archive, "poros.dataos.io/rig/own:1", &program, "/pod").map_err(|error| chain(&error))?;
     assert!(first == std::fs::read(&archive).unwrap(), "two archives of one program differ");
     rig.import_images(&archive).map_err(|error| chain(&error))?;
 
