@@ -5,7 +5,7 @@ use std::process::Command;
 use std::sync::{Mutex, OnceLock, PoisonError};
 
 use xtask::assets::chain;
-use xtask::image::{self, Image};
+use xtask::image::{self, Image, Recipe};
 use xtask::workspace;
 
 use crate::site::said;
@@ -28,7 +28,7 @@ pub struct Previous {
 
 /// The image of this checkout.
 pub fn current() -> &'static Image {
-    CURRENT.get_or_init(|| build(&workspace::root(), &workspace::target().join("image")))
+    CURRENT.get_or_init(|| build(&Recipe::own()))
 }
 
 /// The version before: the newest one that has a tag, or the one that is kept beside these tests.
@@ -38,44 +38,47 @@ pub fn previous() -> &'static Previous {
         let own = concat!("v", env!("CARGO_PKG_VERSION"));
         let tag = tags.lines().find(|tag| *tag != own);
         let commit = tag.unwrap_or(COMMIT);
-        let source = checked_out(commit);
+        let folder = workspace::target().join("previous").join(commit);
+        let source = checked_out(commit, &folder);
         let chart = match tag {
             Some(_) => source.join("charts/poros"),
             None => workspace::root().join(PACKAGE),
         };
-        let image = build(&source, &source.with_extension("image"));
+        let revision = Some(git(&["rev-parse", &format!("{commit}^{{commit}}")]).trim().to_owned());
+        let image = build(&Recipe { revision, ..Recipe::of(source, folder.join("image")) });
         Previous { chart, image }
     })
 }
 
-fn build(source: &Path, folder: &Path) -> Image {
+fn build(recipe: &Recipe) -> Image {
     let _one = BUILDS.lock().unwrap_or_else(PoisonError::into_inner);
-    let image = image::build(source, folder).unwrap_or_else(|error| panic!("{}", chain(&error)));
+    let image = image::build(recipe).unwrap_or_else(|error| panic!("{}", chain(&error)));
     println!("{}: {}", image.reference, image.digest);
     image
 }
 
-/// The sources of a commit, in a folder of their own.
-fn checked_out(commit: &str) -> PathBuf {
-    let folder = workspace::target().join("previous").join(commit);
-    if !folder.exists() {
-        // A clone of the last commits alone has neither the commit nor a tag.
-        assert!(
-            git(&["rev-parse", "--is-shallow-repository"]).trim() == "false",
-            "this clone is shallow and lacks the version before, {commit}: run `git fetch --unshallow --tags`"
-        );
-        let half = folder.with_extension("half");
-        // Of a run that was broken off; most often there is none.
-        let _ = std::fs::remove_dir_all(&half);
-        std::fs::create_dir_all(&half).unwrap();
-        let archive = half.with_extension("tar");
-        git(&["archive", "--output", &archive.to_string_lossy(), commit]);
-        let unpacked = said(Command::new("tar").arg("-xf").arg(&archive).arg("-C").arg(&half));
-        assert!(unpacked.well, "{}", unpacked.told);
-        std::fs::remove_file(&archive).unwrap();
-        std::fs::rename(&half, &folder).unwrap();
+/// The sources of a commit, below a folder of its own.
+fn checked_out(commit: &str, folder: &Path) -> PathBuf {
+    let source = folder.join("source");
+    if source.exists() {
+        return source;
     }
-    folder
+    // A clone of the last commits alone has neither the commit nor a tag.
+    assert_eq!(
+        git(&["rev-parse", "--is-shallow-repository"]).trim(),
+        "false",
+        "this clone is shallow and lacks the version before, {commit}: run `git fetch --unshallow --tags`"
+    );
+    let (archive, half) = (folder.join("source.tar"), folder.join("half"));
+    // Of a run that was broken off; most often there is none.
+    let _ = std::fs::remove_dir_all(&half);
+    std::fs::create_dir_all(&half).unwrap();
+    git(&["archive", "--output", &archive.to_string_lossy(), commit]);
+    let unpacked = said(Command::new("tar").arg("-xf").arg(&archive).arg("-C").arg(&half));
+    assert!(unpacked.well, "{}", unpacked.told);
+    std::fs::remove_file(&archive).unwrap();
+    std::fs::rename(&half, &source).unwrap();
+    source
 }
 
 fn git(arguments: &[&str]) -> String {
