@@ -9,7 +9,7 @@ use kube::Client;
 use thiserror::Error;
 use tracing::info;
 
-use crate::api::names::{ANNOTATION_DELETE_IN_USE, FINALIZER};
+use crate::api::names::FINALIZER;
 use crate::cluster::call::CallError;
 use crate::cluster::{computes, remove, status};
 use crate::decide::observed::Compute;
@@ -27,7 +27,7 @@ pub enum RetireError {
     List(#[source] CallError),
     /// One cannot be deleted. What the API server says names its users.
     #[error(
-        "nothing was deleted: {0}; see to that and uninstall again, or keep what there is (--set crds.keep=true in an upgrade before). To delete it all the same: kubectl annotate compute NAME {ANNOTATION_DELETE_IN_USE}=true"
+        "nothing was deleted: {0}; then uninstall again, or keep what there is: upgrade with crds.keep=true before"
     )]
     Refused(String),
     /// The API server did not do as asked.

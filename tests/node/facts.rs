@@ -6,7 +6,8 @@ use serde_json::{Value, json};
 
 use crate::site::{Site, items, text};
 
-/// Every object of the cluster, as kind, namespace and name; but for events, which go by themselves.
+/// Every object of the cluster, as kind, namespace and name; but for events, which go by themselves, and the node's sign of life,
+/// which comes late.
 pub fn everything(site: &Site) -> BTreeSet<String> {
     let kinds = site.kubectl(&["api-resources", "--verbs=list", "-o=name"]);
     let kinds: Vec<&str> = kinds.lines().filter(|kind| !kind.starts_with("events")).collect();
@@ -14,7 +15,7 @@ pub fn everything(site: &Site) -> BTreeSet<String> {
     let columns = "-o=custom-columns=KIND:.kind,NAMESPACE:.metadata.namespace,NAME:.metadata.name";
     let listed = site.kubectl(&["get", &kinds.join(","), "--all-namespaces", "--no-headers", columns]);
     let words = |line: &str| line.split_whitespace().collect::<Vec<_>>().join(" ").replace("<none> ", "");
-    listed.lines().map(words).collect()
+    listed.lines().map(words).filter(|object| !object.starts_with("Lease kube-node-lease ")).collect()
 }
 
 /// What must not change where nothing is rebuilt: of a Compute, and of its Placement and binding.

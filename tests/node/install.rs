@@ -56,11 +56,14 @@ fn pods_run_where_their_compute_says(site: &Site) {
     });
 
     // Of the other no node is there: its pod waits, and whoever asks is told.
-    let empty = until("the empty pool to be told", || {
-        let compute = site.compute("query-default");
-        if compute["status"]["aggregateStatus"] == "error" { Ok(compute) } else { Err(compute["status"].to_string()) }
+    until("the empty pool to be told", || {
+        let status = site.compute("query-default")["status"].clone();
+        let conditions = status["conditions"].as_array().cloned().unwrap_or_default();
+        let pool = conditions.iter().find(|condition| condition["type"] == "PoolReady");
+        let empty = pool.is_some_and(|pool| pool["status"] == "False");
+        let told = text(&status["builderState"]["info"]).contains("no node carries the labels");
+        if empty && told { Ok(()) } else { Err(status.to_string()) }
     });
-    println!("query-default: {}", empty["status"]["conditions"]);
     site.apply(&pod("lost", "query-default"));
     until("the scheduler's word", || {
         let lost = site.json(&["get", "pod", "lost"]);

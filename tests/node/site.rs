@@ -39,7 +39,10 @@ impl Site {
         let rig = Rig::start(options).unwrap_or_else(|error| panic!("{}", chain(&error)));
         println!("{}: ready after {:?}", rig.dir().file_name().unwrap().display(), rig.ready_after());
         for image in images {
-            rig.import_images(&image.archive).unwrap_or_else(|error| panic!("{}", chain(&error)));
+            // Into what the node sees of this host, wherever the checkout lies.
+            let archive = rig.dir().join("image.tar");
+            std::fs::copy(&image.archive, &archive).unwrap();
+            rig.import_images(&archive).unwrap_or_else(|error| panic!("{}", chain(&error)));
         }
         let site = Self { rig };
         site.kubectl(&["create", "namespace", NAMESPACE]);
