@@ -13,10 +13,12 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::{Body, Bytes, to_bytes};
 use axum::extract::State;
-use axum::http::{StatusCode, header};
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::middleware::map_response;
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use futures::future::BoxFuture;
+use tokio::sync::watch;
 use tracing::debug;
 
 use crate::admission::review::{BadReview, Review};
@@ -46,10 +48,24 @@ pub struct Knowledge {
     pub may_assign: MayAssign,
 }
 
-/// Serves until it is dropped.
-pub async fn serve(listener: TlsListener, knowledge: Knowledge) -> std::io::Result<()> {
-    let app =
-        Router::new().route(PATH_PODS, post(pods)).route(PATH_COMPUTES, post(computes)).with_state(knowledge);
+/// Serves until it is dropped. From when it is `leaving`, each answer is the last one on its connection: the API server keeps
+/// connections, and would send the next review to a process that is gone.
+pub async fn serve(
+    listener: TlsListener,
+    knowledge: Knowledge,
+    leaving: watch::Receiver<bool>,
+) -> std::io::Result<()> {
+    let part = map_response(move |mut response: Response| {
+        if *leaving.borrow() {
+            response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+        }
+        std::future::ready(response)
+    });
+    let app = Router::new()
+        .route(PATH_PODS, post(pods))
+        .route(PATH_COMPUTES, post(computes))
+        .layer(part)
+        .with_state(knowledge);
     axum::serve(listener, app).await
 }
 
@@ -119,7 +135,6 @@ mod tests {
     use serde_json::{Value, json};
     use std::sync::atomic::{AtomicBool, Ordering};
     use tokio::net::{TcpListener, TcpStream};
-    use tokio::sync::watch;
     use tokio_rustls::TlsConnector;
     use tokio_rustls::rustls::crypto::ring::default_provider;
     use tokio_rustls::rustls::pki_types::pem::PemObject;
@@ -132,6 +147,7 @@ mod tests {
         address: std::net::SocketAddr,
         authority: String,
         ready: Arc<AtomicBool>,
+        leaving: watch::Sender<bool>,
         configs: watch::Sender<Option<Arc<tokio_rustls::rustls::ServerConfig>>>,
     }
 
@@ -158,8 +174,10 @@ mod tests {
             in_force: Arc::new(move |name| (name == "query").then(|| placement.clone())),
             may_assign: Arc::new(|subject, _| Box::pin(async move { subject.username == "flux" })),
         };
-        tokio::spawn(serve(TlsListener::new(listener, receiver).unwrap(), knowledge));
-        Served { address, authority: generation.authority, ready, configs }
+        let leaving = watch::Sender::new(false);
+        let told = leaving.subscribe();
+        tokio::spawn(serve(TlsListener::new(listener, receiver).unwrap(), knowledge, told));
+        Served { address, authority: generation.authority, ready, leaving, configs }
     }
 
     async fn connect(
@@ -211,6 +229,30 @@ mod tests {
         let patch = answer["response"]["patch"].clone();
         let bytes: Option<k8s_openapi::ByteString> = serde_json::from_value(patch).unwrap();
         bytes.map_or(Value::Null, |bytes| serde_json::from_slice(&bytes.0).unwrap())
+    }
+
+    #[tokio::test]
+    async fn who_leaves_answers_once_a_connection() {
+        let served = served().await;
+        let stream = connect(&served, &served.authority).await.unwrap();
+        let (mut sender, connection) =
+            hyper::client::conn::http1::handshake(hyper_util::rt::TokioIo::new(stream)).await.unwrap();
+        tokio::spawn(connection);
+        for (leaves, last) in [(false, None), (false, None), (true, Some("close"))] {
+            served.leaving.send_replace(leaves);
+            sender.ready().await.unwrap();
+            let body = http_body_util::Full::new(Bytes::from(review(&json!({}), "anna")));
+            let request =
+                hyper::Request::builder().method("POST").uri("/pods").header("host", "x").body(body).unwrap();
+            let answer = sender.send_request(request).await.unwrap();
+            assert_eq!(answer.status().as_u16(), 200);
+            let said = answer.headers().get("connection").map(|value| value.to_str().unwrap().to_owned());
+            assert_eq!(said.as_deref(), last);
+            http_body_util::BodyExt::collect(answer.into_body()).await.unwrap();
+        }
+        assert!(sender.ready().await.is_err(), "the connection is closed");
+        // Another one is still taken.
+        assert_eq!(ask(&served, "POST", "/pods", &review(&json!({}), "anna")).await.0, 200);
     }
 
     #[tokio::test]

@@ -146,7 +146,8 @@ impl Controller {
         self.leadership.term().map(|_| self.context.world().computes())
     }
 
-    /// Runs until `stop` says so; passes under way are finished, and the Lease is given up after them.
+    /// Runs until `stop` says so; passes under way are finished, the Lease is given up after them, and the webhook answers until
+    /// its pod is out of the Service.
     pub async fn run(self: Arc<Self>, mut stop: watch::Receiver<bool>) {
         let mut tasks = JoinSet::new();
         for what in watched(&self.context.options).chain([Watched::Certificates]) {
@@ -182,6 +183,7 @@ impl Controller {
             _ = stop.wait_for(|stop| *stop) => {}
         }
         info!("stopping: passes under way are finished");
+        let served_until = self.webhook.leave();
         let drained = async {
             while self.queue.running() > 0 {
                 tokio::time::sleep(Duration::from_millis(20)).await;
@@ -199,11 +201,15 @@ impl Controller {
             }
         };
         let _ = tokio::time::timeout(DRAIN_EVENTS, told).await;
-        tasks.shutdown().await;
         let _ = resign.send(true);
         if tokio::time::timeout(RESIGN, campaign).await.is_err() {
             warn!("the election did not end in time");
         }
+        // What it answers from is watched to the end.
+        if let Some(until) = served_until {
+            tokio::time::sleep_until(until.into()).await;
+        }
+        tasks.shutdown().await;
     }
 
     /// Takes part in the election as soon as this process could lead: one that cannot list what it works on must not keep

@@ -29,6 +29,9 @@ use crate::world::Change;
 
 /// How long the server still answers after its registration went: API servers act on that a moment later.
 const LAST_CALLS: Duration = Duration::from_secs(10);
+/// How long the server still answers after its process was told to stop: only then is its pod taken out of the Service, and API
+/// servers learn of that a moment later.
+const FAREWELL: Duration = Duration::from_secs(5);
 /// Time between writes of the whole registration: two Poros that want it otherwise must not keep the API server busy.
 const REGISTER_EVERY: Duration = Duration::from_secs(5);
 /// The pause after another replica was faster; its watch may tell sooner.
@@ -66,6 +69,7 @@ pub struct Webhook {
     changed: Notify,
     needed: watch::Sender<bool>,
     listed: watch::Sender<bool>,
+    leaving: watch::Sender<bool>,
 }
 
 /// What runs while the webhook is needed. Dropping it stops it.
@@ -85,8 +89,8 @@ struct Running {
 impl Webhook {
     /// It does nothing until it is needed.
     pub fn new(context: Arc<Context>, leadership: Arc<Leadership>, knowledge: Knowledge) -> Self {
-        let (needed, listed) = (watch::Sender::new(false), watch::Sender::new(false));
-        Self { context, leadership, knowledge, changed: Notify::new(), needed, listed }
+        let [needed, listed, leaving] = [false; 3].map(watch::Sender::new);
+        Self { context, leadership, knowledge, changed: Notify::new(), needed, listed, leaving }
     }
 
     /// Something that it looks at may have changed.
@@ -104,6 +108,15 @@ impl Webhook {
     pub async fn needed(&self) {
         // It fails only when this is dropped, and then nobody waits.
         let _ = self.needed.subscribe().wait_for(|needed| *needed).await;
+    }
+
+    /// To be called as the process is told to stop: gives back until when it is to go on serving. Called by a URL it has no
+    /// Service that others would answer for.
+    pub fn leave(&self) -> Option<Instant> {
+        let by_service = matches!(self.context.options.webhook.endpoint, Some(Endpoint::Service { .. }));
+        let called = by_service && *self.needed.borrow() && self.is_needed();
+        self.leaving.send_replace(true);
+        called.then(|| Instant::now() + FAREWELL)
     }
 
     /// Runs for ever.
@@ -217,10 +230,10 @@ impl Webhook {
             options.endpoint.clone().unwrap_or_else(|| Endpoint::Url(format!("https://{address}")));
         let (configs, served) = watch::channel(None);
         let listener = TlsListener::new(listener, served).map_err(failed)?;
-        let knowledge = self.knowledge.clone();
+        let (knowledge, leaving) = (self.knowledge.clone(), self.leaving.subscribe());
         let mut tasks = JoinSet::new();
         tasks.spawn(async move {
-            if let Err(error) = admission::serve(listener, knowledge).await {
+            if let Err(error) = admission::serve(listener, knowledge, leaving).await {
                 warn!("the webhook is served no longer: {error}");
             }
         });

@@ -141,6 +141,12 @@ impl Site {
 
     pub fn await_rollout(&self) {
         self.kubectl(&["rollout", "status", "deployment/poros", "-n", NAMESPACE, "--timeout=120s"]);
+        // Those of before may still be there.
+        until("the replicas of before to be gone", || {
+            let pods = items(&self.json(&["get", "pods", "-n", NAMESPACE, "-l", REPLICAS]));
+            let going = pods.iter().filter(|pod| !pod["metadata"]["deletionTimestamp"].is_null()).count();
+            if going == 0 { Ok(()) } else { Err(format!("{going} of {}", pods.len())) }
+        });
     }
 
     /// A Deployment of one server that names a Compute, once it answers; gives back its pod.
