@@ -23,7 +23,8 @@ pub fn identity(site: &Site, name: &str) -> Value {
     let compute = site.compute(name);
     let mut built = Vec::new();
     for kind in ["placement", "mutatingadmissionpolicybinding"] {
-        let listed = site.try_kubectl(&["get", kind, "-l", &format!("poros.dataos.io/compute={name}"), "-o=json"]);
+        let listed =
+            site.try_kubectl(&["get", kind, "-l", &format!("poros.dataos.io/compute={name}"), "-o=json"]);
         // Below Kubernetes 1.36 there are no bindings.
         let listed = serde_json::from_str(&listed.out).unwrap_or(Value::Null);
         for object in items(&listed) {
@@ -45,4 +46,29 @@ pub fn life(pod: &Value) -> (String, String, Vec<u64>) {
     let restarts = pod["status"]["containerStatuses"].as_array().cloned().unwrap_or_default();
     let restarts = restarts.iter().map(|status| status["restartCount"].as_u64().unwrap()).collect();
     (text(&pod["metadata"]["uid"]), text(&pod["status"]["podIP"]), restarts)
+}
+
+/// Where two values differ, and how; empty where they are the same.
+pub fn differences(one: &Value, other: &Value) -> Vec<String> {
+    let mut found = Vec::new();
+    compare(one, other, String::new(), &mut found);
+    found
+}
+
+fn compare(one: &Value, other: &Value, path: String, found: &mut Vec<String>) {
+    match (one, other) {
+        (Value::Object(fields), Value::Object(others)) => {
+            let names: BTreeSet<&String> = fields.keys().chain(others.keys()).collect();
+            for name in names {
+                compare(&one[name], &other[name], format!("{path}/{name}"), found);
+            }
+        }
+        (Value::Array(items), Value::Array(others)) if items.len() == others.len() => {
+            for (place, (item, other)) in items.iter().zip(others).enumerate() {
+                compare(item, other, format!("{path}/{place}"), found);
+            }
+        }
+        _ if one == other => {}
+        _ => found.push(format!("{path}: {one} became {other}")),
+    }
 }

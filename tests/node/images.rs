@@ -34,7 +34,7 @@ pub fn current() -> &'static Image {
 /// The version before: the newest one that has a tag, or the one that is kept beside these tests.
 pub fn previous() -> &'static Previous {
     PREVIOUS.get_or_init(|| {
-        let tags = git(&["tag", "--list", "v*", "--merged", "--sort=-version:refname"]);
+        let tags = git(&["tag", "--list", "v*", "--merged=HEAD", "--sort=-version:refname"]);
         let own = concat!("v", env!("CARGO_PKG_VERSION"));
         let tag = tags.lines().find(|tag| *tag != own);
         let commit = tag.unwrap_or(COMMIT);

@@ -50,10 +50,7 @@ pub fn the_lines_of_the_guide_work() {
 fn pods_run_where_their_compute_says(site: &Site) {
     let server = site.serve("web", "runnable-default");
     assert_eq!(server["spec"]["nodeSelector"]["dataos.io/purpose"], "runnable");
-    until("the user to be counted", || {
-        let users = site.compute("runnable-default")["status"]["users"].clone();
-        if users["pods"] == 1 && users["workloads"] == 1 { Ok(()) } else { Err(users.to_string()) }
-    });
+    site.await_users("runnable-default", 1);
 
     // Of the other no node is there: its pod waits, and whoever asks is told.
     until("the empty pool to be told", || {
@@ -68,11 +65,11 @@ fn pods_run_where_their_compute_says(site: &Site) {
     until("the scheduler's word", || {
         let lost = site.json(&["get", "pod", "lost"]);
         let conditions = lost["status"]["conditions"].as_array().cloned().unwrap_or_default();
-        let told = conditions.iter().any(|one| one["type"] == "PodScheduled" && one["reason"] == "Unschedulable");
+        let told =
+            conditions.iter().any(|one| one["type"] == "PodScheduled" && one["reason"] == "Unschedulable");
         if told { Ok(()) } else { Err(lost["status"].to_string()) }
     });
     let explained = site.dataos_ctl(&["explain", "pod", "lost"]);
-    println!("{}{}", explained.out, explained.told);
     assert!(explained.out.contains("none of 1 node"), "{}{}", explained.out, explained.told);
     let file = site.file(&pod("never", "never-there"));
     let refused = site.try_kubectl(&["apply", "-f", &file.to_string_lossy()]);
@@ -90,7 +87,8 @@ fn the_other_takes_over(site: &Site) {
     let of_leader = |pod: &&Value| leader.contains(&text(&pod["metadata"]["name"]));
     let led = pods.iter().find(of_leader).unwrap_or_else(|| panic!("{leader} is no pod"));
     for pod in &pods {
-        let process = processes::of(pod).unwrap_or_else(|| panic!("{} has no process", pod["metadata"]["name"]));
+        let process =
+            processes::of(pod).unwrap_or_else(|| panic!("{} has no process", pod["metadata"]["name"]));
         let leads = text(&pod["metadata"]["uid"]) == text(&led["metadata"]["uid"]);
         println!("resident: {} MiB, leads: {leads}", processes::resident(process));
         assert_eq!(facts::life(pod).2, [0]);

@@ -39,10 +39,16 @@ fn main() {
     let trials = if std::env::var_os("POROS_TEST_NODE").is_some() {
         // The longest first.
         vec![
-            trial("upgrade::nothing_is_rebuilt_and_no_pod_moves", upgrade::nothing_is_rebuilt_and_no_pod_moves),
+            trial(
+                "upgrade::nothing_is_rebuilt_and_no_pod_moves",
+                upgrade::nothing_is_rebuilt_and_no_pod_moves,
+            ),
             trial("uninstall::what_stays_is_what_keep_keeps", uninstall::what_stays_is_what_keep_keeps),
             trial("install::the_lines_of_the_guide_work", install::the_lines_of_the_guide_work),
-            trial("webhook::pods_are_placed_through_the_service", webhook::pods_are_placed_through_the_service),
+            trial(
+                "webhook::pods_are_placed_through_the_service",
+                webhook::pods_are_placed_through_the_service,
+            ),
         ]
     } else {
         Vec::new()

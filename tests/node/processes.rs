@@ -13,7 +13,8 @@ pub fn of(pod: &Value) -> Option<u32> {
     let mut ids = all.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
     ids.find(|id| {
         let read = |file: &str| fs::read(format!("/proc/{id}/{file}")).unwrap_or_default();
-        let has = |file: &str, word: &str| read(file).split(|byte| *byte == 0).any(|part| part == word.as_bytes());
+        let has =
+            |file: &str, word: &str| read(file).split(|byte| *byte == 0).any(|part| part == word.as_bytes());
         read("cmdline").starts_with(b"/poros\0run\0") && has("environ", &mark)
     })
 }

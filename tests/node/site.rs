@@ -80,7 +80,11 @@ impl Site {
     }
 
     pub fn dataos_ctl(&self, arguments: &[&str]) -> Said {
-        said(Command::new(env!("CARGO_BIN_EXE_dataos-ctl")).args(arguments).env("KUBECONFIG", self.rig.kubeconfig()))
+        said(
+            Command::new(env!("CARGO_BIN_EXE_dataos-ctl"))
+                .args(arguments)
+                .env("KUBECONFIG", self.rig.kubeconfig()),
+        )
     }
 
     /// A line as typed into a shell in the checkout.
@@ -98,7 +102,16 @@ impl Site {
 
     pub fn apply(&self, manifest: &str) {
         let file = self.file(manifest);
-        self.kubectl(&["apply", "-f", &file.to_string_lossy()]);
+        let arguments = ["apply", "-f", &file.to_string_lossy()];
+        until("the API server to know the kind", || {
+            let said = self.try_kubectl(&arguments);
+            // So it says for a moment after it was given a CRD.
+            if said.told.contains("There can be a delay") {
+                return Err(said.told);
+            }
+            said.printed(&arguments);
+            Ok(())
+        });
     }
 
     /// A manifest as a file of its own.
@@ -130,6 +143,14 @@ impl Site {
                 Err(status.to_string())
             }
         })
+    }
+
+    /// Waits until so many pods are counted as users of a Compute.
+    pub fn await_users(&self, name: &str, pods: u32) {
+        until(&format!("{pods} users of {name}"), || {
+            let users = self.compute(name)["status"]["users"].clone();
+            if users["pods"] == pods { Ok(()) } else { Err(users.to_string()) }
+        });
     }
 
     /// The pods of Poros that are not being deleted.

@@ -56,7 +56,8 @@ impl Stream {
         assert_eq!(stored.len(), made.placed);
         assert!(stored.len() > 5, "{} pods are no stream", stored.len());
         for pod in stored {
-            let mark = pod["metadata"]["annotations"]["poros.dataos.io/placed-by"].as_str().unwrap_or_default();
+            let mark =
+                pod["metadata"]["annotations"]["poros.dataos.io/placed-by"].as_str().unwrap_or_default();
             assert!(mark.starts_with(&format!("{NAME}/")), "unmarked: {pod}");
             assert_eq!(pod["spec"]["nodeSelector"]["dataos.io/purpose"], "nowhere", "unplaced: {pod}");
         }

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use xtask::rig::Options;
 
-use crate::site::{NAMESPACE, Site, chart, compute, pod, until};
+use crate::site::{Site, chart, compute, pod, until};
 use crate::{facts, images};
 
 /// What the value `crds.keep` keeps, beside Computes and what was built for them.
@@ -48,11 +48,7 @@ pub fn what_stays_is_what_keep_keeps() {
     site.apply(&compute("idle", "nowhere"));
     site.await_proven("idle");
     let server = site.serve("web", "runnable-default");
-    until("the user to be counted", || {
-        let users = site.compute("runnable-default")["status"]["users"].clone();
-        if users["pods"] == 1 { Ok(()) } else { Err(users.to_string()) }
-    });
-    let whole = facts::everything(&site);
+    site.await_users("runnable-default", 1);
     let identities = ["runnable-default", "idle"].map(|name| facts::identity(&site, name));
 
     let begin = Instant::now();
@@ -97,7 +93,6 @@ pub fn what_stays_is_what_keep_keeps() {
     site.await_proven("runnable-default");
     assert_eq!(facts::identity(&site, "runnable-default"), identities[0]);
     assert_eq!(facts::life(&site.server("web")), facts::life(&server));
-    println!("installed again there is: {}", whole.len());
 
     nothing_goes_while_one_is_in_use(&site, &chart, &repository);
     let begin = Instant::now();
@@ -133,9 +128,8 @@ fn nothing_goes_while_one_is_in_use(site: &Site, chart: &str, repository: &str) 
 
 /// What there is that was not there before; but for what the trial made itself, and what the cluster does.
 fn left(site: &Site, before: &BTreeSet<String>) -> BTreeSet<String> {
-    let mine = |object: &String| {
-        ["web", "later"].iter().any(|name| object.contains(&format!(" default {name}")))
-    };
+    let mine =
+        |object: &String| ["web", "later"].iter().any(|name| object.contains(&format!(" default {name}")));
     facts::everything(site).difference(before).filter(|object| !mine(object)).cloned().collect()
 }
 
@@ -143,5 +137,4 @@ fn refused(site: &Site, compute: &str) {
     let file = site.file(&pod("never", compute));
     let said = site.try_kubectl(&["apply", "-f", &file.to_string_lossy()]);
     assert!(said.told.contains(&format!("Compute {compute} is not in force")), "{}", said.told);
-    let _ = NAMESPACE;
 }

@@ -421,6 +421,9 @@ async fn pods_are_let_into_a_restricted_namespace() {
             seen += 1;
         }
     }
-    assert_eq!(seen, 7, "the Deployment and the pod of helm test, each twice; a Job of the uninstall, and then two");
+    assert_eq!(
+        seen, 7,
+        "the Deployment and the pod of helm test, each twice; a Job of the uninstall, and then two"
+    );
     delete(&namespaces, namespace).await.unwrap();
 }
