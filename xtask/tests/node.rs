@@ -204,7 +204,7 @@ fn the_image_of_poros_finds_names_in_a_pod() -> Result<(), String> {
     let rig = start("image")?;
     rig.import_images(&image.archive).map_err(|error| chain(&error))?;
     let manifest = rig.dir().join("asks.yaml");
-    let pods = ["kubernetes.default.svc", "kubernetes.default.svc.cluster.local", "no-such.default.svc"];
+    let pods = ["kubernetes.default.svc", "kubernetes.default", "no-such.default.svc"];
     let mut text = String::new();
     for (number, host) in pods.iter().enumerate() {
         text += &ASKER.replace("NUMBER", &number.to_string()).replace("HOST", host);
