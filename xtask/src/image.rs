@@ -170,7 +170,7 @@ fn revision(checkout: &Path) -> Option<String> {
         output.status.success().then(|| String::from_utf8_lossy(&output.stdout).trim().to_owned())
     };
     // A folder of sources may lie within a checkout that knows nothing of it.
-    let is_own = Path::new(&git(&["rev-parse", "--show-toplevel"])?) == checkout;
+    let is_own = Path::new(&git(&["rev-parse", "--show-toplevel"])?) == checkout.canonicalize().ok()?;
     let is_clean = git(&["status", "--porcelain"])?.is_empty();
     git(&["rev-parse", "HEAD"]).filter(|_| is_own && is_clean)
 }

@@ -177,3 +177,36 @@ pub(super) fn auditable(parts: &[Part], root: &str) -> Value {
     };
     json!({"packages": parts.iter().map(package).collect::<Vec<_>>(), "format": 1})
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn artifact(id: &str, kind: &str, file: &str) -> Value {
+        json!({"reason": "compiler-artifact", "package_id": id, "target": {"kind": [kind]}, "filenames": [file]})
+    }
+
+    #[test]
+    fn what_is_compiled_for_the_target_is_inside_even_if_the_build_runs_it_too() {
+        let mut compiled = Compiled::default();
+        for (id, kind, file) in [
+            ("both", "lib", "/t/release/libboth.rlib"),
+            ("both", "lib", "/t/host/release/libboth.rlib"),
+            ("macro", "proc-macro", "/t/release/libmacro.so"),
+            ("scripted", "custom-build", "/t/release/build-script-build"),
+            ("both", "lib", "/t/release/libboth-again.rlib"),
+        ] {
+            compiled.note(&artifact(id, kind, file), "/t/host");
+        }
+        compiled.note(&json!({"reason": "build-finished", "success": true}), "/t/host");
+        let roles = [("both".to_owned(), Role::Inside), ("macro".to_owned(), Role::AtBuild)];
+        assert_eq!(compiled.0, BTreeMap::from(roles));
+    }
+
+    #[test]
+    fn checksums_are_those_of_the_lock_file() {
+        let lock = "version = 4\n\n[[package]]\nname = \"a\"\nversion = \"1.0.0\"\nsource = \"registry\"\nchecksum = \"00ff\"\ndependencies = [\n \"b\",\n]\n\n[[package]]\nname = \"b\"\nversion = \"0.1.0\"\n";
+        let key = ("a".to_owned(), "1.0.0".to_owned());
+        assert_eq!(checksums(lock), BTreeMap::from([(key, "00ff".to_owned())]));
+    }
+}

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::io::{BufRead, BufReader};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
 
@@ -210,6 +211,8 @@ fn place(file: &Path, folder: &Path, links: &[&str], parts: &[Part]) -> Result<(
     std::fs::create_dir_all(&bench).map_err(error(&bench))?;
     let program = bench.join(POROS);
     std::fs::copy(file, &program).map_err(error(&program))?;
+    let anyone = std::fs::Permissions::from_mode(0o755);
+    std::fs::set_permissions(&program, anyone).map_err(error(&program))?;
     if cfg!(target_os = "linux") {
         let list = bench.join(LIST);
         let text = auditable(parts, POROS).to_string();
