@@ -75,10 +75,10 @@ fn main() {
     harness::cluster::stop_shared();
     let rights = harness::rights::verdict(whole);
     match &rights {
-        Ok(requests) => println!("Poros did nothing in {requests} requests that the chart does not let it do"),
+        Ok(requests) => {
+            println!("Poros did nothing in {requests} requests that the chart does not let it do")
+        }
         Err(wrong) => eprintln!("the rights of Poros are not what it needs:\n{wrong}"),
     }
-    std::process::exit(
-        i32::from(conclusion.has_failed() || witness.is_err() || rights.is_err()) * 101,
-    );
+    std::process::exit(i32::from(conclusion.has_failed() || witness.is_err() || rights.is_err()) * 101);
 }

@@ -164,7 +164,9 @@ pub fn whole(log: &Path, user: &str) -> Vec<Request> {
             if event["user"]["username"] == user && event["impersonatedUser"].is_null() {
                 found.push((at, request(&event)));
             } else if event["user"]["username"] == "system:apiserver" {
-                for (_, request) in found.iter_mut().rev().take_while(|(then, _)| at.duration_since(*then) < START) {
+                for (_, request) in
+                    found.iter_mut().rev().take_while(|(then, _)| at.duration_since(*then) < START)
+                {
                     request.forbidden = false;
                 }
             }

@@ -159,11 +159,7 @@ impl Witness {
     fn new() -> Self {
         let account = documents(&chart::account(NAMESPACE, Asked::All));
         let managing = documents(MANAGING);
-        Self {
-            chart: Ledger::of(granted(&account)),
-            managing: granted(&managing),
-            refused: BTreeSet::new(),
-        }
+        Self { chart: Ledger::of(granted(&account)), managing: granted(&managing), refused: BTreeSet::new() }
     }
 
     /// Whether a request is one of those that `--manage-policies` alone makes: about what a chart would install.
@@ -171,7 +167,8 @@ impl Witness {
         let shared = request.name.ends_with(&format!(".{WEBHOOK}"));
         let home = ["namespaces", "serviceaccounts"].contains(&request.resource.as_str());
         // Whom to trust, Poros writes without it, too.
-        let registers = request.name == WEBHOOK && ["create", "get", "delete"].contains(&request.verb.as_str());
+        let registers =
+            request.name == WEBHOOK && ["create", "get", "delete"].contains(&request.verb.as_str());
         (shared || home || registers) && self.managing.iter().any(|grant| grant.covers(request))
     }
 }

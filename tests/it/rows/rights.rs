@@ -48,7 +48,8 @@ async fn placements_verbs(cluster: &Cluster, verbs: &[&str], may_create: bool) {
         serde_json::from_str(&cluster.kubectl(&["get", "clusterrole", "poros", "-o", "json"])).unwrap();
     let rules = role["rules"].as_array().unwrap();
     let written = rules.iter().position(|rule| rule["resources"] == json!(["placements"])).unwrap();
-    let patch = json!([{"op": "replace", "path": format!("/rules/{written}/verbs"), "value": verbs}]).to_string();
+    let patch =
+        json!([{"op": "replace", "path": format!("/rules/{written}/verbs"), "value": verbs}]).to_string();
     cluster.kubectl(&["patch", "clusterrole", "poros", "--type=json", "-p", &patch]);
     wait::may(cluster, "default", "create", "placements.poros.dataos.io", may_create).await;
 }
