@@ -315,7 +315,7 @@ async fn a_stolen_token_and_the_roles_for_people_go_as_far_as_they_must() {
     let manifest = with(json!(compute("victim")), "/spec/nodePool/minReadyNodes", json!(0));
     create(&raw_computes(client), &manifest).await.unwrap();
     let stolen = token(&installed, "poros").await;
-    cluster.expect_refusals();
+    cluster.expect_impostor();
 
     every_call_is_about_something(client).await;
     let by_roles = refused_by_roles(&stolen, POROS_USER, BY_ROLES.iter().flat_map(|(_, calls)| *calls)).await;
@@ -468,7 +468,7 @@ async fn refused_by_the_guard(client: &Client, stolen: &Client) -> usize {
         (&leases, lease(json!({"name": "other"})), one_lease),
         (&leases, lease(json!({"generateName": "poros"})), one_lease),
         (&compute, json!({"spec": {"nodePool": {"nodeSelector": {"mine": "all"}}}}), finalizer),
-        (&compute, json!({"spec": {"owner": "somebody-else"}}), finalizer),
+        (&compute, json!({"spec": {"deletionPolicy": "Detach"}}), finalizer),
         (&compute, json!({"metadata": {"labels": {"mine": "all"}}}), finalizer),
         (
             &compute,

@@ -209,7 +209,8 @@ async fn it_binds_what_others_wrote_if_it_may_read_the_parameters(client: &Clien
     let mut bound = binding("maps", "maps.example.com", Some("kube-root-ca.crt"));
     bound["spec"]["paramRef"]["namespace"] = json!("default");
     let (code, said) = call(stolen, BINDINGS, &bound).await;
-    assert!(code == 403 && said.contains("configmaps"), "{code}: {said}");
+    let words = "permission on the object referenced by paramRef";
+    assert!(code == 422 && said.contains(words), "{code}: {said}");
 
     succeeds(stolen, BINDINGS, &binding("plain", "plain.example.com", None)).await;
     let maps = dynamic(client, "v1", "ConfigMap", "configmaps", Some("default"));
