@@ -230,4 +230,9 @@ async fn it_binds_what_others_wrote_if_it_may_read_the_parameters(client: &Clien
     let theirs = format!("{}/theirs", BINDINGS.replace("POST", "DELETE"));
     succeeds(stolen, &theirs, &Value::Null).await;
     changed(false).await;
+    // Those of the chart are no exception.
+    for name in ["marks", "computes"] {
+        let own = format!("{}/{name}.poros.dataos.io?dryRun=All", BINDINGS.replace("POST", "DELETE"));
+        succeeds(stolen, &own, &Value::Null).await;
+    }
 }
