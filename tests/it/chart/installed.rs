@@ -110,17 +110,17 @@ impl Installed {
             self.cluster.kubectl(&["delete", &format!("{kind}/{name}"), "-n", NAMESPACE]);
         }
     }
+}
 
-    /// What the Job of the uninstall hook runs, under its account.
-    fn retire(&self, kubeconfig: &Path, flags: &[&str]) -> (bool, String) {
-        let output = Command::new(env!("CARGO_BIN_EXE_poros"))
-            .arg("retire")
-            .args(flags)
-            .env("POROS_KUBECONFIG", kubeconfig)
-            .output()
-            .unwrap();
-        (output.status.success(), String::from_utf8_lossy(&output.stderr).into_owned())
-    }
+/// What the Job of the uninstall hook runs, under its account.
+fn retire(kubeconfig: &Path, flags: &[&str]) -> (bool, String) {
+    let output = Command::new(env!("CARGO_BIN_EXE_poros"))
+        .arg("retire")
+        .args(flags)
+        .env("POROS_KUBECONFIG", kubeconfig)
+        .output()
+        .unwrap();
+    (output.status.success(), String::from_utf8_lossy(&output.stderr).into_owned())
 }
 
 /// Asserts that an account of the hooks did all that its roles grant, and nothing else. `unseen` are verbs that no request
@@ -283,7 +283,7 @@ async fn an_uninstall_leaves_what_places_and_guards(installed: &Installed) {
     installed.helm(&["uninstall", "poros", "--no-hooks"]);
     let (kubeconfig, audit) =
         (installed.hook_account(&hooks, "poros-retire"), Audit::from_now(&installed.cluster));
-    let (well, said) = installed.retire(&kubeconfig, &[]);
+    let (well, said) = retire(&kubeconfig, &[]);
     assert!(well, "{said}");
     used_as_granted(&audit, &hooks, "poros-retire", &[]);
     installed.remove_hook_account("poros-retire");
@@ -347,7 +347,7 @@ async fn without_keep_nothing_stays_and_nothing_in_use_goes() {
     let hooks = super::read(&installed.helm(&["get", "hooks", "poros"]));
     let (kubeconfig, audit) =
         (installed.hook_account(&hooks, "poros-retire"), Audit::from_now(&installed.cluster));
-    let (well, said) = installed.retire(&kubeconfig, &["--delete-computes"]);
+    let (well, said) = retire(&kubeconfig, &["--delete-computes"]);
     assert!(!well && said.contains("nothing was deleted") && said.contains("default/chart-user"), "{said}");
     assert!(raw_computes(client).get("chart-free").await.unwrap().metadata.deletion_timestamp.is_none());
     delete(&pods(client), "chart-user").await.unwrap();
@@ -358,7 +358,7 @@ async fn without_keep_nothing_stays_and_nothing_in_use_goes() {
             .is_some_and(|status| status.users.as_ref().is_none_or(|users| users.pods == 0))
     })
     .await;
-    let (well, said) = installed.retire(&kubeconfig, &["--delete-computes"]);
+    let (well, said) = retire(&kubeconfig, &["--delete-computes"]);
     assert!(well, "{said}");
     used_as_granted(&audit, &hooks, "poros-retire", &[]);
     installed.remove_hook_account("poros-retire");

@@ -90,7 +90,8 @@ impl Cluster {
         self.impostor.store(true, Ordering::Relaxed);
     }
 
-    fn enter_rights(&self) {
+    /// Enters what Poros did here, so that it is held against its rights.
+    pub fn enter_rights(&self) {
         if !self.impostor.load(Ordering::Relaxed) {
             rights::enter(&self.rig, !self.refusals.load(Ordering::Relaxed));
         }

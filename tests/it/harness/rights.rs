@@ -67,7 +67,7 @@ pub fn granted<'a>(objects: impl IntoIterator<Item = &'a Value>) -> Vec<Grant> {
     for object in objects.into_iter().filter(|object| object["rules"].is_array()) {
         let namespace = object["metadata"]["namespace"].as_str().map(str::to_owned);
         let name = object["metadata"]["name"].as_str().unwrap_or_default();
-        let place = namespace.iter().map(|place| format!(" in {place}")).collect::<String>();
+        let place = namespace.as_ref().map(|place| format!(" in {place}")).unwrap_or_default();
         let role = format!("{} {name}{place}", object["kind"].as_str().unwrap_or_default());
         for rule in object["rules"].as_array().into_iter().flatten() {
             for group in words(&rule["apiGroups"]) {
