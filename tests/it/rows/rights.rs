@@ -22,6 +22,9 @@ use crate::{kstatus, trials};
 trials![faults_of_rights_and_of_the_api_server_heal, what_is_within_a_grace_or_a_restart_is_no_news];
 
 const GROUP: &str = "admissionregistration.k8s.io/v1";
+/// By these Poros writes Placements.
+const ALL: [&str; 4] = ["create", "update", "delete", "build"];
+const WITHOUT_CREATE: [&str; 3] = ["update", "delete", "build"];
 
 fn poolless_manifest(name: &str) -> Value {
     with(compute(name), "/spec/nodePool/minReadyNodes", json!(0))
@@ -46,17 +49,20 @@ async fn placements_verbs(cluster: &Cluster, verbs: &[&str], may_create: bool) {
     cluster.expect_refusals();
     let role: Value =
         serde_json::from_str(&cluster.kubectl(&["get", "clusterrole", "poros", "-o", "json"])).unwrap();
-    let rules = role["rules"].as_array().unwrap();
-    let written = rules.iter().position(|rule| rule["resources"] == json!(["placements"])).unwrap();
-    let patch =
-        json!([{"op": "replace", "path": format!("/rules/{written}/verbs"), "value": verbs}]).to_string();
+    let writes = |rule: &Value| {
+        rule["resources"] == json!(["placements"])
+            && rule["verbs"].as_array().unwrap().contains(&json!("build"))
+    };
+    let place = role["rules"].as_array().unwrap().iter().position(writes).unwrap();
+    let verbs_path = format!("/rules/{place}/verbs");
+    let patch = json!([{"op": "replace", "path": verbs_path, "value": verbs}]).to_string();
     cluster.kubectl(&["patch", "clusterrole", "poros", "--type=json", "-p", &patch]);
     wait::may(cluster, "default", "create", "placements.poros.dataos.io", may_create).await;
 }
 
 async fn forbidden_names_verb_and_resource(cluster: &Cluster, client: &Client) {
     let name = "rights-forbidden";
-    placements_verbs(cluster, &["update", "delete", "build"], false).await;
+    placements_verbs(cluster, &WITHOUT_CREATE, false).await;
     apply(client, &poolless_manifest(name)).await;
     kstatus::was(name, "pending/building Forbidden").await;
     let failed = wait::says(client, name, "error/error Forbidden").await;
@@ -69,13 +75,13 @@ async fn forbidden_names_verb_and_resource(cluster: &Cluster, client: &Client) {
     wait::refused(client, name, &format!("Compute {name} is not in force")).await;
     // One that stood has lost its child: that fault comes after the build.
     let stood = "rights-stood";
-    placements_verbs(cluster, &["create", "update", "delete", "build"], true).await;
+    placements_verbs(cluster, &ALL, true).await;
     wait::active(client, name).await;
     poolless(client, stood).await;
-    placements_verbs(cluster, &["update", "delete", "build"], false).await;
+    placements_verbs(cluster, &WITHOUT_CREATE, false).await;
     delete(&placements(client), stood).await.unwrap();
     wait::says(client, stood, "error/building Forbidden").await;
-    placements_verbs(cluster, &["create", "update", "delete", "build"], true).await;
+    placements_verbs(cluster, &ALL, true).await;
     wait::proven(client, stood).await;
     wait::placed(client, stood, 1).await;
     clear(client, stood).await;
