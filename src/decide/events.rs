@@ -96,7 +96,9 @@ fn told(before: &ComputeStatus, last: &Transition) -> Option<(bool, Reason, &'st
         AggregateStatus::Pending => None,
         AggregateStatus::Active => failed_before(before).then_some((false, Reason::Active, "Recover")),
         AggregateStatus::Error => fault(action),
-        AggregateStatus::Deleting if last.reason == Reason::InUse.word() => Some((true, Reason::InUse, "Delete")),
+        AggregateStatus::Deleting if last.reason == Reason::InUse.word() => {
+            Some((true, Reason::InUse, "Delete"))
+        }
         AggregateStatus::Deleting => fault(|_| "Delete"),
         AggregateStatus::Deleted => Some((false, Reason::Deleted, "Delete")),
     }

@@ -261,7 +261,10 @@ fn building(
             let blocked_for = facts.observed.recall.blocked_for.unwrap_or_default();
             if !(proven || was_active(facts, revision)) && blocked_for < facts.settings.proof_blocked_grace {
                 wakes.at(facts.settings.proof_blocked_grace.saturating_sub(blocked_for));
-                return Outcome::Building { reason: Reason::Fault(Category::ProofBlocked), info: blocked(why) };
+                return Outcome::Building {
+                    reason: Reason::Fault(Category::ProofBlocked),
+                    info: blocked(why),
+                };
             }
         }
     }

@@ -109,7 +109,8 @@ fn values_table() -> (String, Vec<String>) {
         let default = key.split('.').fold(&values, |value, part| &value[part]);
         let default = match default {
             Value::Object(entries) if key == "defaultComputes" => {
-                let off = |(name, one): (&String, &Value)| (one["enabled"] == false).then(|| format!("`{name}`"));
+                let off =
+                    |(name, one): (&String, &Value)| (one["enabled"] == false).then(|| format!("`{name}`"));
                 let names: Vec<String> = entries.iter().filter_map(off).collect();
                 assert_eq!(names.len(), entries.len(), "no default Compute is on by default");
                 format!("{}, both off", names.join(" and "))
@@ -168,7 +169,8 @@ fn values_are_read_with_their_comments() {
 
 /// The headings of a level, up to the next one above it, from the section of that name.
 fn headings(page: &str, section: &str) -> Vec<String> {
-    let (_, rest) = page.split_once(&format!("\n## {section}\n")).unwrap_or_else(|| panic!("no section {section}"));
+    let (_, rest) =
+        page.split_once(&format!("\n## {section}\n")).unwrap_or_else(|| panic!("no section {section}"));
     let rest = rest.split("\n## ").next().unwrap();
     rest.lines().filter_map(|line| line.strip_prefix("### ")).map(str::to_owned).collect()
 }
@@ -179,7 +181,11 @@ fn the_runbook_has_each_alert_and_each_reason() {
     let alerts: Value = serde_saphyr::from_str(&read("charts/poros/files/alerts.yaml")).unwrap();
     let alerts: Vec<&str> =
         alerts["alerts"].as_array().unwrap().iter().map(|alert| alert["alert"].as_str().unwrap()).collect();
-    assert_eq!(headings(&page, "Alerts"), alerts, "docs/operations.md: one heading for each alert, in their order");
+    assert_eq!(
+        headings(&page, "Alerts"),
+        alerts,
+        "docs/operations.md: one heading for each alert, in their order"
+    );
     let reasons: BTreeSet<String> = Reason::all().map(|reason| reason.word().to_owned()).collect();
     let told = headings(&page, "Reasons");
     assert_eq!(told.len(), told.iter().collect::<BTreeSet<_>>().len(), "a reason is told twice");
@@ -234,7 +240,11 @@ fn the_threat_model_speaks_of_files_that_there_are() {
     let words = page.split(|c: char| c.is_whitespace() || "()`,;".contains(c));
     let files: BTreeSet<&str> = words
         .map(|word| word.split('#').next().unwrap().trim_end_matches([':', '.']))
-        .filter(|word| ["src/", "tests/", "docs/", "examples/", "charts/", "xtask/"].iter().any(|top| word.starts_with(top)))
+        .filter(|word| {
+            ["src/", "tests/", "docs/", "examples/", "charts/", "xtask/"]
+                .iter()
+                .any(|top| word.starts_with(top))
+        })
         .collect();
     assert!(files.len() > 20, "{files:?}");
     for file in files {
@@ -245,7 +255,9 @@ fn the_threat_model_speaks_of_files_that_there_are() {
 /// The annotations of the chart that are YAML themselves.
 fn annotation(name: &str) -> Value {
     let chart: Value = serde_saphyr::from_str(&read("charts/poros/Chart.yaml")).unwrap();
-    let text = chart["annotations"][format!("artifacthub.io/{name}")].as_str().unwrap_or_else(|| panic!("no {name}"));
+    let text = chart["annotations"][format!("artifacthub.io/{name}")]
+        .as_str()
+        .unwrap_or_else(|| panic!("no {name}"));
     serde_saphyr::from_str(text).unwrap_or_else(|error| panic!("{name}: {error}"))
 }
 
