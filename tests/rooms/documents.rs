@@ -65,13 +65,13 @@ fn allowed(schema: &Value, whole: &Value) -> String {
 }
 
 /// Each value that can be set by itself: its path, and what the schema says of it.
-fn leaves<'a>(prefix: &str, schema: &'a Value, whole: &'a Value, found: &mut Vec<(String, &'a Value)>) {
+fn leaves<'a>(prefix: &str, schema: &'a Value, found: &mut Vec<(String, &'a Value)>) {
     for (key, schema) in schema["properties"].as_object().unwrap() {
         let path = if prefix.is_empty() { key.clone() } else { format!("{prefix}.{key}") };
         // What Helm passes down, and what is Kubernetes' own, are of one piece.
         let whole_piece = ["global", "resources"].contains(&path.as_str());
         if schema["properties"].is_object() && !whole_piece {
-            leaves(&path, schema, whole, found);
+            leaves(&path, schema, found);
         } else {
             found.push((path, schema));
         }
@@ -84,7 +84,7 @@ fn values_table() -> (String, Vec<String>) {
     let values: Value = serde_saphyr::from_str(&text).unwrap();
     let schema: Value = serde_json::from_str(&read("charts/poros/values.schema.json")).unwrap();
     let mut known = Vec::new();
-    leaves("", &schema, &schema, &mut known);
+    leaves("", &schema, &mut known);
     // Helm gives it to every chart; nothing here reads it.
     known.retain(|(key, _)| key != "global");
     let said = comments(&text);
@@ -230,6 +230,20 @@ fn the_runbook_speaks_of_what_there_is() {
         for piece in row.split('…').map(str::trim).filter(|piece| !piece.is_empty()) {
             assert!(code.contains(piece), "docs/operations.md: /readyz does not say {piece:?}");
         }
+    }
+}
+
+#[test]
+fn the_install_section_is_four_lines_of_this_version() {
+    for page in ["README.md", "docs/install.md"] {
+        let text = read(page);
+        let lines = text.split("```sh\n").nth(1).unwrap().split("```").next().unwrap();
+        assert_eq!(lines.lines().count(), 4, "{page}: {lines}");
+        let image = format!("poros:{} ", env!("CARGO_PKG_VERSION"));
+        assert!(
+            format!("{lines} ").replace('\n', " ").contains(&image),
+            "{page} brings another image than {image}"
+        );
     }
 }
 
