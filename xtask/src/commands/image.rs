@@ -21,7 +21,7 @@ pub(crate) fn run(arguments: Arguments) -> Ended {
     let Arguments { repository, revision } = arguments;
     let image = image::build(&Recipe { repository, revision, ..Recipe::own() })?;
     let revision = image.revision.as_deref();
-    let mib = |bytes: u64| format!("{:.1} MiB", bytes as f64 / f64::from(1 << 20));
+    let mib = |bytes: u64| format!("{}.{} MiB", bytes >> 20, ((bytes & 0xf_ffff) * 10) >> 20);
     let (archive, reference) = (quoted(&image.archive), &image.reference);
     say(&format!(
         "
