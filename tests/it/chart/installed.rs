@@ -407,6 +407,10 @@ async fn the_webhook_is_the_charts_and_its_authority_is_poros_own() {
     assert_eq!(bundles.len(), 2);
     installed.helm(&["upgrade", "poros", CHART, "--set=replicas=3"]);
     assert_eq!(trusted().await.unwrap(), bundles, "an upgrade leaves the authority to Poros");
+    // Nor does a tool that compares what it applied see that Poros wrote something.
+    let manifest = installed.cluster.rig.dir().join("manifest.yaml");
+    std::fs::write(&manifest, installed.helm(&["get", "manifest", "poros"])).unwrap();
+    assert_eq!(installed.cluster.kubectl(&["diff", "-f", manifest.to_str().unwrap()]), "");
     let notes = installed.helm(&["get", "notes", "poros"]);
     assert!(notes.contains("the webhook of Poros"), "{notes}");
     installed.helm(&["uninstall", "poros", "--no-hooks"]);

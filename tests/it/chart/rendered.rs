@@ -312,7 +312,7 @@ async fn alerts_and_dashboard_speak_of_metrics_that_there_are() {
     for rule in &rules {
         let alert = rule["alert"].as_str().unwrap();
         assert!(
-            runbook.contains(&format!("\n## {alert}\n")),
+            runbook.contains(&format!("\n### {alert}\n")),
             "docs/operations.md has no runbook for {alert}"
         );
         let link = rule["annotations"]["runbook_url"].as_str().unwrap();
