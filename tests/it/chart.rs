@@ -1,7 +1,9 @@
 //! The chart: what Helm makes of it, against what the code says; and on a real API server, what it takes of it.
 
+mod forbidden;
 mod installed;
 mod rendered;
+mod stolen;
 
 use std::process::{Command, Output, Stdio};
 use std::sync::OnceLock;
@@ -13,7 +15,7 @@ use xtask::report::Terminal;
 
 /// The tests of the chart.
 pub fn trials() -> Vec<Trial> {
-    [installed::trials(), rendered::trials()].into_iter().flatten().collect()
+    [installed::trials(), forbidden::trials(), rendered::trials()].into_iter().flatten().collect()
 }
 
 /// The folder of the chart.
