@@ -44,7 +44,7 @@ fn main() {
                 upgrade::nothing_is_rebuilt_and_no_pod_moves,
             ),
             trial("uninstall::what_stays_is_what_keep_keeps", uninstall::what_stays_is_what_keep_keeps),
-            trial("install::the_lines_of_the_guide_work", install::the_lines_of_the_guide_work),
+            trial("install::the_lines_of_the_readme_work", install::the_lines_of_the_readme_work),
             trial(
                 "webhook::pods_are_placed_through_the_service",
                 webhook::pods_are_placed_through_the_service,

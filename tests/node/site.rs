@@ -11,7 +11,7 @@ use xtask::image::Image;
 use xtask::rig::{NODE, Options, Rig};
 use xtask::workspace;
 
-/// The namespace of Poros, as the guide has it.
+/// The namespace of Poros, as the README has it.
 pub const NAMESPACE: &str = "poros-system";
 /// The chart of this checkout.
 pub const CHART: &str = "charts/poros";

@@ -231,7 +231,7 @@ async fn no_role_of_the_chart_is_a_way_to_more() {
         }
     }
     let people = ["poros-assign-owner", "poros-edit", "poros-use", "poros-view"];
-    let robots = ["poros", "poros-retire", "poros-test"];
+    let robots = ["poros", "poros-delete-computes", "poros-retire", "poros-test"];
     assert_eq!(roles, robots.into_iter().chain(people).map(str::to_owned).collect());
     assert_eq!(
         bindings,
