@@ -51,21 +51,21 @@ pub fn life(pod: &Value) -> (String, String, Vec<u64>) {
 /// Where two values differ, and how; empty where they are the same.
 pub fn differences(one: &Value, other: &Value) -> Vec<String> {
     let mut found = Vec::new();
-    compare(one, other, String::new(), &mut found);
+    compare(one, other, "", &mut found);
     found
 }
 
-fn compare(one: &Value, other: &Value, path: String, found: &mut Vec<String>) {
+fn compare(one: &Value, other: &Value, path: &str, found: &mut Vec<String>) {
     match (one, other) {
         (Value::Object(fields), Value::Object(others)) => {
             let names: BTreeSet<&String> = fields.keys().chain(others.keys()).collect();
             for name in names {
-                compare(&one[name], &other[name], format!("{path}/{name}"), found);
+                compare(&one[name], &other[name], &format!("{path}/{name}"), found);
             }
         }
         (Value::Array(items), Value::Array(others)) if items.len() == others.len() => {
             for (place, (item, other)) in items.iter().zip(others).enumerate() {
-                compare(item, other, format!("{path}/{place}"), found);
+                compare(item, other, &format!("{path}/{place}"), found);
             }
         }
         _ if one == other => {}

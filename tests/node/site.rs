@@ -52,7 +52,6 @@ impl Site {
         site
     }
 
-    /// Stops it; says how long the whole of it took.
     pub fn stop(self) {
         self.rig.stop().unwrap_or_else(|error| panic!("{}", chain(&error)));
     }
@@ -175,7 +174,7 @@ impl Site {
         self.apply(&server(name, compute));
         self.kubectl(&["rollout", "status", &format!("deployment/{name}"), "--timeout=120s"]);
         let pod = self.server(name);
-        self.assert_serves(&pod);
+        Self::assert_serves(&pod);
         pod
     }
 
@@ -188,7 +187,7 @@ impl Site {
     }
 
     /// It runs on the real node, was placed there, and answers at its address.
-    pub fn assert_serves(&self, pod: &Value) {
+    pub fn assert_serves(pod: &Value) {
         assert_eq!(pod["spec"]["nodeName"], NODE);
         let (name, address) = (text(&pod["metadata"]["name"]), text(&pod["status"]["podIP"]));
         let url = format!("http://{address}:8080/");

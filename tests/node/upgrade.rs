@@ -85,7 +85,7 @@ pub fn nothing_is_rebuilt_and_no_pod_moves() {
     assert_eq!(facts::identity(&site, "younger"), younger);
 
     assert_eq!(facts::life(&site.server("web")), facts::life(&server), "it moved, or was started again");
-    site.assert_serves(&site.server("web"));
+    Site::assert_serves(&site.server("web"));
     let made = stream.end(&site);
     println!("while versions changed: {} placed, refused: {:?}", made.placed, made.refused);
     assert_eq!(made.refused, Vec::<String>::new(), "the API server places, whichever Poros runs");
