@@ -115,6 +115,7 @@ pub fn what_stays_is_what_keep_keeps() {
 /// Without `keep` all goes or nothing, and who asked is told why.
 fn nothing_goes_while_one_is_in_use(site: &Site, chart: &str, repository: &str) {
     site.helm(&["upgrade", "poros", chart, repository, "--set=crds.keep=false", "--wait", "--timeout=120s"]);
+    site.await_rollout();
     let there = facts::everything(site);
     let begin = Instant::now();
     let said = site.try_helm(&["uninstall", "poros", "--wait", "--timeout=180s"]);
