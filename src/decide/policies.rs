@@ -142,8 +142,16 @@ impl Shared {
         if stored.version > POLICY_VERSION {
             return None;
         }
-        difference::first(&[Step::Key("spec".into())], &judged(&self.spec), &judged(&stored.spec))
-            .map(|field| format!("was altered at {field}"))
+        let field =
+            difference::first(&[Step::Key("spec".into())], &judged(&self.spec), &judged(&stored.spec))?;
+        Some(if stored.version < POLICY_VERSION {
+            format!(
+                "is of version {}, older than the {POLICY_VERSION} of this Poros, and differs at {field}",
+                stored.version
+            )
+        } else {
+            format!("was altered at {field}")
+        })
     }
 }
 

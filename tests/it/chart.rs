@@ -2,6 +2,7 @@
 
 mod installed;
 mod rendered;
+mod roads;
 
 use std::process::{Command, Output, Stdio};
 use std::sync::OnceLock;
@@ -13,7 +14,7 @@ use xtask::report::Terminal;
 
 /// The tests of the chart.
 pub fn trials() -> Vec<Trial> {
-    [installed::trials(), rendered::trials()].into_iter().flatten().collect()
+    [roads::trials(), installed::trials(), rendered::trials()].into_iter().flatten().collect()
 }
 
 /// The folder of the chart.

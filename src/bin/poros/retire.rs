@@ -9,7 +9,8 @@ use poros::cluster::client::{Access, connect};
 use poros::controller::retire;
 use poros::telemetry;
 
-use crate::{Failure, seconds};
+use crate::Failure;
+use crate::values::seconds;
 
 #[derive(Args)]
 pub(crate) struct Retire {
