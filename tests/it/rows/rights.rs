@@ -22,6 +22,9 @@ use crate::{kstatus, trials};
 trials![faults_of_rights_and_of_the_api_server_heal, what_is_within_a_grace_or_a_restart_is_no_news];
 
 const GROUP: &str = "admissionregistration.k8s.io/v1";
+/// By these Poros writes Placements.
+const ALL: [&str; 4] = ["create", "update", "delete", "build"];
+const WITHOUT_CREATE: [&str; 3] = ["update", "delete", "build"];
 
 fn poolless_manifest(name: &str) -> Value {
     with(compute(name), "/spec/nodePool/minReadyNodes", json!(0))
@@ -41,16 +44,24 @@ async fn faults_of_rights_and_of_the_api_server_heal() {
     clear(&client, "rights-before").await;
 }
 
-/// Sets the verbs that Poros has on Placements, and waits until the API server says so.
+/// Sets the verbs by which Poros writes Placements, and waits until the API server says so.
 async fn placements_verbs(cluster: &Cluster, verbs: &[&str], may_create: bool) {
-    let patch = json!([{"op": "replace", "path": "/rules/2/verbs", "value": verbs}]).to_string();
+    let role: Value =
+        serde_json::from_str(&cluster.kubectl(&["get", "clusterrole", "poros", "-o", "json"])).unwrap();
+    let writes = |rule: &Value| {
+        rule["resources"] == json!(["placements"])
+            && rule["verbs"].as_array().unwrap().contains(&json!("build"))
+    };
+    let place = role["rules"].as_array().unwrap().iter().position(writes).unwrap();
+    let verbs_path = format!("/rules/{place}/verbs");
+    let patch = json!([{"op": "replace", "path": verbs_path, "value": verbs}]).to_string();
     cluster.kubectl(&["patch", "clusterrole", "poros", "--type=json", "-p", &patch]);
     wait::may(cluster, "default", "create", "placements.poros.dataos.io", may_create).await;
 }
 
 async fn forbidden_names_verb_and_resource(cluster: &Cluster, client: &Client) {
     let name = "rights-forbidden";
-    placements_verbs(cluster, &["get", "list", "watch", "update", "delete", "build"], false).await;
+    placements_verbs(cluster, &WITHOUT_CREATE, false).await;
     apply(client, &poolless_manifest(name)).await;
     kstatus::was(name, "pending/building Forbidden").await;
     let failed = wait::says(client, name, "error/error Forbidden").await;
@@ -63,13 +74,13 @@ async fn forbidden_names_verb_and_resource(cluster: &Cluster, client: &Client) {
     wait::refused(client, name, &format!("Compute {name} is not in force")).await;
     // One that stood has lost its child: that fault comes after the build.
     let stood = "rights-stood";
-    placements_verbs(cluster, &["get", "list", "watch", "create", "update", "delete", "build"], true).await;
+    placements_verbs(cluster, &ALL, true).await;
     wait::active(client, name).await;
     poolless(client, stood).await;
-    placements_verbs(cluster, &["get", "list", "watch", "update", "delete", "build"], false).await;
+    placements_verbs(cluster, &WITHOUT_CREATE, false).await;
     delete(&placements(client), stood).await.unwrap();
     wait::says(client, stood, "error/building Forbidden").await;
-    placements_verbs(cluster, &["get", "list", "watch", "create", "update", "delete", "build"], true).await;
+    placements_verbs(cluster, &ALL, true).await;
     wait::proven(client, stood).await;
     wait::placed(client, stood, 1).await;
     clear(client, stood).await;
