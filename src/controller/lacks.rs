@@ -5,12 +5,12 @@ use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use kube::Client;
 use tokio::sync::{Notify, watch};
 use tracing::{info, warn};
 
 use crate::cluster::call::CallError;
 use crate::cluster::{discovery, rights};
-use crate::controller::context::Context;
 use crate::controller::said::Said;
 use crate::decide::crds::{self, Served};
 use crate::decide::lacks::{self, Lack, Uses};
@@ -87,14 +87,14 @@ impl Lacks {
         let _ = self.fit.subscribe().wait_for(|fit| *fit).await;
     }
 
-    /// Runs for ever. `uses` says what is used, once that is known; `heal` is called when something is lacking no more.
-    pub async fn run(&self, context: &Context, uses: impl Fn() -> Option<Uses>, heal: impl Fn()) {
+    /// Runs for ever, for a Poros in the namespace `home`. `uses` says what is used, once that is known; `heal` is called when something is lacking no more.
+    pub async fn run(&self, client: &Client, home: &str, uses: impl Fn() -> Option<Uses>, heal: impl Fn()) {
         loop {
             let Some(uses) = uses() else {
                 tokio::time::sleep(SOON / 5).await;
                 continue;
             };
-            let pause = match self.look(context, uses).await {
+            let pause = match self.look(client, home, uses).await {
                 Ok(lacks) => {
                     if self.keep(lacks) {
                         heal();
@@ -115,8 +115,7 @@ impl Lacks {
         }
     }
 
-    async fn look(&self, context: &Context, uses: Uses) -> Result<Vec<Lack>, CallError> {
-        let (client, home) = (&context.client, &context.options.namespace);
+    async fn look(&self, client: &Client, home: &str, uses: Uses) -> Result<Vec<Lack>, CallError> {
         let needed = lacks::needed(uses);
         let mut lacks = match rights::lacking(client, home, &needed).await {
             Ok(lacking) => lacks::permissions(&needed, &lacking, home),

@@ -1,5 +1,6 @@
 //! What keeps this process from being ready, and what should be known beside: a line for each.
 
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
@@ -88,14 +89,15 @@ impl Controller {
     }
 
     /// Runs for ever: looks for what is lacking, and has passes made again that may have failed for want of it.
-    pub(super) async fn keep_looking(self: std::sync::Arc<Self>) {
+    pub(super) async fn keep_looking(self: Arc<Self>) {
         let heal = || {
             let names = self.context.memories().forgive();
             for name in names {
                 self.queue.push(name, true);
             }
         };
-        self.context.lacks.run(&self.context, || self.uses(), heal).await;
+        let (client, home) = (&self.context.client, &self.context.options.namespace);
+        self.context.lacks.run(client, home, || self.uses(), heal).await;
     }
 
     fn uses(&self) -> Option<Uses> {
