@@ -104,14 +104,13 @@ impl Lacks {
                 // Who asks is not known, or nobody answers: the watches tell that.
                 Err(_) => Some(SOON),
             };
-            match pause {
-                Some(pause) => tokio::time::sleep(pause).await,
-                None => {
-                    let looked = Instant::now();
-                    self.doubted.notified().await;
-                    tokio::time::sleep(LATER.saturating_sub(looked.elapsed())).await;
-                }
+            if let Some(pause) = pause {
+                tokio::time::sleep(pause).await;
+                continue;
             }
+            let looked = Instant::now();
+            self.doubted.notified().await;
+            tokio::time::sleep(LATER.saturating_sub(looked.elapsed())).await;
         }
     }
 

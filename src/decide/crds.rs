@@ -50,12 +50,11 @@ pub fn served(openapi: &Value) -> Served {
 }
 
 fn told(plural: &str, fields: &[String]) -> String {
-    let mut named = fields.iter().take(NAMED).cloned().collect::<Vec<_>>().join(", ");
-    if fields.len() > NAMED {
-        named += &format!(" and {} more", fields.len() - NAMED);
-    }
+    let named = fields.iter().take(NAMED).cloned().collect::<Vec<_>>().join(", ");
+    let others = fields.len().saturating_sub(NAMED);
+    let others = if others > 0 { format!(" and {others} more") } else { String::new() };
     format!(
-        "the CRD {plural}.{} is older than this Poros: it does not know {named}, and what is written there is lost; helm upgrade with crds.enabled=true, or: poros crd | kubectl apply --server-side --force-conflicts -f -",
+        "the CRD {plural}.{} is older than this Poros: it does not know {named}{others}, and what is written there is lost; helm upgrade with crds.enabled=true, or: poros crd | kubectl apply --server-side --force-conflicts -f -",
         crate::api::names::GROUP
     )
 }

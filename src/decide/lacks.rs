@@ -335,8 +335,8 @@ mod tests {
         assert!(
             !lacks.iter().any(|one| one.resource == "computes/status") && lacks.len() + 1 == needed.len()
         );
-        let named = Rule { names: words(&["another"]), ..all };
-        assert_eq!(lacking(&needed, &[named.clone()], &[named]).len(), needed.len());
+        let named = &[Rule { names: words(&["another"]), ..all }];
+        assert_eq!(lacking(&needed, named, named).len(), needed.len());
     }
 
     #[test]

@@ -90,10 +90,10 @@ async fn names(poros: &Poros, right: &'static Right) -> u16 {
 async fn each_right_that_is_taken_away_is_told_and_heals() {
     let cluster = strict(Options::api_only("it-startup-rights")).await;
     let client = cluster.client().await;
-    let uses = Uses { policies: true, webhook: false, election: true, events: true, defaults: true };
+    let asked = Uses { policies: true, webhook: false, election: true, events: true, defaults: true };
     let used: Vec<&'static Right> = RIGHTS
         .iter()
-        .filter(|right| lacks::needed(uses).iter().any(|needed| needed.why == right.why))
+        .filter(|right| lacks::needed(asked).iter().any(|needed| needed.why == right.why))
         .collect();
     assert_eq!(used.len(), RIGHTS.len() - 4, "all but those of the webhook");
     let started = Instant::now();
@@ -222,7 +222,7 @@ async fn what_is_not_installed_is_told_until_it_is() {
         until(&format!("{words:?} to be told"), wait::LIMIT, || async {
             let (found, lines) = readyz(poros)?;
             let has = |words: &&str| lines.iter().any(|line| line.contains(words));
-            let told = words.iter().all(|words| has(&words)) && !without.iter().any(|words| has(&words));
+            let told = words.iter().all(|words| has(words)) && !without.iter().any(|words| has(words));
             if found == code && told { Ok(()) } else { Err(format!("{found} {}", lines.join("\n"))) }
         })
         .await;
