@@ -222,7 +222,7 @@ async fn what_is_not_installed_is_told_until_it_is() {
         until(&format!("{words:?} to be told"), wait::LIMIT, || async {
             let (found, lines) = readyz(poros)?;
             let has = |words: &&str| lines.iter().any(|line| line.contains(words));
-            let told = words.iter().all(|words| has(words)) && !without.iter().any(|words| has(words));
+            let told = words.iter().all(&has) && !without.iter().any(has);
             if found == code && told { Ok(()) } else { Err(format!("{found} {}", lines.join("\n"))) }
         })
         .await;
