@@ -33,6 +33,7 @@ pub mod pool;
 pub mod problem;
 pub mod prove;
 pub mod quantity;
+pub mod reason;
 pub mod registration;
 pub mod requests;
 pub mod rights;

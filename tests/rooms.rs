@@ -1,6 +1,9 @@
 //! The laws of the rooms (docs/architecture.md), held by reading the sources. Each message says how to mend.
 #![allow(clippy::unwrap_used, clippy::panic)] // a test
 
+#[path = "rooms/documents.rs"]
+mod documents;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};

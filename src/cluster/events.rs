@@ -37,7 +37,7 @@ pub async fn write(
         }),
         event_time: Some(MicroTime(event.time)),
         type_: Some(if event.warning { "Warning" } else { "Normal" }.into()),
-        reason: Some(event.reason.into()),
+        reason: Some(event.reason.word().into()),
         action: Some(event.action.into()),
         note: Some(event.note.clone()),
         reporting_controller: Some(REPORTING_CONTROLLER.into()),

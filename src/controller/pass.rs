@@ -70,7 +70,7 @@ pub async fn pass(context: &Context, name: &str) -> Next {
     };
     let verdict = outcome(&facts);
     context.memories().note_outcome(name, &verdict.outcome);
-    debug!(compute = name, outcome = verdict.outcome.reason(), "pass");
+    debug!(compute = name, outcome = verdict.outcome.reason().word(), "pass");
     let mut next =
         Next { wake: verdict.wake, retry: applied.fault().is_some(), conflict, progress, ..Next::default() };
     report(context, &facts, &verdict, &mut next).await;
@@ -198,7 +198,7 @@ async fn sweep(context: &Context, observed: &Observed) -> Next {
 /// Logs a transition: into an error as a warning.
 fn told(name: &str, new: &ComputeStatus, verdict: &Verdict) {
     let (status, stage) = (new.aggregate_status.word(), new.builder_state.stage.word());
-    let (reason, seq, info) = (verdict.outcome.reason(), new.transition_seq, &new.builder_state.info);
+    let (reason, seq, info) = (verdict.outcome.reason().word(), new.transition_seq, &new.builder_state.info);
     if new.aggregate_status == AggregateStatus::Error {
         warn!(compute = name, status, stage, reason, seq, "{info}");
     } else {

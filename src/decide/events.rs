@@ -19,6 +19,7 @@ use jiff::Timestamp;
 
 use crate::api::status::{AggregateStatus, ComputeStatus, Transition};
 use crate::decide::fault::{Category, Step};
+use crate::decide::reason::Reason;
 
 /// The longest `note` that the API server takes, in bytes.
 const NOTE: usize = 1024;
@@ -31,8 +32,8 @@ pub struct Event {
     pub key: String,
     /// Whether somebody should look: `type` is Warning, else Normal.
     pub warning: bool,
-    /// `reason`: the word that the condition has.
-    pub reason: &'static str,
+    /// `reason`: that of the condition.
+    pub reason: Reason,
     /// `action`: a verb.
     pub action: &'static str,
     /// `note`: at most 1 KiB.
@@ -50,24 +51,28 @@ pub fn name(compute: &str, uid: &str, event: &Event) -> String {
 /// The events of a status that was written over another one.
 pub fn events(before: &ComputeStatus, after: &ComputeStatus) -> Vec<Event> {
     let mut events: Vec<Event> = transition(before, after).into_iter().collect();
-    for (type_, action) in [("Drifted", "Repair"), ("Contended", "Repair")] {
+    for (type_, reason) in [("Drifted", Reason::Drifted), ("Contended", Reason::Fault(Category::Contended))] {
         let begun = after.condition(type_).filter(|_| before.condition(type_).is_none());
         let begun = begun.filter(|_| after.aggregate_status != AggregateStatus::Pending);
-        if let Some(condition) = begun.filter(|_| !events.iter().any(|event| event.reason == type_)) {
-            let reason = if type_ == "Drifted" { "Drifted" } else { "Contended" };
+        if let Some(condition) = begun.filter(|_| !events.iter().any(|event| event.reason == reason)) {
             let time = condition.last_transition_time.0;
-            let key = format!("{}.{}.{:x}", after.transition_seq, reason.to_lowercase(), time.as_second());
+            let key = key(after, reason, time);
             let note = bounded(&condition.message);
-            events.push(Event { key, warning: true, reason, action, note, time });
+            events.push(Event { key, warning: true, reason, action: "Repair", note, time });
         }
     }
     if let Some(message) = unproven(after).filter(|_| unproven(before).is_none()) {
-        let (reason, time) = (Category::ProofBlocked.word(), said_at(after));
-        let key = format!("{}.{}.{:x}", after.transition_seq, reason.to_lowercase(), time.as_second());
+        let (reason, time) = (Reason::Fault(Category::ProofBlocked), said_at(after));
+        let key = key(after, reason, time);
         let note = bounded(&format!("in force, but the proof could not be made: {message}"));
         events.push(Event { key, warning: true, reason, action: "Prove", note, time });
     }
     events
+}
+
+/// The key of an event that is no transition.
+fn key(after: &ComputeStatus, reason: Reason, time: Timestamp) -> String {
+    format!("{}.{}.{:x}", after.transition_seq, reason.word().to_lowercase(), time.as_second())
 }
 
 /// The event of a transition, if it is one that people are told.
@@ -82,15 +87,20 @@ fn transition(before: &ComputeStatus, after: &ComputeStatus) -> Option<Event> {
 }
 
 /// Whether a transition is a warning, its reason and its action; none if it is not told.
-fn told(before: &ComputeStatus, last: &Transition) -> Option<(bool, &'static str, &'static str)> {
+fn told(before: &ComputeStatus, last: &Transition) -> Option<(bool, Reason, &'static str)> {
     let category = Category::of_word(&last.reason);
+    let fault = |action: fn(Category) -> &'static str| {
+        category.map(|category| (true, Reason::Fault(category), action(category)))
+    };
     match last.to {
         AggregateStatus::Pending => None,
-        AggregateStatus::Active => failed_before(before).then_some((false, "Active", "Recover")),
-        AggregateStatus::Error => category.map(|category| (true, category.word(), action(category))),
-        AggregateStatus::Deleting if last.reason == "InUse" => Some((true, "InUse", "Delete")),
-        AggregateStatus::Deleting => category.map(|category| (true, category.word(), "Delete")),
-        AggregateStatus::Deleted => Some((false, "Deleted", "Delete")),
+        AggregateStatus::Active => failed_before(before).then_some((false, Reason::Active, "Recover")),
+        AggregateStatus::Error => fault(action),
+        AggregateStatus::Deleting if last.reason == Reason::InUse.word() => {
+            Some((true, Reason::InUse, "Delete"))
+        }
+        AggregateStatus::Deleting => fault(|_| "Delete"),
+        AggregateStatus::Deleted => Some((false, Reason::Deleted, "Delete")),
     }
 }
 

@@ -15,6 +15,7 @@ use crate::decide::outcome::wakes::Wakes;
 use crate::decide::plan::Action;
 use crate::decide::pool;
 use crate::decide::prove;
+use crate::decide::reason::Reason;
 use crate::decide::truth::Outcome;
 use crate::decide::verdict::{Facts, Verdict, Verified};
 
@@ -149,7 +150,7 @@ fn deleting(facts: &Facts<'_>) -> Outcome {
     if held_by_users(facts.observed, facts.compute) {
         let users = &facts.observed.users;
         return Outcome::Deleting {
-            reason: "InUse",
+            reason: Reason::InUse,
             info: format!(
                 "it is still in use ({}); it goes when its users are gone, or at once: kubectl annotate compute {} poros.dataos.io/delete-in-use=true",
                 users.examples.join(", "),
@@ -158,25 +159,25 @@ fn deleting(facts: &Facts<'_>) -> Outcome {
         };
     }
     if let Some(fault) = facts.applied.fault() {
-        return Outcome::Deleting { reason: fault.category.word(), info: fault.text.clone() };
+        return Outcome::Deleting { reason: Reason::Fault(fault.category), info: fault.text.clone() };
     }
     if facts.applied.all_absent() {
         return Outcome::Deleted;
     }
-    Outcome::Deleting { reason: "Removing", info: "what was built for it is being removed".into() }
+    Outcome::Deleting { reason: Reason::Removing, info: "what was built for it is being removed".into() }
 }
 
 /// The outcome that the status speaks of, for a Compute that Poros may not touch.
 fn as_before(facts: &Facts<'_>) -> Outcome {
     let status = &facts.compute.status;
-    let reason = ready_reason(facts.compute).unwrap_or("Building");
+    let said = ready_reason(facts.compute).and_then(Category::of_word);
     let info = status.builder_state.info.clone();
-    let fault = || Fault::new(Category::of_word(reason).unwrap_or(Category::Internal), info.clone());
+    let fault = || Fault::new(said.unwrap_or(Category::Internal), info.clone());
     match (status.aggregate_status, status.builder_state.stage) {
         (AggregateStatus::Active, _) => Outcome::Active { info },
         (AggregateStatus::Error, Stage::Building) => Outcome::FailedAfterBuild(fault()),
         (AggregateStatus::Error, _) => Outcome::FailedInBuild(fault()),
-        _ => Outcome::Building { reason: "Paused", info: "paused before it was built".into() },
+        _ => Outcome::Building { reason: Reason::Paused, info: "paused before it was built".into() },
     }
 }
 
@@ -218,18 +219,18 @@ fn building(
         }
         wakes.at(facts.settings.policy_grace.saturating_sub(missing_for));
         if facts.applied.fault().is_some() {
-            return deadline.waiting(facts, "PolicyMissing", text.clone());
+            return deadline.waiting(facts, Reason::Fault(Category::PolicyMissing), text.clone());
         }
     }
     if let Some(fault) = facts.applied.fault() {
         return match fault.category {
             Category::ApplyFailed if !deadline.passed => {
-                deadline.waiting(facts, "ApplyFailed", fault.text.clone())
+                deadline.waiting(facts, Reason::Fault(Category::ApplyFailed), fault.text.clone())
             }
             // An API server that has just started refuses everybody until it has read its roles.
             Category::Forbidden if facts.observed.recall.trouble_for < facts.settings.forbidden_grace => {
                 wakes.at(facts.settings.forbidden_grace.saturating_sub(facts.observed.recall.trouble_for));
-                deadline.waiting(facts, "Forbidden", fault.text.clone())
+                deadline.waiting(facts, Reason::Fault(Category::Forbidden), fault.text.clone())
             }
             _ => failed(fault.clone()),
         };
@@ -241,7 +242,7 @@ fn building(
             return failed(Fault::new(Category::ApplyFailed, text));
         }
         wakes.at(facts.settings.pool_grace);
-        return deadline.waiting(facts, "Building", text);
+        return deadline.waiting(facts, Reason::Building, text);
     }
     match verified {
         Verified::Newly | Verified::Standing => {}
@@ -253,14 +254,17 @@ fn building(
         Verified::Pending(why)
             if !proven || facts.compute.status.aggregate_status == AggregateStatus::Error =>
         {
-            return Outcome::Building { reason: "Building", info: why.clone() };
+            return Outcome::Building { reason: Reason::Building, info: why.clone() };
         }
         Verified::Pending(_) => {}
         Verified::Blocked(why) => {
             let blocked_for = facts.observed.recall.blocked_for.unwrap_or_default();
             if !(proven || was_active(facts, revision)) && blocked_for < facts.settings.proof_blocked_grace {
                 wakes.at(facts.settings.proof_blocked_grace.saturating_sub(blocked_for));
-                return Outcome::Building { reason: "ProofBlocked", info: blocked(why) };
+                return Outcome::Building {
+                    reason: Reason::Fault(Category::ProofBlocked),
+                    info: blocked(why),
+                };
             }
         }
     }
@@ -272,7 +276,7 @@ fn building(
             AggregateStatus::Active | AggregateStatus::Error if !edited(facts) => failed(fault.clone()),
             _ if deadline.passed => Outcome::FailedAfterBuild(fault.clone()),
             _ => Outcome::Building {
-                reason: "AwaitingPool",
+                reason: Reason::AwaitingPool,
                 info: match verified {
                     Verified::Blocked(why) => format!("built, but {}; {}", blocked(why), fault.text),
                     _ => format!("built and proven; {}", fault.text),
@@ -336,7 +340,7 @@ impl Deadline {
 
     /// Waiting is `pending` for a Compute that was never active with this revision, and nothing new for one that is, or
     /// that is in error already.
-    fn waiting(&self, facts: &Facts<'_>, reason: &'static str, info: String) -> Outcome {
+    fn waiting(&self, facts: &Facts<'_>, reason: Reason, info: String) -> Outcome {
         let status = &facts.compute.status;
         match status.aggregate_status {
             // A revision that was proven once is not the one of which the status says that it is in force.

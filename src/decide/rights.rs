@@ -181,7 +181,7 @@ pub const RIGHTS: [Right; 21] = [
         "coordination.k8s.io",
         &["leases"],
         &["create"],
-        "The Lease of the leader; a right to create knows no names",
+        "The Lease of the leader; a right to create knows no names. The guard `account` lets no other through",
     ),
     named(
         right(Scope::Home, "coordination.k8s.io", &["leases"], &["get", "update"], "The Lease of the leader"),
@@ -192,7 +192,7 @@ pub const RIGHTS: [Right; 21] = [
         "",
         &["secrets"],
         &["create"],
-        "The certificates of the webhook; a right to create knows no names. Not used where policies place pods",
+        "The certificates of the webhook; a right to create knows no names. The guard `account` lets no other through. Not used where policies place pods",
     ),
     named(
         right(

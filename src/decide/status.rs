@@ -17,6 +17,7 @@ use crate::decide::fault::Category;
 use crate::decide::manifest::Kind;
 use crate::decide::observed::Pool;
 use crate::decide::pool::words;
+use crate::decide::reason::Reason;
 use crate::decide::truth::{self, Outcome, Truth, Words};
 use crate::decide::verdict::{Facts, Verdict, Verified};
 
@@ -86,7 +87,7 @@ fn capacity(pool: &Pool) -> Capacity {
 fn as_it_is(before: &ComputeStatus, now: &Time) -> ComputeStatus {
     let mut status = before.clone();
     if before.condition("Paused").is_none() {
-        status.conditions.push(condition("Paused", Truth::True, "Paused", PAUSED, before, now));
+        status.conditions.push(condition("Paused", Truth::True, Reason::Paused, PAUSED, before, now));
     }
     status
 }
@@ -97,7 +98,7 @@ fn note_transition(status: &mut ComputeStatus, facts: &Facts<'_>, verdict: &Verd
     let unseen = before.transition_seq == 0;
     let changed = before.aggregate_status != status.aggregate_status
         || before.builder_state.stage != status.builder_state.stage
-        || last_reason(facts) != Some(verdict.outcome.reason());
+        || last_reason(facts) != Some(verdict.outcome.reason().word());
     if !(unseen || changed) {
         return;
     }
@@ -107,7 +108,7 @@ fn note_transition(status: &mut ComputeStatus, facts: &Facts<'_>, verdict: &Verd
         from: (!unseen).then_some(before.aggregate_status),
         to: status.aggregate_status,
         stage: status.builder_state.stage,
-        reason: verdict.outcome.reason().into(),
+        reason: verdict.outcome.reason().word().into(),
         message: bounded(verdict.outcome.info()),
         time: now.clone(),
     });
@@ -143,7 +144,7 @@ fn builder_state(
         && before.builder_state.stage == words.stage
         && match words.aggregate {
             AggregateStatus::Pending => before.observed_generation == generation,
-            _ => last_reason(facts) == Some(verdict.outcome.reason()),
+            _ => last_reason(facts) == Some(verdict.outcome.reason().word()),
         };
     let since = if same { before.builder_state.since.clone() } else { None };
     BuilderState {
@@ -232,7 +233,7 @@ fn conditions(
 ) -> Vec<Condition> {
     let before = &facts.compute.status;
     let mut conditions = Vec::new();
-    let mut say = |type_: &str, truth: Truth, reason: &str, message: &str| {
+    let mut say = |type_: &str, truth: Truth, reason: Reason, message: &str| {
         conditions.push(Condition {
             observed_generation: Some(generation),
             ..condition(type_, truth, reason, message, before, now)
@@ -255,19 +256,19 @@ fn conditions(
         say("Stalled", Truth::True, reason, info);
     }
     if let Some(text) = &verdict.drifted {
-        say("Drifted", Truth::True, "Drifted", text);
+        say("Drifted", Truth::True, Reason::Drifted, text);
     }
     if let Some(text) = &verdict.contended {
-        say("Contended", Truth::True, "Contended", text);
+        say("Contended", Truth::True, Reason::Fault(Category::Contended), text);
     }
     if let Some(overlap) = &facts.observed.pool.overlap {
-        say("Overlapping", Truth::True, "NodesShared", &words::overlapping(overlap));
+        say("Overlapping", Truth::True, Reason::NodesShared, &words::overlapping(overlap));
     }
     if row.deleting {
         say("Deleting", Truth::True, reason, info);
     }
     if *facts.desired == Desired::AsItIs {
-        say("Paused", Truth::True, "Paused", PAUSED);
+        say("Paused", Truth::True, Reason::Paused, PAUSED);
     }
     let foreign = before.conditions.iter().filter(|condition| !OWNED.contains(&condition.type_.as_str()));
     conditions.extend(foreign.cloned());
@@ -278,7 +279,7 @@ fn conditions(
 fn condition(
     type_: &str,
     truth: Truth,
-    reason: &str,
+    reason: Reason,
     message: &str,
     before: &ComputeStatus,
     now: &Time,
@@ -287,36 +288,36 @@ fn condition(
     Condition {
         type_: type_.into(),
         status: truth.word().into(),
-        reason: reason.into(),
+        reason: reason.word().into(),
         message: bounded(message),
         observed_generation: Some(before.observed_generation),
         last_transition_time: unchanged.map_or_else(|| now.clone(), |old| old.last_transition_time.clone()),
     }
 }
 
-fn built(verdict: &Verdict) -> (Truth, &'static str, String) {
+fn built(verdict: &Verdict) -> (Truth, Reason, String) {
     let reason = verdict.outcome.reason();
     match &verdict.outcome {
         Outcome::FailedInBuild(fault) => (Truth::False, reason, fault.text.clone()),
-        Outcome::Building { reason, info } if *reason != "AwaitingPool" => {
+        Outcome::Building { info, .. } if reason != Reason::AwaitingPool => {
             (Truth::Unknown, reason, info.clone())
         }
-        Outcome::Deleting { reason, info } => (Truth::False, reason, info.clone()),
+        Outcome::Deleting { info, .. } => (Truth::False, reason, info.clone()),
         Outcome::Deleted => (Truth::False, reason, String::new()),
         Outcome::Building { .. } | Outcome::Active { .. } | Outcome::FailedAfterBuild(_) => {
-            (Truth::True, "Built", "every resource was put in place".into())
+            (Truth::True, Reason::Built, "every resource was put in place".into())
         }
     }
 }
 
-fn placement_verified(facts: &Facts<'_>, verdict: &Verdict) -> (Truth, &'static str, String) {
+fn placement_verified(facts: &Facts<'_>, verdict: &Verdict) -> (Truth, Reason, String) {
     if let Desired::Kept(_, fault) = facts.desired {
         // A mismatch in plain words: after a restart it is read back from here.
         return match fault.why_mismatched() {
-            Some(why) => (Truth::False, fault.category.word(), why.into()),
+            Some(why) => (Truth::False, Reason::Fault(fault.category), why.into()),
             None => (
                 Truth::Unknown,
-                fault.category.word(),
+                Reason::Fault(fault.category),
                 "the spec cannot be built, so nothing of it can be proven".into(),
             ),
         };
@@ -324,26 +325,26 @@ fn placement_verified(facts: &Facts<'_>, verdict: &Verdict) -> (Truth, &'static 
     match &verdict.verified {
         Verified::Newly | Verified::Standing => (
             Truth::True,
-            "Proven",
+            Reason::Proven,
             "a dry-run pod that names this Compute came back placed as it says".into(),
         ),
         // While a failed proof is tried again, it is a failed proof.
         Verified::Pending(_) if matches!(&verdict.outcome, Outcome::FailedInBuild(fault) if fault.category == Category::ProofMismatch) => {
-            (Truth::False, "ProofMismatch", said_mismatch(facts.compute).into())
+            (Truth::False, Reason::Fault(Category::ProofMismatch), said_mismatch(facts.compute).into())
         }
-        Verified::Pending(why) => (Truth::Unknown, "ProofPending", why.clone()),
-        Verified::Blocked(why) => (Truth::Unknown, "ProofBlocked", why.clone()),
-        Verified::Failed(why) => (Truth::False, "ProofMismatch", why.clone()),
+        Verified::Pending(why) => (Truth::Unknown, Reason::ProofPending, why.clone()),
+        Verified::Blocked(why) => (Truth::Unknown, Reason::Fault(Category::ProofBlocked), why.clone()),
+        Verified::Failed(why) => (Truth::False, Reason::Fault(Category::ProofMismatch), why.clone()),
     }
 }
 
-fn pool_ready(facts: &Facts<'_>, verdict: &Verdict) -> (Truth, &'static str, String) {
+fn pool_ready(facts: &Facts<'_>, verdict: &Verdict) -> (Truth, Reason, String) {
     if let Err(fault) = facts.valid {
         let text = "the pool is not judged while the spec cannot be built";
-        return (Truth::Unknown, fault.category.word(), text.into());
+        return (Truth::Unknown, Reason::Fault(fault.category), text.into());
     }
     if let Some(fault) = &verdict.pool {
-        return (Truth::False, fault.category.word(), fault.text.clone());
+        return (Truth::False, Reason::Fault(fault.category), fault.text.clone());
     }
     let (reason, message) = words::ready(&facts.observed.pool);
     (Truth::True, reason, message)

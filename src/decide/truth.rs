@@ -4,14 +4,15 @@
 
 use crate::api::status::{AggregateStatus, Stage};
 use crate::decide::fault::Fault;
+use crate::decide::reason::Reason;
 
 /// What came of a pass.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Outcome {
     /// A placement is being built or proven, or the pool is awaited, within the deadline.
     Building {
-        /// What it waits for: a reason word.
-        reason: &'static str,
+        /// What it waits for.
+        reason: Reason,
         /// The same in a sentence.
         info: String,
     },
@@ -26,8 +27,8 @@ pub enum Outcome {
     FailedAfterBuild(Fault),
     /// It is being torn down, or its users hold it.
     Deleting {
-        /// What it waits for: a reason word.
-        reason: &'static str,
+        /// What it waits for.
+        reason: Reason,
         /// The same in a sentence.
         info: String,
     },
@@ -98,13 +99,13 @@ pub fn words(outcome: &Outcome) -> Words {
 }
 
 impl Outcome {
-    /// The reason word: of the condition Ready, of the transition.
-    pub fn reason(&self) -> &'static str {
+    /// The reason: of the condition Ready, of the transition.
+    pub fn reason(&self) -> Reason {
         match self {
-            Self::Building { reason, .. } | Self::Deleting { reason, .. } => reason,
-            Self::Active { .. } => "Active",
-            Self::FailedInBuild(fault) | Self::FailedAfterBuild(fault) => fault.category.word(),
-            Self::Deleted => "Deleted",
+            Self::Building { reason, .. } | Self::Deleting { reason, .. } => *reason,
+            Self::Active { .. } => Reason::Active,
+            Self::FailedInBuild(fault) | Self::FailedAfterBuild(fault) => Reason::Fault(fault.category),
+            Self::Deleted => Reason::Deleted,
         }
     }
 

@@ -1,8 +1,10 @@
 //! The chart: what Helm makes of it, against what the code says; and on a real API server, what it takes of it.
 
+mod forbidden;
 mod installed;
 mod rendered;
 mod roads;
+mod stolen;
 
 use std::process::{Command, Output, Stdio};
 use std::sync::OnceLock;
@@ -14,7 +16,10 @@ use xtask::report::Terminal;
 
 /// The tests of the chart.
 pub fn trials() -> Vec<Trial> {
-    [roads::trials(), installed::trials(), rendered::trials()].into_iter().flatten().collect()
+    [roads::trials(), installed::trials(), forbidden::trials(), rendered::trials()]
+        .into_iter()
+        .flatten()
+        .collect()
 }
 
 /// The folder of the chart.

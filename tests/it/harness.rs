@@ -7,6 +7,7 @@ pub mod objects;
 pub mod people;
 pub mod poros;
 pub mod proxy;
+pub mod rights;
 pub mod seed;
 pub mod wait;
 

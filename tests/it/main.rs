@@ -75,5 +75,11 @@ fn main() {
         print!("the slowest:\n{}", harness::slowest(25));
     }
     harness::cluster::stop_shared();
-    std::process::exit(i32::from(conclusion.has_failed() || witness.is_err()) * 101);
+    harness::proxy::stage::enter_rights();
+    let rights = harness::rights::verdict(whole);
+    match &rights {
+        Ok(requests) => println!("the chart grants what Poros did in {requests} requests"),
+        Err(wrong) => eprintln!("the rights of Poros are not what it needs:\n{wrong}"),
+    }
+    std::process::exit(i32::from(conclusion.has_failed() || witness.is_err() || rights.is_err()) * 101);
 }

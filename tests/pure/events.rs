@@ -21,7 +21,12 @@ fn told(sim: &Sim) -> Vec<Event> {
 /// `Warning NoNodesMatch Watch`.
 fn words(sim: &Sim) -> Vec<String> {
     let word = |event: &Event| {
-        format!("{} {} {}", if event.warning { "Warning" } else { "Normal" }, event.reason, event.action)
+        format!(
+            "{} {} {}",
+            if event.warning { "Warning" } else { "Normal" },
+            event.reason.word(),
+            event.action
+        )
     };
     told(sim).iter().map(word).collect()
 }

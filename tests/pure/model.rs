@@ -210,7 +210,7 @@ fn a_foreign_placement_with_the_number_of_ours_says_nothing_of_that_number() {
     happen(&mut sim, &Event::ForeignChild(true));
     assert_eq!(sim.placement.as_ref().unwrap().spec["revision"], ours["revision"]);
     let verdict = sim.settle(Duration::from_secs(60)).unwrap();
-    assert_eq!(verdict.outcome.reason(), "NameTaken");
+    assert_eq!(verdict.outcome.reason().word(), "NameTaken");
     // An edit meanwhile gets a number of its own once there is room for it.
     happen(&mut sim, &Event::Pool(2));
     sim.settle(Duration::from_secs(60));
@@ -230,7 +230,7 @@ fn an_edit_back_to_proven_content_that_waits_is_not_active() {
     happen(&mut sim, &Event::Blocked(true));
     happen(&mut sim, &Event::Pool(1));
     let verdict = sim.settle(Duration::from_secs(31)).unwrap();
-    assert_eq!(verdict.outcome.reason(), "Active");
+    assert_eq!(verdict.outcome.reason().word(), "Active");
     happen(&mut sim, &Event::HeldChild(true));
     happen(&mut sim, &Event::Pool(0));
     happen(&mut sim, &Event::Pass);

@@ -7,6 +7,7 @@ use poros::decide::desired::desired;
 use poros::decide::fault::{Category, Fault};
 use poros::decide::observed::{Compute, Observed, Recall, Settings};
 use poros::decide::plan::plan;
+use poros::decide::reason::Reason;
 use poros::decide::status::{Worth, status, worth};
 use poros::decide::truth::{Outcome, Truth, words};
 use poros::decide::validate::validate;
@@ -18,10 +19,10 @@ use crate::sim::{Sim, spec};
 fn outcomes() -> Vec<Outcome> {
     let text = || "because".to_owned();
     let mut outcomes = vec![
-        Outcome::Building { reason: "Building", info: text() },
-        Outcome::Building { reason: "AwaitingPool", info: text() },
+        Outcome::Building { reason: Reason::Building, info: text() },
+        Outcome::Building { reason: Reason::AwaitingPool, info: text() },
         Outcome::Active { info: text() },
-        Outcome::Deleting { reason: "InUse", info: text() },
+        Outcome::Deleting { reason: Reason::InUse, info: text() },
         Outcome::Deleted,
     ];
     for category in Category::ALL {
@@ -131,7 +132,7 @@ fn every_outcome_after_every_state_is_written_as_the_table_says() {
             // A transition is counted if and only if (status, stage, reason) changed.
             let before = &state.status;
             let last = before.history.last().map(|last| (last.to, last.stage, last.reason.as_str()));
-            let changed = last != Some((row.aggregate, row.stage, outcome.reason()));
+            let changed = last != Some((row.aggregate, row.stage, outcome.reason().word()));
             assert_eq!(
                 new.transition_seq,
                 before.transition_seq + u64::from(changed),

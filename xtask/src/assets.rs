@@ -22,7 +22,7 @@ mod versions;
 
 pub use build::BuildError;
 pub use cache::CacheError;
-pub(crate) use cache::hex;
+pub use cache::hex;
 pub use download::DownloadError;
 pub use host::{HostError, can_run_node, cni_folder};
 pub use modules::known as known_kubernetes;

@@ -8,6 +8,7 @@ use std::process::ExitCode;
 
 pub(crate) mod demo;
 pub(crate) mod down;
+pub(crate) mod image;
 pub(crate) mod status;
 pub(crate) mod test;
 pub(crate) mod up;

@@ -1,95 +1,199 @@
-//! Container images as OCI archives: one static program on nothing. The same program gives the same bytes.
+//! The image of Poros: one static program on nothing, as an OCI archive, with its bill of materials beside it.
+//!
+//! No container program and no registry takes part. One state of a checkout gives one digest, wherever it lies: nothing of
+//! the time, the place or the person goes in. What goes in beside the checkout is the compiler that rust-toolchain.toml
+//! names, and of the host the linker and the static C library.
 
-use std::fs::File;
+pub mod archive;
+mod bill;
+mod parts;
+mod program;
+
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 
-use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-use crate::assets::{Platform, hex};
+pub use bill::Runtime;
+pub use parts::{Part, Role, checksums};
+pub use program::{BuildError, CTL, POROS, Program};
 
-/// Why an image was not written.
+use crate::assets::hex;
+use crate::workspace;
+use archive::{ArchiveError, Content};
+use bill::{Subject, bill};
+
+/// Why there is no image.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot {verb} {path:?}")]
-pub struct ImageError {
-    verb: &'static str,
-    path: PathBuf,
-    #[source]
-    source: std::io::Error,
+pub enum ImageError {
+    /// Here are no programs for Linux built.
+    #[error("an image is built on Linux: use a machine or a container with Linux, Rust and a C compiler")]
+    Host,
+    /// The program was not built.
+    #[error("the image's program was not built")]
+    Build(#[source] BuildError),
+    /// The archive was not written.
+    #[error("the image was not written")]
+    Archive(#[source] ArchiveError),
+    /// The bill of materials was not written.
+    #[error("cannot write {path:?}")]
+    Bill {
+        /// Its file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
 }
 
-/// A part of an image, named by its digest.
-struct Blob {
-    bytes: Vec<u8>,
-    kind: &'static str,
+/// What to build.
+#[derive(Debug, Clone)]
+pub struct Recipe {
+    /// The checkout with the source: this one, or that of another version.
+    pub checkout: PathBuf,
+    /// The folder for what is made; `root`, `poros.tar` and `poros.cdx.json` in it are replaced.
+    pub folder: PathBuf,
+    /// Where the image will be, without its tag, like `registry.example.org/poros`.
+    pub repository: String,
+    /// The commit that the source is of. Default: what git says of a checkout without changes.
+    pub revision: Option<String>,
+    /// Other names of the program in the image: today's Poros is the command line by another name, an older one was not.
+    pub links: Vec<&'static str>,
 }
 
-impl Blob {
-    fn json(value: &Value, kind: &'static str) -> Self {
-        Self { bytes: value.to_string().into_bytes(), kind }
+impl Recipe {
+    /// The image of this checkout, in `target/image`.
+    pub fn own() -> Self {
+        Self { links: vec![CTL], ..Self::of(workspace::root(), workspace::target().join("image")) }
     }
 
-    fn digest(&self) -> String {
-        hex(&Sha256::digest(&self.bytes))
-    }
-
-    fn descriptor(&self) -> Value {
-        json!({"mediaType": self.kind, "digest": format!("sha256:{}", self.digest()), "size": self.bytes.len()})
+    /// The image of another checkout, with the one name of its program.
+    pub fn of(checkout: PathBuf, folder: PathBuf) -> Self {
+        Self { checkout, folder, repository: POROS.to_owned(), revision: None, links: Vec::new() }
     }
 }
 
-/// Writes an archive with one image: the program at `place`, which is also its entry point.
-pub fn write(archive: &Path, reference: &str, program: &Path, place: &str) -> Result<(), ImageError> {
-    let content = std::fs::read(program).map_err(|source| ImageError {
-        verb: "read",
-        path: program.to_owned(),
-        source,
-    })?;
-    let error = |source| ImageError { verb: "write", path: archive.to_owned(), source };
-    let layer = pack(&[(place.trim_start_matches('/'), &content, 0o755)]).map_err(error)?;
-    let layer = Blob { bytes: layer, kind: "application/vnd.oci.image.layer.v1.tar" };
-    let platform = Platform::running();
-    let config = json!({
-        "architecture": platform.arch,
-        "os": "linux",
-        "config": {"Entrypoint": [place], "User": "65532:65532"},
-        "rootfs": {"type": "layers", "diff_ids": [format!("sha256:{}", layer.digest())]},
-    });
-    let config = Blob::json(&config, "application/vnd.oci.image.config.v1+json");
-    let manifest = json!({
-        "schemaVersion": 2,
-        "mediaType": "application/vnd.oci.image.manifest.v1+json",
-        "config": config.descriptor(),
-        "layers": [layer.descriptor()],
-    });
-    let manifest = Blob::json(&manifest, "application/vnd.oci.image.manifest.v1+json");
-    let mut entry = manifest.descriptor();
-    entry["annotations"] = json!({"io.containerd.image.name": reference});
-    entry["platform"] = json!({"architecture": platform.arch, "os": "linux"});
-    let index = json!({"schemaVersion": 2, "manifests": [entry]}).to_string();
-    let names: Vec<String> =
-        [&layer, &config, &manifest].map(|blob| format!("blobs/sha256/{}", blob.digest())).into();
-    let mut files: Vec<(&str, &[u8], u32)> = vec![
-        ("oci-layout", br#"{"imageLayoutVersion":"1.0.0"}"#, 0o644),
-        ("index.json", index.as_bytes(), 0o644),
-    ];
-    let blobs = [&layer, &config, &manifest];
-    files.extend(names.iter().zip(blobs).map(|(name, blob)| (name.as_str(), blob.bytes.as_slice(), 0o644)));
-    let bytes = pack(&files).map_err(error)?;
-    File::create(archive).and_then(|mut file| std::io::Write::write_all(&mut file, &bytes)).map_err(error)
+/// An image that was built.
+#[derive(Debug, Clone)]
+pub struct Image {
+    /// The OCI archive.
+    pub archive: PathBuf,
+    /// The bill of materials, as CycloneDX.
+    pub bill: PathBuf,
+    /// The folder that holds what the image holds: the context of the Dockerfile.
+    pub root: PathBuf,
+    /// Its name with its tag, as a pod names it, like `poros:0.2.0`.
+    pub reference: String,
+    /// The version of Poros in it.
+    pub version: String,
+    /// The commit that its source is of, where that is known.
+    pub revision: Option<String>,
+    /// The digest of its manifest, like `sha256:…`.
+    pub digest: String,
+    /// What is pulled, in bytes.
+    pub size: u64,
+    /// What it takes unpacked, in bytes.
+    pub unpacked: u64,
+    /// What its program is made of.
+    pub parts: Vec<Part>,
 }
 
-/// A tar file whose bytes depend on nothing but names, contents and modes.
-fn pack(files: &[(&str, &[u8], u32)]) -> std::io::Result<Vec<u8>> {
-    let mut archive = tar::Builder::new(Vec::new());
-    for (name, content, mode) in files {
-        let mut header = tar::Header::new_gnu();
-        header.set_size(content.len() as u64);
-        header.set_mode(*mode);
-        header.set_mtime(0);
-        header.set_uid(0);
-        header.set_gid(0);
-        archive.append_data(&mut header, name, *content)?;
+/// Builds the program as the image has it: what the demo runs.
+pub fn program(recipe: &Recipe) -> Result<Program, BuildError> {
+    let links: Vec<&str> = recipe.links.clone();
+    program::build(&recipe.checkout, &recipe.folder.join("root"), &links)
+}
+
+/// Builds the program, then writes the image and its bill of materials. The first time takes some minutes.
+pub fn build(recipe: &Recipe) -> Result<Image, ImageError> {
+    if !cfg!(target_os = "linux") {
+        return Err(ImageError::Host);
     }
-    archive.into_inner()
+    let built = program(recipe).map_err(ImageError::Build)?;
+    let revision = recipe.revision.clone().or_else(|| revision(&recipe.checkout));
+    let reference = format!("{}:{}", recipe.repository, built.version);
+    let links: Vec<String> = recipe.links.iter().map(|link| format!("/{link}")).collect();
+    let archive = recipe.folder.join("poros.tar");
+    let written = archive::write_content(
+        &archive,
+        &Content {
+            reference: &canonical(&reference),
+            program: &built.path(),
+            place: "/poros",
+            links: &links.iter().map(String::as_str).collect::<Vec<_>>(),
+            labels: labels(&built, revision.as_deref()),
+        },
+    )
+    .map_err(ImageError::Archive)?;
+    let file = recipe.folder.join("poros.cdx.json");
+    let error = |source| ImageError::Bill { path: file.clone(), source };
+    let sum = hex(&Sha256::digest(std::fs::read(built.path()).map_err(error)?));
+    let subject = Subject { reference: &reference, digest: &written.digest, root: POROS, program: &sum };
+    let text = format!("{:#}\n", bill(&subject, &built.parts, &built.runtime));
+    archive::replace(&file, text.as_bytes()).map_err(error)?;
+    Ok(Image {
+        archive,
+        bill: file,
+        root: built.folder,
+        reference,
+        version: built.version,
+        revision,
+        digest: written.digest,
+        size: written.size,
+        unpacked: written.unpacked,
+        parts: built.parts,
+    })
+}
+
+/// What the image tells of itself. The commit is among it: one commit gives one digest, and another commit another.
+fn labels(built: &Program, revision: Option<&str>) -> BTreeMap<&'static str, String> {
+    let own = built.parts.iter().find(|part| part.name == POROS);
+    let mut labels = BTreeMap::from([
+        ("org.opencontainers.image.title", POROS.to_owned()),
+        ("org.opencontainers.image.version", built.version.clone()),
+    ]);
+    if let Some(license) = own.and_then(|part| part.license.clone()) {
+        labels.insert("org.opencontainers.image.licenses", license);
+    }
+    if let Some(revision) = revision {
+        labels.insert("org.opencontainers.image.revision", revision.to_owned());
+    }
+    labels
+}
+
+/// The commit of a checkout that git keeps and in which nothing is changed: of another it would tell what is not so.
+fn revision(checkout: &Path) -> Option<String> {
+    let git = |arguments: &[&str]| {
+        let mut git = Command::new("git");
+        let output = git.arg("-C").arg(checkout).args(arguments).stdin(Stdio::null()).output().ok()?;
+        output.status.success().then(|| String::from_utf8_lossy(&output.stdout).trim().to_owned())
+    };
+    // A folder of sources may lie within a checkout that knows nothing of it.
+    let is_own = Path::new(&git(&["rev-parse", "--show-toplevel"])?) == checkout.canonicalize().ok()?;
+    let is_clean = git(&["status", "--porcelain"])?.is_empty();
+    git(&["rev-parse", "HEAD"]).filter(|_| is_own && is_clean)
+}
+
+/// The full name that Kubernetes makes of a short one: images are kept by it.
+fn canonical(reference: &str) -> String {
+    match reference.split_once('/') {
+        None => format!("docker.io/library/{reference}"),
+        Some((host, _)) if host.contains(['.', ':']) || host == "localhost" => reference.to_owned(),
+        Some(_) => format!("docker.io/{reference}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_short_name_is_what_kubernetes_makes_of_it() {
+        assert_eq!(canonical("poros:1"), "docker.io/library/poros:1");
+        assert_eq!(canonical("team/poros:1"), "docker.io/team/poros:1");
+        for full in ["registry.example.org/poros:1", "localhost/poros:1", "host:5000/poros:1"] {
+            assert_eq!(canonical(full), full);
+        }
+    }
 }

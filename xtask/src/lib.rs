@@ -1,6 +1,6 @@
-//! The rig: a real control plane for the tests, the demo and work by hand.
+//! The rig: a real control plane for the tests, the demo and work by hand; and the image of Poros.
 //!
-//! [`assets`] finds or makes the binaries, [`rig`] runs them. Nothing here knows Poros itself.
+//! [`assets`] finds or makes the binaries, [`rig`] runs them. [`image`] alone knows Poros itself.
 
 pub mod assets;
 pub mod demo;

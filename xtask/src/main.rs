@@ -31,6 +31,8 @@ Another Kubernetes than the main one never comes from KUBEBUILDER_ASSETS.";
 enum Verb {
     /// Show Poros at work on a control plane of its own, step by step
     Demo(commands::demo::Arguments),
+    /// Build Poros as a container image, in target/image
+    Image(commands::image::Arguments),
     /// Run every check: format, lints, dependencies, tests
     Test(commands::test::Arguments),
     /// Start a control plane that stays; kubeconfig in target/kubeconfig
@@ -44,6 +46,7 @@ enum Verb {
 fn main() -> ExitCode {
     let result = match Arguments::parse().command {
         Verb::Demo(arguments) => commands::demo::run(&arguments),
+        Verb::Image(arguments) => commands::image::run(arguments),
         Verb::Test(arguments) => Ok(commands::test::run(&arguments)),
         Verb::Up(arguments) => commands::up::run(arguments),
         Verb::Down => commands::down::run(),

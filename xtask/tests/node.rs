@@ -12,7 +12,8 @@ use std::time::{Duration, Instant};
 
 use libtest_mimic::{Arguments, Failed, Trial};
 use xtask::assets::chain;
-use xtask::image;
+use xtask::image::archive::write;
+use xtask::image::{self, Recipe};
 use xtask::rig::standing::Standing;
 use xtask::rig::{Component, NODE, Options, POD_IMAGE, Rig};
 
@@ -44,6 +45,40 @@ spec:
   - {name: client, image: "poros.dataos.io/rig/own:1", imagePullPolicy: Never}
 "#;
 
+/// It asks the API server by a name, as a kubeconfig has it; the environment of a pod has an address.
+const ASKER: &str = r#"
+---
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: asks-NUMBER, namespace: asks}
+data:
+  config: |
+    apiVersion: v1
+    kind: Config
+    clusters:
+    - name: here
+      cluster: {server: "https://HOST", certificate-authority: /var/run/secrets/kubernetes.io/serviceaccount/ca.crt}
+    users: [{name: pod, user: {tokenFile: /var/run/secrets/kubernetes.io/serviceaccount/token}}]
+    contexts: [{name: here, context: {cluster: here, user: pod}}]
+    current-context: here
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: asks-NUMBER, namespace: asks}
+spec:
+  restartPolicy: Never
+  securityContext: {runAsNonRoot: true, seccompProfile: {type: RuntimeDefault}}
+  volumes: [{name: login, configMap: {name: asks-NUMBER}}]
+  containers:
+  - name: asks
+    image: "IMAGE"
+    imagePullPolicy: Never
+    command: [/dataos-ctl, version]
+    env: [{name: KUBECONFIG, value: /login/config}]
+    volumeMounts: [{name: login, mountPath: /login, readOnly: true}]
+    securityContext: {allowPrivilegeEscalation: false, readOnlyRootFilesystem: true, capabilities: {drop: [ALL]}}
+"#;
+
 fn main() {
     if let Ok(folder) = std::env::var(OWNER) {
         let options = Options { dir: Some(folder.into()), ..Options::real_node("owner") };
@@ -61,6 +96,7 @@ fn main() {
         vec![
             trial("pods_run_answer_and_are_found_by_name", pods_run_answer_and_are_found_by_name),
             trial("helm_installs_a_chart_that_runs", helm_installs_a_chart_that_runs),
+            trial("the_image_of_poros_finds_names_in_a_pod", the_image_of_poros_finds_names_in_a_pod),
             trial("two_nodes_at_once_share_nothing", two_nodes_at_once_share_nothing),
             trial("nothing_is_left_of_two_rounds", nothing_is_left_of_two_rounds),
             trial("nothing_is_left_of_a_killed_owner", nothing_is_left_of_a_killed_owner),
@@ -80,9 +116,9 @@ fn pods_run_answer_and_are_found_by_name() -> Result<(), String> {
 
     // An image of one's own: the same program under another name.
     let (archive, program) = (rig.dir().join("own.tar"), rig.dir().join("node/images/program"));
-    image::write(&archive, "poros.dataos.io/rig/own:1", &program, "/pod").map_err(|error| chain(&error))?;
+    write(&archive, "poros.dataos.io/rig/own:1", &program, "/pod").map_err(|error| chain(&error))?;
     let first = std::fs::read(&archive).unwrap();
-    image::write(&archive, "poros.dataos.io/rig/own:1", &program, "/pod").map_err(|error| chain(&error))?;
+    write(&archive, "poros.dataos.io/rig/own:1", &program, "/pod").map_err(|error| chain(&error))?;
     assert!(first == std::fs::read(&archive).unwrap(), "two archives of one program differ");
     rig.import_images(&archive).map_err(|error| chain(&error))?;
 
@@ -159,6 +195,38 @@ spec:
     assert_eq!(kubectl(&rig, &["get", "deployment", "first", ready])?, "2");
     answer(rig.helm().args(["uninstall", "first", "--wait", "--timeout=60s"]))?;
     assert_eq!(kubectl(&rig, &["get", "deployments,secrets", "-o=name"])?, "");
+    stop(rig)
+}
+
+/// The image has no file of the system beside the program: names are the static C library's business.
+fn the_image_of_poros_finds_names_in_a_pod() -> Result<(), String> {
+    let image = image::build(&Recipe::own()).map_err(|error| chain(&error))?;
+    let rig = start("image")?;
+    rig.import_images(&image.archive).map_err(|error| chain(&error))?;
+    let manifest = rig.dir().join("asks.yaml");
+    let pods = ["kubernetes.default.svc", "kubernetes.default", "no-such.default.svc"];
+    let mut text = String::new();
+    for (number, host) in pods.iter().enumerate() {
+        text += &ASKER.replace("NUMBER", &number.to_string()).replace("HOST", host);
+    }
+    std::fs::write(&manifest, text.replace("IMAGE", &image.reference)).unwrap();
+    kubectl(&rig, &["create", "namespace", "asks"])?;
+    kubectl(&rig, &["label", "namespace", "asks", "pod-security.kubernetes.io/enforce=restricted"])?;
+    kubectl(&rig, &["apply", "-f", &manifest.to_string_lossy()])?;
+    let phase = |pod: &str, phase: &str| {
+        let phase = format!("--for=jsonpath={{.status.phase}}={phase}");
+        kubectl(&rig, &["wait", "-n=asks", &phase, pod, "--timeout=60s"])
+    };
+    for pod in ["pod/asks-0", "pod/asks-1"] {
+        phase(pod, "Succeeded")?;
+        let told = kubectl(&rig, &["logs", "-n=asks", pod])?;
+        let server = format!("Server:  Kubernetes {}", rig.assets().kubernetes());
+        assert!(told.contains(&server) && told.contains(&image.version), "{told}");
+    }
+    phase("pod/asks-2", "Failed")?;
+    let told = kubectl(&rig, &["logs", "-n=asks", "pod/asks-2"])?;
+    assert!(told.contains("no-such.default.svc"), "{told}");
+    println!("{told}");
     stop(rig)
 }
 

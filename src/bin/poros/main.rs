@@ -1,6 +1,8 @@
 //! `poros`: the controller. Wiring and exit codes; everything else is in the library.
 #![allow(clippy::print_stderr)] // the edge: here printing is the job
 
+#[path = "../dataos-ctl/ctl.rs"]
+mod ctl;
 mod election;
 mod retire;
 mod values;
@@ -8,7 +10,7 @@ mod webhook;
 
 use std::io::Write;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
@@ -229,7 +231,14 @@ struct Patience {
     watch_grace: Duration,
 }
 
+/// The names by which this program is the command line: an image holds one program for all.
+const COMMAND_LINE: [&str; 3] = ["dataos-ctl", "kubectl-poros", "kubectl_complete-poros"];
+
 fn main() -> ExitCode {
+    let name = std::env::args_os().next().unwrap_or_default();
+    if COMMAND_LINE.iter().any(|other| Path::new(&name).ends_with(other)) {
+        return ctl::main();
+    }
     let result = match Poros::parse().command {
         Command::Run(arguments) => run(*arguments),
         Command::Crd => print(api::crd::all().iter().map(serde_saphyr::to_string)),

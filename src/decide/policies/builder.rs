@@ -6,7 +6,7 @@
 
 use serde_json::{Value, json};
 
-use crate::api::names::{FINALIZER, GROUP, PROBE_PREFIX, VERB_BUILD, VERSION};
+use crate::api::names::{FINALIZER, GROUP, LEASE, PROBE_PREFIX, VERB_BUILD, VERSION, WEBHOOK_SECRET};
 use crate::decide::policies::matching::{matching, rule};
 
 /// What the cluster itself runs as where it removes children of owners that are gone, or rewrites what is stored.
@@ -35,12 +35,16 @@ pub(super) fn builder() -> Value {
     })
 }
 
-/// Keeps Poros's account to what Poros does: dry-run probes, finalizers of Computes, the CA of its webhook.
+/// Keeps Poros's account to what Poros does: dry-run probes, finalizers of Computes, the CA of its webhook, one Secret and
+/// one Lease. (In RBAC a right to create knows no names, and a Secret of another type than `Opaque` may be made into a token
+/// of any account of its namespace.)
 ///
-/// Pods are looked at in Poros's own namespace alone, by the binding: in others its role gives it nothing.
+/// What is in namespaces is looked at in Poros's own alone, by the binding: in others its role lets it create nothing but
+/// events.
 pub(super) fn account() -> Value {
     let rules = [
-        rule("", "v1", &["CREATE"], &["pods"]),
+        rule("", "v1", &["CREATE"], &["pods", "secrets"]),
+        rule("coordination.k8s.io", "v1", &["CREATE"], &["leases"]),
         rule(GROUP, VERSION, &["CREATE", "UPDATE", "DELETE"], &["computes"]),
         rule("admissionregistration.k8s.io", "v1", &["UPDATE"], &["mutatingwebhookconfigurations"]),
     ];
@@ -84,6 +88,7 @@ pub(super) fn account() -> Value {
     let (new, old) = (webhooks("object"), webhooks("oldObject"));
     // Who may write policies (`--manage-policies`) may as well write this one.
     let manages = "authorizer.group('admissionregistration.k8s.io').resource('validatingadmissionpolicies').check('patch').allowed()";
+    let named = |name: &str| format!("dyn(object).metadata.?name.orValue('') == '{name}'");
     let validation = |expression: String, message: &str| json!({"expression": expression, "message": message, "reason": "Forbidden"});
     json!({
         "matchConstraints": matching(&rules, &json!({})),
@@ -98,6 +103,14 @@ pub(super) fn account() -> Value {
             validation(
                 format!("request.resource.resource != 'mutatingwebhookconfigurations' || {manages} || ({new}.size() == {old}.size() && {new}.all(w, {old}.exists(o, {fields})))"),
                 "Poros's account may change nothing of a webhook but its caBundle",
+            ),
+            validation(
+                format!("request.resource.resource != 'secrets' || ({} && dyn(object).?type.orValue('Opaque') == 'Opaque')", named(WEBHOOK_SECRET)),
+                &format!("Poros's account may create no Secret but {WEBHOOK_SECRET}, of type Opaque"),
+            ),
+            validation(
+                format!("request.resource.resource != 'leases' || {}", named(LEASE)),
+                &format!("Poros's account may create no Lease but {LEASE}"),
             ),
         ],
     })

@@ -40,7 +40,8 @@ pub(super) fn usable() -> Value {
 /// The binding of a Compute, whose absence tells `placement` that nothing is in force, is not among what it sees, so it
 /// asks the Placement. A pod that it does not place for that reason is labelled and refused.
 ///
-/// In a namespace that names none it does nothing: where somebody binds it more widely, it must not stop other pods.
+/// It speaks of namespaces that name one, and does nothing where the name is empty: where somebody binds it more widely, it
+/// must not stop other pods.
 pub(super) fn defaults() -> Value {
     let unlabelled = json!({"matchExpressions": [{"key": LABEL_COMPUTE, "operator": "DoesNotExist"}]});
     let label = format!(
@@ -62,9 +63,11 @@ pub(super) fn defaults() -> Value {
         json!({"name": "mine", "expression": "params.metadata.name == variables.wanted && !(has(params.spec.withdrawn) && params.spec.withdrawn)"}),
         json!({"name": "untouched", "expression": format!("!has(object.metadata.labels) || !('{LABEL_COMPUTE}' in object.metadata.labels)")}),
     ]);
+    let mut constraints = matching(&[rule("", "v1", &["CREATE"], &["pods"])], &unlabelled);
+    constraints["namespaceSelector"] = json!({"matchExpressions": [names_one()]});
     json!({
         "paramKind": {"apiVersion": API_VERSION, "kind": "Placement"},
-        "matchConstraints": matching(&[rule("", "v1", &["CREATE"], &["pods"])], &unlabelled),
+        "matchConstraints": constraints,
         "matchConditions": [
             // A pod of a DaemonSet, a static pod and one that names its node were placed by whoever made them.
             {"name": "unplaced", "expression": "!has(object.spec.nodeName) || object.spec.nodeName == ''"},
@@ -77,10 +80,16 @@ pub(super) fn defaults() -> Value {
     })
 }
 
+/// A namespace names a Compute. The policy asks for it itself, so that whoever binds it (Poros's account may) can have it stop
+/// no pods elsewhere.
+fn names_one() -> Value {
+    json!({"key": LABEL_DEFAULT_COMPUTE, "operator": "Exists"})
+}
+
 /// Namespaces that name a Compute, but for those of the cluster and of Poros: what runs there must not wait for a pool.
 pub(super) fn defaulted_namespaces(poros: &str) -> Value {
     in_namespaces(&json!([
-        {"key": LABEL_DEFAULT_COMPUTE, "operator": "Exists"},
+        names_one(),
         {"key": "kubernetes.io/metadata.name", "operator": "NotIn", "values": ["kube-system", "kube-public", "kube-node-lease", poros]},
     ]))
 }

@@ -2,18 +2,10 @@
 
 use crate::api::status::NodeCounts;
 use crate::decide::observed::{Overlap, Pool};
-
-/// The reason of `PoolReady` when nothing is to be said of the pool.
-const READY: &str = "PoolReady";
-/// Its reason when nodes are ready, and none takes new pods.
-const NONE_SCHEDULABLE: &str = "NoneSchedulable";
-/// Its reason when taints keep ready nodes from the Compute.
-const UNCOVERED: &str = "TaintUncovered";
-/// Its reason when pods that name no Compute may run on the nodes as well.
-const UNTAINTED: &str = "PoolUntainted";
+use crate::decide::reason::Reason;
 
 /// Reason and message of `PoolReady` of a pool without a fault: what matters most, with counts.
-pub fn ready(pool: &Pool) -> (&'static str, String) {
+pub fn ready(pool: &Pool) -> (Reason, String) {
     let counts = &pool.counts;
     if has_none_schedulable(counts) {
         let of = match counts.ready {
@@ -28,23 +20,23 @@ pub fn ready(pool: &Pool) -> (&'static str, String) {
         let tainted = (counts.untolerated > 0)
             .then(|| format!("{} {}", counts.untolerated, uncovered(pool, counts.untolerated)));
         let why: Vec<_> = cordoned.into_iter().chain(tainted).collect();
-        return (NONE_SCHEDULABLE, format!("{of}: {}", why.join(", ")));
+        return (Reason::NoneSchedulable, format!("{of}: {}", why.join(", ")));
     }
     if counts.untolerated > 0 {
         let (bad, ready) = (counts.untolerated, counts.ready);
-        return (UNCOVERED, format!("{bad} of {ready} ready nodes {}", uncovered(pool, bad)));
+        return (Reason::TaintUncovered, format!("{bad} of {ready} ready nodes {}", uncovered(pool, bad)));
     }
     if counts.untainted > 0 {
         let (open, all) = (counts.untainted, counts.matched);
         let has = if open == 1 { "has" } else { "have" };
         return (
-            UNTAINTED,
+            Reason::PoolUntainted,
             format!(
                 "the pool is ready; {open} of {all} nodes {has} no taint, so that pods that name no Compute may run there too"
             ),
         );
     }
-    (READY, "the pool has the ready nodes that spec.nodePool.minReadyNodes asks for".into())
+    (Reason::PoolReady, "the pool has the ready nodes that spec.nodePool.minReadyNodes asks for".into())
 }
 
 /// What is added to the sentence of an active Compute whose pool takes no pods now, without numbers that churn.
@@ -138,9 +130,9 @@ mod tests {
     #[test]
     fn the_pool_says_what_matters_most() {
         let fenced = pool(3, 3, 3, 0, 0);
-        assert_eq!(ready(&fenced).0, "PoolReady");
+        assert_eq!(ready(&fenced).0, Reason::PoolReady);
         let (reason, message) = ready(&pool(4, 3, 3, 0, 1));
-        assert_eq!(reason, "PoolUntainted");
+        assert_eq!(reason, Reason::PoolUntainted);
         assert!(message.contains("1 of 4 nodes has no taint"), "{message}");
         let mut tainted = pool(5, 4, 2, 2, 1);
         tainted.taints = vec![taint("gpu", "true"), taint("spot", "")];
@@ -148,7 +140,7 @@ mod tests {
         assert_eq!(
             ready(&tainted),
             (
-                "TaintUncovered",
+                Reason::TaintUncovered,
                 "2 of 4 ready nodes have taints that spec.nodePool.tolerations does not cover \
                  (gpu=true:NoSchedule, spot:NoSchedule and 2 more); to use them, add {key: gpu, value: \"true\", effect: NoSchedule} to the tolerations"
                     .to_owned()
@@ -157,7 +149,7 @@ mod tests {
         let mut none = pool(5, 4, 0, 1, 0);
         none.taints = vec![taint("node.kubernetes.io/disk-pressure", "")];
         let (reason, message) = ready(&none);
-        assert_eq!(reason, "NoneSchedulable");
+        assert_eq!(reason, Reason::NoneSchedulable);
         assert_eq!(
             message,
             "none of the 4 ready nodes takes new pods: 3 are cordoned, 1 has a taint that spec.nodePool.tolerations does not cover \

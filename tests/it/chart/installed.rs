@@ -1,7 +1,7 @@
 //! On a real API server: Helm installs, upgrades, rolls back and uninstalls, with Poros beside the cluster under the account
 //! that the chart gave it. (No node runs here, so hooks are run by hand.)
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use kube::Client;
@@ -11,11 +11,13 @@ use serde_json::{Value, json};
 use xtask::rig::Options;
 
 use super::{CHART, documents, helm, printed, run};
+use crate::harness::audit::Audit;
 use crate::harness::cluster::{Cluster, NAMESPACE};
 use crate::harness::objects::{
     bindings, create, delete, dry_run, dynamic, node, patch, placements, pod, pods, raw_computes, with,
 };
 use crate::harness::poros::Poros;
+use crate::harness::rights::{self, Ledger};
 use crate::harness::{cluster, until, wait};
 use crate::rows::served;
 use crate::trials;
@@ -98,16 +100,56 @@ impl Installed {
         dynamic(&self.client, GROUP, kind, plural, None).get_opt(name).await.unwrap().is_some()
     }
 
-    /// What the Job of the uninstall hook runs.
-    fn retire(&self, flags: &[&str]) -> (bool, String) {
-        let output = Command::new(env!("CARGO_BIN_EXE_poros"))
-            .arg("retire")
-            .args(flags)
-            .env("POROS_KUBECONFIG", self.cluster.rig.kubeconfig())
-            .output()
-            .unwrap();
-        (output.status.success(), String::from_utf8_lossy(&output.stderr).into_owned())
+    /// Gives an account of the chart's hooks what its hook would: its roles, and a kubeconfig with a token of it.
+    fn hook_account(&self, hooks: &[(Value, String)], name: &str) -> PathBuf {
+        for (object, text) in hooks.iter().filter(|(object, _)| object["metadata"]["name"] == name) {
+            if ["ServiceAccount", "ClusterRole", "ClusterRoleBinding"]
+                .map(Value::from)
+                .contains(&object["kind"])
+            {
+                let file = self.cluster.rig.dir().join("hook.yaml");
+                std::fs::write(&file, text).unwrap();
+                self.cluster.kubectl(&["apply", "-f", file.to_str().unwrap()]);
+            }
+        }
+        let token = self.cluster.kubectl(&["create", "token", name, "-n", NAMESPACE]);
+        self.cluster.rig.kubeconfig_for_token(name, token.trim()).unwrap()
     }
+
+    fn remove_hook_account(&self, name: &str) {
+        for kind in ["serviceaccount", "clusterrole", "clusterrolebinding"] {
+            self.cluster.kubectl(&["delete", &format!("{kind}/{name}"), "-n", NAMESPACE]);
+        }
+    }
+}
+
+/// What the Job of the uninstall hook runs, under its account.
+fn retire(kubeconfig: &Path, flags: &[&str]) -> (bool, String) {
+    let output = Command::new(env!("CARGO_BIN_EXE_poros"))
+        .arg("retire")
+        .args(flags)
+        .env("POROS_KUBECONFIG", kubeconfig)
+        .output()
+        .unwrap();
+    (output.status.success(), String::from_utf8_lossy(&output.stderr).into_owned())
+}
+
+/// Asserts that an account of the hooks did all that its roles grant, and nothing else. `unseen` are verbs that no request
+/// has.
+fn used_as_granted(audit: &Audit, hooks: &[(Value, String)], name: &str, unseen: &[&str]) {
+    let roles = hooks.iter().map(|(object, _)| object).filter(|object| object["metadata"]["name"] == name);
+    let mut ledger = Ledger::of(rights::granted(roles));
+    let requests = audit.of(&format!("system:serviceaccount:{NAMESPACE}:{name}"));
+    assert!(!requests.is_empty(), "{name} did nothing");
+    ledger.enter(&requests);
+    assert!(ledger.ungranted().is_empty(), "{name} is not granted what it does: {:#?}", ledger.ungranted());
+    let unused: Vec<String> = ledger
+        .unused()
+        .into_iter()
+        .map(ToString::to_string)
+        .filter(|grant| !unseen.iter().any(|verb| grant.ends_with(&format!("verbs [{verb:?}]"))))
+        .collect();
+    assert!(unused.is_empty(), "{name} is granted what it does not use: {unused:#?}");
 }
 
 /// What must not change where nothing is rebuilt.
@@ -216,18 +258,10 @@ async fn helm_test_passes(installed: &Installed) {
     let hooks = installed.helm(&["get", "hooks", "poros"]);
     let hooks = super::read(&hooks);
     let folder = cluster.rig.dir();
-    for (object, text) in hooks.iter().filter(|(object, _)| object["metadata"]["name"] == "poros-test") {
-        if object["kind"] == "ConfigMap" {
-            std::fs::write(folder.join("compute.yaml"), object["data"]["compute.yaml"].as_str().unwrap())
-                .unwrap();
-        } else if object["kind"] != "Pod" {
-            let file = folder.join("hook.yaml");
-            std::fs::write(&file, text).unwrap();
-            cluster.kubectl(&["apply", "-f", file.to_str().unwrap()]);
-        }
-    }
-    let token = cluster.kubectl(&["create", "token", "poros-test", "-n", NAMESPACE]);
-    let kubeconfig = cluster.rig.kubeconfig_for_token("poros-test", token.trim()).unwrap();
+    let (manifest, _) = hooks.iter().find(|(object, _)| object["kind"] == "ConfigMap").unwrap();
+    std::fs::write(folder.join("compute.yaml"), manifest["data"]["compute.yaml"].as_str().unwrap()).unwrap();
+    let kubeconfig = installed.hook_account(&hooks, "poros-test");
+    let audit = Audit::from_now(cluster);
     let (pod, _) = hooks.iter().find(|(object, _)| object["kind"] == "Pod").unwrap();
     let containers =
         ["initContainers", "containers"].map(|list| pod["spec"][list].as_array().unwrap().clone());
@@ -248,18 +282,22 @@ async fn helm_test_passes(installed: &Installed) {
         assert!(output.status.success(), "{}: {said}", container["name"]);
     }
     assert!(raw_computes(client).get_opt("poros-test").await.unwrap().is_none());
-    let given = ["serviceaccount/poros-test", "clusterrole/poros-test", "clusterrolebinding/poros-test"];
-    for object in given {
-        cluster.kubectl(&["delete", object, "-n", NAMESPACE]);
-    }
+    // An apply of what is not there is a patch, which the API server asks for the verb create as well.
+    used_as_granted(&audit, &hooks, "poros-test", &["create"]);
+    installed.remove_hook_account("poros-test");
 }
 
 /// It is as if Poros were down: pods are placed and refused, and no deletion waits for it.
 async fn an_uninstall_leaves_what_places_and_guards(installed: &Installed) {
     let client = &installed.client;
+    let hooks = super::read(&installed.helm(&["get", "hooks", "poros"]));
     installed.helm(&["uninstall", "poros", "--no-hooks"]);
-    let (well, said) = installed.retire(&[]);
+    let (kubeconfig, audit) =
+        (installed.hook_account(&hooks, "poros-retire"), Audit::from_now(&installed.cluster));
+    let (well, said) = retire(&kubeconfig, &[]);
     assert!(well, "{said}");
+    used_as_granted(&audit, &hooks, "poros-retire", &[]);
+    installed.remove_hook_account("poros-retire");
     assert!(
         raw_computes(client)
             .get("query-default")
@@ -317,7 +355,10 @@ async fn without_keep_nothing_stays_and_nothing_in_use_goes() {
     .ok();
     create(&pods(client), &pod("chart-user", "chart-used")).await.unwrap();
     wait::used(client, "chart-used", 1).await;
-    let (well, said) = installed.retire(&["--delete-computes"]);
+    let hooks = super::read(&installed.helm(&["get", "hooks", "poros"]));
+    let (kubeconfig, audit) =
+        (installed.hook_account(&hooks, "poros-retire"), Audit::from_now(&installed.cluster));
+    let (well, said) = retire(&kubeconfig, &["--delete-computes"]);
     assert!(!well && said.contains("nothing was deleted") && said.contains("default/chart-user"), "{said}");
     assert!(raw_computes(client).get("chart-free").await.unwrap().metadata.deletion_timestamp.is_none());
     delete(&pods(client), "chart-user").await.unwrap();
@@ -328,8 +369,10 @@ async fn without_keep_nothing_stays_and_nothing_in_use_goes() {
             .is_some_and(|status| status.users.as_ref().is_none_or(|users| users.pods == 0))
     })
     .await;
-    let (well, said) = installed.retire(&["--delete-computes"]);
+    let (well, said) = retire(&kubeconfig, &["--delete-computes"]);
     assert!(well, "{said}");
+    used_as_granted(&audit, &hooks, "poros-retire", &[]);
+    installed.remove_hook_account("poros-retire");
     assert_eq!(placements(client).list(&ListParams::default()).await.unwrap().items.len(), 0);
     assert!(
         bindings(client).list(&ListParams::default()).await.unwrap().items.iter().all(|binding| binding
@@ -375,6 +418,10 @@ async fn the_webhook_is_the_charts_and_its_authority_is_poros_own() {
     assert_eq!(bundles.len(), 2);
     installed.helm(&["upgrade", "poros", CHART, "--set=replicas=3"]);
     assert_eq!(trusted().await.unwrap(), bundles, "an upgrade leaves the authority to Poros");
+    // Nor does a tool that compares what it applied see that Poros wrote something.
+    let manifest = installed.cluster.rig.dir().join("manifest.yaml");
+    std::fs::write(&manifest, installed.helm(&["get", "manifest", "poros"])).unwrap();
+    assert_eq!(installed.cluster.kubectl(&["diff", "-f", manifest.to_str().unwrap()]), "");
     let notes = installed.helm(&["get", "notes", "poros"]);
     assert!(notes.contains("the webhook of Poros"), "{notes}");
     installed.helm(&["uninstall", "poros", "--no-hooks"]);

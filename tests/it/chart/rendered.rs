@@ -1,6 +1,6 @@
 //! Without a cluster: lint, schema, and each generated part as Helm renders it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use poros::decide::policies::{self, Choice};
 use poros::decide::rights::{self, Need, Scope};
@@ -15,6 +15,7 @@ trials![
     policies_are_those_of_the_code,
     crds_are_those_of_the_code_byte_for_byte,
     rights_are_those_of_the_table,
+    no_role_of_the_chart_is_a_way_to_more,
     nothing_optional_is_kept,
     alerts_and_dashboard_speak_of_metrics_that_there_are,
 ];
@@ -262,15 +263,103 @@ async fn rights_are_those_of_the_table() {
                 .collect();
             assert_eq!(given, json!(wanted), "{scope:?}");
         }
-        // Nobody else in the chart has a right that Poros has not, but people.
-        for (object, _) in &found {
-            for rule in object["rules"].as_array().into_iter().flatten() {
-                let text = rule.to_string();
-                for word in ["\"*\"", "escalate", "\"bind\"", "impersonate"] {
-                    assert!(!text.contains(word), "{text}");
+    }
+}
+
+/// Of every role that the chart can render, whatever the values, and of every binding.
+async fn no_role_of_the_chart_is_a_way_to_more() {
+    let (mut roles, mut bindings) = (BTreeSet::new(), BTreeSet::new());
+    for flags in [
+        &[][..],
+        &["--set=crds.keep=false"],
+        &["--set=poolUsage=true,requireUse=true,defaultComputes.query-default.enabled=true"],
+        &["--set=serviceMonitor.enabled=true,prometheusRule.enabled=true,dashboard.enabled=true"],
+        &["--set=roles.create=false,networkPolicy.enabled=false,crds.enabled=false"],
+    ] {
+        for (object, _) in [documents(true, flags), documents(false, flags)].concat() {
+            let name = object["metadata"]["name"].as_str().unwrap().to_owned();
+            match object["kind"].as_str().unwrap() {
+                kind @ ("Role" | "ClusterRole") => {
+                    roles.insert(name);
+                    for rule in object["rules"].as_array().unwrap() {
+                        no_way_to_more(kind, rule);
+                    }
                 }
+                "RoleBinding" | "ClusterRoleBinding" => {
+                    // Its own role, for its own account.
+                    assert_eq!(object["roleRef"]["name"], name.as_str());
+                    let subject = json!([{"kind": "ServiceAccount", "name": name, "namespace": "elsewhere"}]);
+                    assert_eq!(object["subjects"], subject, "{name}");
+                    bindings.insert(name);
+                }
+                _ => assert_eq!(object["rules"], Value::Null, "{name}"),
             }
         }
+    }
+    let people = ["poros-assign-owner", "poros-edit", "poros-use", "poros-view"];
+    let robots = ["poros", "poros-retire", "poros-test"];
+    assert_eq!(roles, robots.into_iter().chain(people).map(str::to_owned).collect());
+    assert_eq!(
+        bindings,
+        robots.map(str::to_owned).into(),
+        "whom people are, the cluster's administrator says"
+    );
+}
+
+fn no_way_to_more(kind: &str, rule: &Value) {
+    let has = |field: &str, words: &[&str]| {
+        rule[field].as_array().into_iter().flatten().any(|word| words.contains(&word.as_str().unwrap()))
+    };
+    for field in rule.as_object().unwrap().keys() {
+        assert!(["apiGroups", "resources", "resourceNames", "verbs"].contains(&field.as_str()), "{rule}");
+        assert!(!rule[field].to_string().contains('*'), "{rule}");
+    }
+    let writes = rule["verbs"].as_array().unwrap().iter().any(|verb| {
+        !["get", "list", "watch", "build", "use", "assign-owner"].contains(&verb.as_str().unwrap())
+    });
+    assert!(
+        !has("verbs", &["escalate", "bind", "impersonate", "approve", "sign", "deletecollection"]),
+        "{rule}"
+    );
+    let never = [
+        "pods/exec",
+        "pods/attach",
+        "pods/portforward",
+        "pods/proxy",
+        "pods/log",
+        "pods/ephemeralcontainers",
+        "nodes/proxy",
+        "services/proxy",
+        "serviceaccounts",
+        "serviceaccounts/token",
+        "configmaps",
+        "customresourcedefinitions",
+        "computes/finalizers",
+    ];
+    assert!(!has("resources", &never), "{rule}");
+    assert!(
+        !has("apiGroups", &["rbac.authorization.k8s.io", "certificates.k8s.io", "apiregistration.k8s.io"]),
+        "{rule}"
+    );
+    let read = [
+        "nodes",
+        "deployments",
+        "statefulsets",
+        "jobs",
+        "cronjobs",
+        "endpointslices",
+        "mutatingadmissionpolicies",
+        "validatingadmissionpolicies",
+        "validatingadmissionpolicybindings",
+        "validatingwebhookconfigurations",
+    ];
+    assert!(!writes || !has("resources", &read), "{rule}");
+    if has("resources", &["secrets"]) {
+        let named = rule["resourceNames"] == json!(["poros-webhook"]);
+        assert!(kind == "Role" && (named || rule["verbs"] == json!(["create"])), "{rule}");
+    }
+    if writes && has("resources", &["pods", "leases"]) {
+        assert_eq!(kind, "Role", "{rule}");
     }
 }
 
@@ -289,7 +378,7 @@ async fn alerts_and_dashboard_speak_of_metrics_that_there_are() {
     for rule in &rules {
         let alert = rule["alert"].as_str().unwrap();
         assert!(
-            runbook.contains(&format!("\n## {alert}\n")),
+            runbook.contains(&format!("\n### {alert}\n")),
             "docs/operations.md has no runbook for {alert}"
         );
         let link = rule["annotations"]["runbook_url"].as_str().unwrap();

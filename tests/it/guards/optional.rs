@@ -219,6 +219,20 @@ async fn nothing_is_done_where_none_is_named(client: &Client) {
         assert_eq!(given(namespace).await, Ok(None), "{namespace}");
     }
     delete(&bound, "optional-wide").await.unwrap();
+    // Nor can it be bound so that pods are refused there.
+    let mut absent = wide.clone();
+    absent["metadata"]["name"] = json!("optional-absent");
+    absent["spec"]["paramRef"] = json!({"name": "never-there", "parameterNotFoundAction": "Deny"});
+    create(&bound, &absent).await.unwrap();
+    until("the binding without a parameter to be at work", LIMIT, || async {
+        match given(shown).await {
+            Err(error) if error.contains("no params found") => Ok(()),
+            other => Err(format!("{other:?}")),
+        }
+    })
+    .await;
+    assert_eq!(given("optional-bare").await, Ok(None));
+    delete(&bound, "optional-absent").await.unwrap();
 }
 
 async fn what_is_asked_for_is_put_back(client: &Client) {

@@ -1,16 +1,22 @@
 //! The audit log of the API server: what each user asked of it, and how often.
 
 use std::collections::BTreeSet;
-use std::io::{Read as _, Seek as _, SeekFrom};
-use std::path::PathBuf;
+use std::io::{BufRead as _, BufReader, Read as _, Seek as _, SeekFrom};
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 
 use super::cluster::{Cluster, POROS_USER};
 
 /// No request that is counted takes longer.
 const LIMIT: Duration = Duration::from_secs(60);
+
+/// What an API server asks itself when it starts. Before that it does not know its roles, and refuses everybody.
+const STARTS: &str = "\"requestURI\":\"/apis/rbac.authorization.k8s.io/v1/clusterrolebindings\"";
+/// For how long before that it may have refused.
+const START: SignedDuration = SignedDuration::from_secs(20);
 
 /// A place in the audit log: what the API server received after it is counted.
 pub struct Audit {
@@ -23,11 +29,16 @@ pub struct Audit {
 pub struct Request {
     pub user: String,
     pub verb: String,
+    pub group: String,
     /// `computes`, or `computes/status`.
     pub resource: String,
+    /// Empty where the resource is in none.
+    pub namespace: String,
     pub name: String,
     pub dry_run: bool,
     pub code: u64,
+    /// Whether roles did not allow it; what admission refuses they did.
+    pub forbidden: bool,
 }
 
 impl Request {
@@ -103,7 +114,12 @@ impl Audit {
 
     /// The requests of Poros since.
     pub fn poros(&self) -> Vec<Request> {
-        self.all().into_iter().filter(|request| request.user == POROS_USER).collect()
+        self.of(POROS_USER)
+    }
+
+    /// The requests of a user since.
+    pub fn of(&self, user: &str) -> Vec<Request> {
+        self.all().into_iter().filter(|request| request.user == user).collect()
     }
 
     /// How often Poros wrote since, by what, in alphabetical order; events are counted apart.
@@ -131,6 +147,37 @@ pub fn counted<'a>(requests: impl Iterator<Item = &'a Request>) -> Vec<(String, 
     counts.into_iter().collect()
 }
 
+/// All requests of a user that a whole log tells of and that were answered: of a watch, that it began.
+pub fn whole(log: &Path, user: &str) -> Vec<Request> {
+    let Ok(file) = std::fs::File::open(log) else { return Vec::new() };
+    let mut lines = BufReader::new(file);
+    let (mut line, named) = (String::new(), format!("\"username\":\"{user}\""));
+    let mut found: Vec<(Timestamp, Request)> = Vec::new();
+    while lines.read_line(&mut line).is_ok_and(|read| read > 0) {
+        // Most lines are of others, and logs are long.
+        let (own, starts) = (line.contains(&named), line.contains(STARTS));
+        if (own || starts)
+            && !line.contains("\"stage\":\"RequestReceived\"")
+            && let Ok(event) = serde_json::from_str::<Value>(&line)
+        {
+            let at = event["stageTimestamp"].as_str().and_then(|at| at.parse().ok());
+            let at: Timestamp = at.expect("an event of the audit log has a time");
+            // Of who impersonates somebody the own name comes first.
+            if event["user"]["username"] == user && event["impersonatedUser"].is_null() {
+                found.push((at, request(&event)));
+            } else if event["user"]["username"] == "system:apiserver" {
+                for (_, request) in
+                    found.iter_mut().rev().take_while(|(then, _)| at.duration_since(*then) < START)
+                {
+                    request.forbidden = false;
+                }
+            }
+        }
+        line.clear();
+    }
+    found.into_iter().map(|(_, request)| request).collect()
+}
+
 fn request(line: &Value) -> Request {
     let reference = &line["objectRef"];
     let word = |value: &Value| value.as_str().unwrap_or_default().to_owned();
@@ -141,9 +188,12 @@ fn request(line: &Value) -> Request {
     Request {
         user: word(&line["user"]["username"]),
         verb: word(&line["verb"]),
+        group: word(&reference["apiGroup"]),
         resource,
+        namespace: word(&reference["namespace"]),
         name: word(&reference["name"]),
         dry_run: line["requestURI"].as_str().is_some_and(|uri| uri.contains("dryRun=All")),
         code: line["responseStatus"]["code"].as_u64().unwrap_or_default(),
+        forbidden: line["annotations"]["authorization.k8s.io/decision"] == "forbid",
     }
 }

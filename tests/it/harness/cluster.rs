@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::process::Stdio;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, OnceLock};
 use std::time::Duration;
 
@@ -13,7 +14,7 @@ use poros::view::chart;
 use xtask::rig::{Options, Rig};
 
 use super::poros::{Poros, SHORT};
-use super::{until, wait};
+use super::{rights, until, wait};
 
 /// The namespace of Poros in the tests.
 pub const NAMESPACE: &str = "poros-system";
@@ -23,6 +24,16 @@ pub const POROS_USER: &str = "system:serviceaccount:poros-system:poros";
 /// A control plane.
 pub struct Cluster {
     pub rig: Rig,
+    /// Whether Poros is refused something on purpose.
+    refusals: AtomicBool,
+    /// Whether a test acts by the token of Poros.
+    impostor: AtomicBool,
+}
+
+impl Drop for Cluster {
+    fn drop(&mut self) {
+        self.enter_rights();
+    }
 }
 
 /// The Kubernetes that all control planes are to have, like `1.30`: `POROS_TEST_KUBERNETES`; by default the main one.
@@ -49,6 +60,9 @@ pub async fn shared() -> &'static Cluster {
 /// Stops what is shared: statics are not dropped.
 pub fn stop_shared() {
     drop(SHARED_POROS.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take());
+    if let Some(cluster) = SHARED.get() {
+        cluster.enter_rights();
+    }
 }
 
 impl Cluster {
@@ -63,7 +77,24 @@ impl Cluster {
     pub fn empty(options: Options) -> Self {
         let options = Options { kubernetes: kubernetes().or(options.kubernetes), ..options };
         let rig = Rig::start(options).unwrap_or_else(|error| panic!("{}", xtask::assets::chain(&error)));
-        Self { rig }
+        Self { rig, refusals: AtomicBool::new(false), impostor: AtomicBool::new(false) }
+    }
+
+    /// Rights are taken from Poros here: it is no fault that it is refused something.
+    pub fn expect_refusals(&self) {
+        self.refusals.store(true, Ordering::Relaxed);
+    }
+
+    /// The token of Poros is used by somebody else here: what its account does says nothing of Poros.
+    pub fn expect_impostor(&self) {
+        self.impostor.store(true, Ordering::Relaxed);
+    }
+
+    /// Enters what Poros did here, so that it is held against its rights.
+    pub fn enter_rights(&self) {
+        if !self.impostor.load(Ordering::Relaxed) {
+            rights::enter(&self.rig, !self.refusals.load(Ordering::Relaxed));
+        }
     }
 
     /// As `start`, without the CRDs.

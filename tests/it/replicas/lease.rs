@@ -215,6 +215,7 @@ async fn write_lease(client: &Client, spec: &Value) -> bool {
 async fn without_rights_on_the_lease_poros_says_so_and_waits() {
     let stage = Stage::alone().await;
     let (cluster, client) = (stage.cluster(), &stage.client);
+    cluster.expect_refusals();
     let rules = cluster.kubectl(&["get", "role", "poros", "-n", "poros-system", "-o=jsonpath={.rules}"]);
     let pods = r#"[{"apiGroups":[""],"resources":["pods"],"verbs":["create"]}]"#;
     let role = |rules: &str| {

@@ -46,6 +46,7 @@ async fn faults_of_rights_and_of_the_api_server_heal() {
 
 /// Sets the verbs by which Poros writes Placements, and waits until the API server says so.
 async fn placements_verbs(cluster: &Cluster, verbs: &[&str], may_create: bool) {
+    cluster.expect_refusals();
     let role: Value =
         serde_json::from_str(&cluster.kubectl(&["get", "clusterrole", "poros", "-o", "json"])).unwrap();
     let writes = |rule: &Value| {

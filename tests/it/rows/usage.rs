@@ -56,6 +56,7 @@ fn watches_all_pods(poros: &Poros) -> bool {
 
 /// Gives back the Poros that lacked it: it counts so seldom that what it tells soon, it tells at once.
 async fn a_lacking_right_is_named(cluster: &Cluster, client: &Client) -> Poros {
+    cluster.expect_refusals();
     let role = async |group: &str| {
         let api = dynamic(client, "rbac.authorization.k8s.io/v1", "ClusterRole", "clusterroles", None);
         let mut rules = api.get("poros").await.unwrap().data["rules"].take();

@@ -41,8 +41,8 @@ pub(crate) fn run(arguments: &Arguments) -> Ended {
     let built = poros::build()?;
     signals::listen()?;
     let rig = Rig::start_with(Options::whole("demo"), assets, &mut report)?;
-    let programs = built.folder(&rig)?;
-    let poros = built.poros(free_port()?);
+    let programs = poros::folder(&built, &rig)?;
+    let poros = Poros { program: built.path(), port: free_port()? };
     let usage = usage(&rig, &poros, &programs);
     Ok(play(Story::new(rig, programs), &poros).end(arguments.once, &usage)?)
 }

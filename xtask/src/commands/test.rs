@@ -20,6 +20,8 @@ const DATABASE_PATIENCE: Duration = Duration::from_mins(1);
 
 /// Lists the slow tests, in every test binary that has some.
 const ALL: &str = "POROS_TEST_ALL";
+/// Lists the tests of the image.
+const IMAGE: &str = "POROS_TEST_IMAGE";
 /// Lists the tests of the real node.
 const NODE: &str = "POROS_TEST_NODE";
 /// The Kubernetes of the cluster ring; by default the main one.
@@ -46,7 +48,7 @@ enum Outcome {
     NotDone(String),
 }
 
-const STEPS: [Step; 8] = [
+const STEPS: [Step; 9] = [
     Step { name: "control plane", remedy: "do what it says, then run this again", run: Checks::assets },
     Step { name: "format", remedy: "run `cargo fmt --all`", run: Checks::format },
     Step { name: "clippy", remedy: "mend what it names; a warning counts", run: Checks::clippy },
@@ -57,6 +59,11 @@ const STEPS: [Step; 8] = [
     },
     Step { name: "advisories", remedy: "update the crate it names", run: Checks::advisories },
     Step { name: "tests", remedy: "run one alone with `cargo test NAME -- --nocapture`", run: Checks::tests },
+    Step {
+        name: "image",
+        remedy: "run it alone with `POROS_TEST_IMAGE=1 cargo test -p xtask --test image`",
+        run: Checks::image,
+    },
     Step {
         name: "real node",
         remedy: "run it alone with `POROS_TEST_NODE=1 cargo test -p xtask --test node`, as root",
@@ -204,6 +211,25 @@ impl Checks {
             command.env(ALL, "1");
         }
         passed(&mut command)
+    }
+
+    fn image(&mut self) -> Result<Outcome, String> {
+        if !cfg!(target_os = "linux") {
+            return Ok(Outcome::NotDone("not done: an image is built on Linux".to_owned()));
+        }
+        let command = || Self::cargo(&["test", "--locked", "--package", "xtask", "--test", "image"]);
+        if !lists_tests(command().args(["--", "--list"]).env(IMAGE, "1")) {
+            return Err("there are no tests of the image".to_owned());
+        }
+        let mut command = command();
+        if self.all {
+            command.env(ALL, "1");
+        }
+        let outcome = passed(command.env(IMAGE, "1"))?;
+        if rustix::process::geteuid().is_root() {
+            return Ok(outcome);
+        }
+        Ok(Outcome::NotDone("ok; not done: the Dockerfile, which buildah builds as root".to_owned()))
     }
 
     fn real_node(_: &mut Self) -> Result<Outcome, String> {

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use super::machine::{MachineError, answer};
-use crate::image::{self, ImageError};
+use crate::image::archive::{self, ArchiveError};
 
 /// The image that holds a pod's namespaces open.
 pub(super) const PAUSE_IMAGE: &str = "poros.dataos.io/rig/pause:1";
@@ -32,7 +32,7 @@ pub enum PodError {
     Compile(#[source] MachineError),
     /// The image was not written.
     #[error("the image of the rig's pods was not written")]
-    Image(#[source] ImageError),
+    Image(#[source] ArchiveError),
 }
 
 /// Compiles the program and writes both images as archives into the folder.
@@ -45,7 +45,7 @@ pub(super) fn write_images(folder: &Path) -> Result<(), PodError> {
     rustc.args(["--edition=2024", "-Copt-level=1", "-Ctarget-feature=+crt-static", "-Cstrip=symbols", "-o"]);
     answer(rustc.arg(&program).arg(&source)).map_err(PodError::Compile)?;
     for (file, reference) in [("pause.tar", PAUSE_IMAGE), ("pod.tar", POD_IMAGE)] {
-        image::write(&folder.join(file), reference, &program, "/pod").map_err(PodError::Image)?;
+        archive::write(&folder.join(file), reference, &program, "/pod").map_err(PodError::Image)?;
     }
     Ok(())
 }
