@@ -16,6 +16,7 @@ pub mod read;
 pub mod registration;
 pub mod remove;
 pub mod resources;
+pub mod rights;
 pub mod status;
 pub mod watch;
 pub mod whoami;

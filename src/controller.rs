@@ -9,13 +9,16 @@ pub mod health;
 mod hearing;
 mod home;
 mod knowledge;
+pub mod lacks;
 mod lasting;
 pub mod leadership;
 pub mod memory;
 pub mod mode;
 pub mod pass;
 pub mod queue;
+mod readiness;
 pub mod retire;
+pub mod said;
 pub mod supervise;
 pub mod webhook;
 
@@ -66,6 +69,8 @@ pub struct Controller {
     policies_changed: Notify,
     /// Whether the policies act that Poros itself manages, as far as it can tell.
     policies_act: AtomicBool,
+    /// Whether this process was ready once: who is now would be asked less, not more.
+    was_ready: AtomicBool,
     /// Why default Computes could not be created, by name.
     refusals: Mutex<BTreeMap<String, String>>,
     leadership: Arc<Leadership>,
@@ -86,19 +91,28 @@ impl Controller {
         } else {
             Leadership::forced()
         });
-        let election = options.election.clone().map(|(identity, terms)| {
+        let context = Arc::new(Context::new(client, options, metrics));
+        let election = context.options.election.clone().map(|(identity, terms)| {
             let place = Place {
-                client: client.clone(),
-                namespace: options.namespace.clone(),
+                client: context.client.clone(),
+                namespace: context.options.namespace.clone(),
                 limit: terms.call_limit(),
             };
-            let make_namespace = options.manage_policies.is_some();
-            let (health, metrics) = (health.clone(), metrics.clone());
+            let make_namespace = context.options.manage_policies.is_some();
+            let (health, metrics) = (health.clone(), context.metrics.clone());
             let sees = Arc::new(move || !health.is_blind(Instant::now()));
-            Election::new(place, identity, terms, make_namespace, leadership.clone(), metrics, sees)
+            Election::new(
+                place,
+                identity,
+                terms,
+                make_namespace,
+                leadership.clone(),
+                metrics,
+                sees,
+                context.lacks.clone(),
+            )
         });
-        metrics.leads(election.is_none());
-        let context = Arc::new(Context::new(client, options, metrics));
+        context.metrics.leads(election.is_none());
         let unsynced = watch::Sender::new(watched);
         let webhook =
             Webhook::new(context.clone(), leadership.clone(), knowledge(&context, unsynced.subscribe()));
@@ -109,6 +123,7 @@ impl Controller {
             working: AtomicBool::new(false),
             queue: Queue::new(),
             policies_changed: Notify::new(),
+            was_ready: AtomicBool::new(false),
             refusals: Mutex::default(),
             policies_act: AtomicBool::new(context.options.manage_policies.is_none()),
             modes: Modes::new(),
@@ -116,25 +131,6 @@ impl Controller {
             unsynced,
             webhook,
         })
-    }
-
-    /// What is missing before this process can lead, or stand by to lead at once, or why it does so without knowing what
-    /// is: ready when nothing is said.
-    pub fn unready(&self) -> Vec<String> {
-        let unsynced = self.unsynced.borrow().clone();
-        let failing = self.health.overdue(Instant::now()).into_iter();
-        // What is dispensable is said in the log and counted: as unready nobody would ask the webhook any more.
-        let overdue = failing.filter(|(what, _)| !unsynced.contains(what) && !what.is_dispensable());
-        let overdue = overdue.map(|(what, why)| format!("the watch of {} fails: {why}", what.plural()));
-        let unlisted = unsynced.iter().map(|what| match self.health.why(*what) {
-            Some(why) => format!("{} are not listed yet: {why}", what.plural()),
-            None => format!("{} are not listed yet", what.plural()),
-        });
-        let election =
-            self.election.iter().filter(|_| unsynced.is_empty()).filter_map(|election| election.unready());
-        let policies = (unsynced.is_empty() && !self.policies_act.load(Ordering::SeqCst))
-            .then(|| "the shared policies do not act yet".to_owned());
-        unlisted.chain(overdue).chain(election).chain(policies).collect()
     }
 
     fn refusals(&self) -> MutexGuard<'_, BTreeMap<String, String>> {
@@ -157,13 +153,14 @@ impl Controller {
             let tell = |names| controller.concern(names);
             controller.modes.run(&controller.context, &controller.unsynced, tell).await;
         }));
+        tasks.spawn(self.clone().lasting("the look at what is lacking", Self::keep_looking));
         tasks.spawn(self.clone().lasting("the webhook", |controller| async move {
             controller.modes.known().await;
             controller.webhook.run().await;
         }));
         tasks.spawn(self.clone().lasting("the writer of events", |controller| async move {
             let context = &controller.context;
-            context.events.run(&context.client, &context.options.instance).await;
+            context.events.run(&context.client, &context.options.instance, &context.lacks).await;
         }));
         if !self.context.options.defaults.is_empty() {
             tasks.spawn(self.clone().lasting("the keeper of default Computes", Self::keep_defaults));
@@ -224,17 +221,19 @@ impl Controller {
         }
     }
 
-    /// Waits until all is listed, and it is decided what places pods.
+    /// Waits until all is listed, it is decided what places pods, and the CRDs take all that is written.
     async fn synced(&self) {
         // An error is the end of this, too.
         let _ = self.unsynced.subscribe().wait_for(BTreeSet::is_empty).await;
         self.modes.known().await;
+        self.context.lacks.fit().await;
     }
 
     /// Makes passes whenever this process leads, and stands by when it does not.
     async fn lead(self: Arc<Self>) {
         self.synced().await;
         info!("caches are complete");
+        self.tell_policies();
         loop {
             let term = self.leadership.won().await;
             self.begin();

@@ -6,6 +6,7 @@
 pub mod admission;
 pub mod applied;
 pub mod certificate;
+pub mod crds;
 pub mod defaults;
 pub mod desired;
 pub mod difference;
@@ -18,6 +19,7 @@ pub mod goals;
 pub mod hash;
 pub mod jsonpath;
 pub mod judge;
+pub mod lacks;
 pub mod lease;
 pub mod manifest;
 pub mod meant;

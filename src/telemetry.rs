@@ -47,6 +47,9 @@ pub struct LogError {
 /// Where answers that cannot be read are logged in full, whatever their size and whatever they hold: a private key, too.
 const BODIES: &str = "kube_client::client";
 
+/// What logs each try of a watch, at the level of a warning: Poros says why it fails, once a minute.
+const TRIES: &str = "kube_runtime::watcher";
+
 /// Sends logs to stderr. `filter` is a level or a list of `target=level`; no filter lets bodies of answers through.
 pub fn log(filter: &str, format: LogFormat) -> Result<(), LogError> {
     let colours = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
@@ -62,7 +65,7 @@ where
     // What is within that target logs an answer that does not come as an error without its cause: off unless it is named.
     // Poros says why itself.
     let told = EnvFilter::builder()
-        .parse(format!("{BODIES}=off,{filter}"))
+        .parse(format!("{BODIES}=off,{TRIES}=off,{filter}"))
         .map_err(|source| LogError { filter: filter.to_owned(), source })?;
     let filter = told.and(filter_fn(|metadata| metadata.target() != BODIES));
     let lines = tracing_subscriber::fmt::layer().with_ansi(colours).with_writer(writer);
@@ -322,6 +325,18 @@ mod tests {
                 let poros = !filter.starts_with("kube_client");
                 assert_eq!(text.contains("said by Poros"), poros, "{filter}: {text}");
             }
+        }
+        // Each try of a watch is logged where that is asked for alone.
+        for (filter, told) in
+            [("info", false), ("kube=debug", false), ("info,kube_runtime::watcher=warn", true)]
+        {
+            let written = Written::default();
+            let writer = written.clone();
+            let logs = logs(filter, LogFormat::Text, false, move || writer.clone()).unwrap();
+            tracing::subscriber::with_default(logs, || {
+                tracing::warn!(target: "kube_runtime::watcher", "watch list error");
+            });
+            assert_eq!(!written.0.lock().unwrap().is_empty(), told, "{filter}");
         }
         assert!(logs("kube=loud", LogFormat::Text, false, std::io::stderr).is_err());
     }

@@ -67,12 +67,14 @@ pub async fn serve(
 }
 
 fn ready(Readiness { missing, remarks }: &Readiness) -> (StatusCode, String) {
-    let (code, said) = match missing.as_slice() {
-        [] => (StatusCode::OK, "ok".to_owned()),
-        missing => (StatusCode::SERVICE_UNAVAILABLE, format!("not ready: {}", missing.join("; "))),
+    let (code, mut lines) = match missing.as_slice() {
+        [] => (StatusCode::OK, vec!["ok".to_owned()]),
+        missing => {
+            (StatusCode::SERVICE_UNAVAILABLE, missing.iter().map(|why| format!("not ready: {why}")).collect())
+        }
     };
-    let lines = std::iter::once(said.as_str()).chain(remarks.iter().map(String::as_str));
-    (code, lines.collect::<Vec<_>>().join("\n") + "\n")
+    lines.extend(remarks.iter().cloned());
+    (code, lines.join("\n") + "\n")
 }
 
 /// All metrics. Written down apart from the threads that make passes: with 10,000 Computes that takes a while.

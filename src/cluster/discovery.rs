@@ -1,8 +1,9 @@
 //! Asks the API server what it is, and what it serves.
 
 use kube::Client;
+use serde_json::Value;
 
-use crate::api::names::GROUP;
+use crate::api::names::{API_VERSION, GROUP};
 use crate::cluster::call::{CallError, call};
 use crate::decide::policies::SharedKind;
 
@@ -19,6 +20,13 @@ pub async fn computes(client: &Client) -> Result<Vec<String>, CallError> {
     let preferred = group.preferred_version.map(|version| version.version);
     versions.sort_by_key(|version| Some(version) != preferred.as_ref());
     Ok(versions)
+}
+
+/// The OpenAPI v3 document of our group and version: the schemas of the CRDs that are served. [`CallError::Unserved`] where none is.
+pub async fn schemas(client: &Client) -> Result<Value, CallError> {
+    let request = http::Request::get(format!("/openapi/v3/apis/{API_VERSION}")).body(Vec::new());
+    let request = request.map_err(|error| CallError::Unreadable(Box::new(kube::Error::HttpError(error))))?;
+    call(client.request(request)).await
 }
 
 /// Whether the API server that answers serves MutatingAdmissionPolicies and their bindings at `v1` (Kubernetes 1.36).

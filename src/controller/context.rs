@@ -1,14 +1,16 @@
 //! What all passes share: the client, the world, the memories, the metrics.
 
 use std::net::SocketAddr;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use kube::Client;
 use tokio::sync::Notify;
 
 use crate::controller::events::Events;
+use crate::controller::lacks::Lacks;
 use crate::controller::memory::Memories;
+use crate::controller::said::Said;
 use crate::decide::certificate::Lifetime;
 use crate::decide::defaults::DefaultCompute;
 use crate::decide::lease::Terms;
@@ -68,6 +70,10 @@ pub struct Context {
     pub events: Events,
     /// Something refuses the probes: perhaps their namespace or account is gone.
     pub blocked: Notify,
+    /// What keeps this process from working.
+    pub lacks: Arc<Lacks>,
+    /// What was logged of late.
+    pub said: Said,
     world: Mutex<World>,
     memories: Mutex<Memories>,
 }
@@ -81,8 +87,9 @@ impl Context {
             world.count_usage();
         }
         let events = Events::new(options.events, metrics.clone());
-        let blocked = Notify::new();
-        Self { client, options, metrics, events, blocked, world: Mutex::new(world), memories }
+        let (blocked, said) = (Notify::new(), Said::default());
+        let lacks = Arc::new(Lacks::new(options.settings.forbidden_grace));
+        Self { client, options, metrics, events, blocked, lacks, said, world: Mutex::new(world), memories }
     }
 
     /// The world, for a moment: never held over a call.

@@ -2,7 +2,7 @@
 //! written, and one that is deleted is back with the next leader.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use backon::{BackoffBuilder, ExponentialBuilder};
 use tracing::{info, warn};
@@ -13,12 +13,6 @@ use crate::controller::Controller;
 use crate::decide::defaults::DefaultCompute;
 
 impl Controller {
-    /// What does not keep this process from being ready, but should be known.
-    pub fn remarks(&self) -> Vec<String> {
-        let refused = self.refusals();
-        refused.iter().map(|(name, why)| format!("the default Compute {name} is not there: {why}")).collect()
-    }
-
     /// Runs for ever.
     pub(super) async fn keep_defaults(self: Arc<Self>) {
         self.synced().await;
@@ -61,8 +55,11 @@ impl Controller {
             Ok(()) => info!(compute = name, "created a default Compute"),
             Err(CallError::Conflict(_)) => {}
             Err(error) => {
+                self.context.lacks.hear(&error);
                 let why = error.chain();
-                warn!(compute = name, "a default Compute could not be created, trying again: {why}");
+                if self.context.said.is_news(name, &why, Instant::now()) {
+                    warn!(compute = name, "a default Compute could not be created, trying again: {why}");
+                }
                 self.refusals().insert(name.clone(), why);
                 return false;
             }

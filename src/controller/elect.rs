@@ -12,13 +12,13 @@ use crate::api::names::LEASE;
 use crate::cluster::call::CallError;
 use crate::cluster::install;
 use crate::cluster::lease::Place;
+use crate::controller::lacks::Lacks;
 use crate::controller::leadership::Leadership;
+use crate::controller::said::REMIND;
 use crate::controller::supervise::supervised;
 use crate::decide::lease::{Elector, Record, Terms, Todo};
 use crate::telemetry::Metrics;
 
-/// A failure that goes on is said again after this long.
-const REMIND: Duration = Duration::from_secs(60);
 /// How long a leader that gives up its Lease waits for the end of what it does as the leader, which is cancelled.
 const CANCEL: Duration = Duration::from_secs(2);
 /// Within this it releases the Lease then; if it cannot, the next one waits.
@@ -35,6 +35,7 @@ pub struct Election {
     metrics: Metrics,
     /// Whether this process sees what it would work on.
     sees: Sight,
+    lacks: Arc<Lacks>,
     health: Mutex<Health>,
 }
 
@@ -62,6 +63,7 @@ struct Failing {
 
 impl Election {
     /// A candidate of this identity, which nobody else has.
+    #[allow(clippy::too_many_arguments)] // each is a part of its own
     pub fn new(
         place: Place,
         identity: String,
@@ -70,10 +72,11 @@ impl Election {
         leadership: Arc<Leadership>,
         metrics: Metrics,
         sees: Sight,
+        lacks: Arc<Lacks>,
     ) -> Arc<Self> {
         let health = Health { beat: None, reached: false, failing: None, leader: None };
         let health = Mutex::new(health);
-        Arc::new(Self { place, identity, terms, make_namespace, leadership, metrics, sees, health })
+        Arc::new(Self { place, identity, terms, make_namespace, leadership, metrics, sees, lacks, health })
     }
 
     /// What is wrong with it; none while it works.
@@ -85,7 +88,12 @@ impl Election {
         }
         match &health.failing {
             Some(failing) if !health.reached => {
-                Some(format!("the Lease {LEASE} could not be used yet: {}", failing.text))
+                let hint = if failing.kind == discriminant(&CallError::NotFound(String::new())) {
+                    "; make the namespace, or name the one of the release with --namespace"
+                } else {
+                    ""
+                };
+                Some(format!("the Lease {LEASE} could not be used yet: {}{hint}", failing.text))
             }
             None if !health.reached => Some(format!("the Lease {LEASE} was not read yet")),
             _ => None,
@@ -255,6 +263,7 @@ impl Election {
             return;
         };
         self.metrics.lease_failed();
+        self.lacks.hear(&error);
         let text = error.chain();
         let kind = discriminant(&error);
         if let Some(failing) = &mut health.failing
@@ -304,7 +313,8 @@ mod tests {
         let client = kube::Client::try_from(config).unwrap();
         let place = Place { client, namespace: "poros-system".into(), limit: second };
         let leadership = Arc::new(Leadership::standing_by());
-        Election::new(place, identity("here"), terms, false, leadership, Metrics::new(), Arc::new(|| true))
+        let (sees, lacks) = (Arc::new(|| true), Arc::new(Lacks::new(second)));
+        Election::new(place, identity("here"), terms, false, leadership, Metrics::new(), sees, lacks)
     }
 
     #[tokio::test]

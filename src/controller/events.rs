@@ -9,6 +9,7 @@ use tracing::{debug, warn};
 use crate::api::status::ComputeStatus;
 use crate::cluster::call::CallError;
 use crate::cluster::events::write;
+use crate::controller::lacks::Lacks;
 use crate::decide::events::{Event, events};
 use crate::decide::observed::Compute;
 use crate::telemetry::Metrics;
@@ -61,7 +62,7 @@ impl Events {
     }
 
     /// Writes them, one after the other, for ever. Of two calls at a time only one does.
-    pub async fn run(&self, client: &Client, instance: &str) {
+    pub async fn run(&self, client: &Client, instance: &str, lacks: &Lacks) {
         let mut waiting = self.waiting.lock().await;
         let mut refused = false;
         while let Some(told) = waiting.recv().await {
@@ -71,6 +72,7 @@ impl Events {
                 // Said once: the same right is missing for all of them.
                 Err(CallError::Forbidden(why)) if !refused => {
                     refused = true;
+                    lacks.doubt();
                     warn!("events are not written: {why}; grant it, or run with --events=false");
                 }
                 Err(error) => debug!(compute = told.name, "an event was not written: {}", error.chain()),

@@ -3,7 +3,7 @@
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
-use tracing::warn;
+use tracing::{debug, warn};
 
 use crate::cluster::watch::{News, Watched};
 use crate::controller::Controller;
@@ -53,8 +53,17 @@ impl Controller {
                 if matches!(what, Watched::Policies(_)) && code.is_none_or(|code| code == 404) {
                     self.modes.doubt();
                 }
-                warn!("the watch of {} failed, trying again: {why}{hint}", what.plural());
-                self.health.failed(what, format!("{why}{hint}"), Instant::now());
+                if code == Some(403) {
+                    self.context.lacks.doubt();
+                }
+                let why = format!("{why}{hint}");
+                // Said when it begins, and once a minute.
+                if self.context.said.is_news(what.plural(), &why, Instant::now()) {
+                    warn!("the watch of {} failed, trying again: {why}", what.plural());
+                } else {
+                    debug!("the watch of {} failed, trying again: {why}", what.plural());
+                }
+                self.health.failed(what, why, Instant::now());
                 if what.is_dispensable() {
                     self.unsynced.send_if_modified(|unsynced| unsynced.remove(&what));
                 }
@@ -77,6 +86,11 @@ impl Controller {
             _ => {}
         }
         if self.health.listed(what) {
+            self.context.said.forget(what.plural());
+            if matches!(what, Watched::Computes | Watched::Placements) {
+                // They may have come back in an older version.
+                self.context.lacks.doubt();
+            }
             let names = self.context.memories().forgive();
             for name in names {
                 self.queue.push(name, true);
@@ -93,6 +107,7 @@ impl Controller {
         let names = self.context.world().apply(change);
         if shared {
             self.policies_changed.notify_one();
+            self.tell_policies();
         }
         if webhook {
             self.webhook.look();
@@ -130,7 +145,7 @@ impl Controller {
 fn hint(what: Watched, why: &str, code: Option<u16>) -> &'static str {
     match what {
         Watched::Computes | Watched::Placements if code == Some(404) => {
-            "; are the CRDs installed? (poros crd | kubectl apply -f -)"
+            "; are the CRDs installed? (helm upgrade with crds.enabled=true, or: poros crd | kubectl apply --server-side -f -)"
         }
         Watched::Policies(kind) if code == Some(404) && !kind.is_mutating_policy() => {
             "; Poros needs ValidatingAdmissionPolicy v1: Kubernetes 1.30 or newer"

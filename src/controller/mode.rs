@@ -8,9 +8,11 @@ use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 use tracing::{info, warn};
 
+use crate::cluster::call::CallError;
 use crate::cluster::discovery;
 use crate::cluster::watch::Watched;
 use crate::controller::context::Context;
+use crate::decide::lacks;
 use crate::decide::mode::{Admission, LOOK_EVERY, agrees};
 
 /// The longest pause between tries while the API server does not answer.
@@ -56,6 +58,16 @@ impl Modes {
     /// Mutating policies, or their bindings, are listed.
     pub fn list(&self, what: Watched) {
         self.listed.send_if_modified(|listed| listed.insert(what));
+    }
+
+    /// Whether the API server serves mutating policies; none before it said so.
+    pub fn serves(&self) -> Option<bool> {
+        *self.serves.borrow()
+    }
+
+    /// Whether it was decided once what places pods.
+    pub fn is_known(&self) -> bool {
+        *self.known.borrow()
     }
 
     /// Waits until it was decided once what places pods.
@@ -166,9 +178,17 @@ async fn discover(context: &Context) -> bool {
     let mut pauses = patience.build();
     loop {
         match discovery::serves_policies(&context.client).await {
-            Ok(serves) => return serves,
+            Ok(serves) => {
+                context.lacks.server(None);
+                return serves;
+            }
             Err(error) => {
-                warn!("the API server does not say what it serves, asking again: {}", error.chain());
+                if let CallError::Otherwise(_) = error {
+                    let version = discovery::version(&context.client).await.unwrap_or_default();
+                    context.lacks.server(Some(lacks::too_old(&version)));
+                } else if context.said.is_news("discovery", &error.chain(), std::time::Instant::now()) {
+                    warn!("the API server does not say what it serves, asking again: {}", error.chain());
+                }
                 tokio::time::sleep(pauses.next().unwrap_or(LONGEST_PAUSE)).await;
             }
         }

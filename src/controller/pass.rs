@@ -14,6 +14,7 @@ use crate::controller::context::Context;
 use crate::controller::memory::Next;
 use crate::decide::applied::Applied;
 use crate::decide::desired::{Desired, Wanted, desired};
+use crate::decide::fault::Category;
 use crate::decide::observed::{Compute, Observed, Proof, Target};
 use crate::decide::outcome::outcome;
 use crate::decide::plan::{Plan, plan};
@@ -42,6 +43,9 @@ pub async fn pass(context: &Context, name: &str) -> Next {
     let compute = held.map_or(compute, Arc::new);
     let progress = !changes.is_empty();
     context.learn_own(changes);
+    if applied.fault().is_some_and(|fault| fault.category == Category::Forbidden) {
+        context.lacks.doubt();
+    }
     for kind in plan.repaired(&applied) {
         context.metrics.repaired(kind.kind());
     }
@@ -105,7 +109,10 @@ async fn try_proof(context: &Context, observed: &Observed, wanted: &Wanted, targ
         Proof::Unreachable(_) => "unreachable",
     };
     context.metrics.probed(word);
-    if matches!(proof, Proof::Blocked(_)) {
+    if let Proof::Blocked(why) = &proof {
+        if why.contains(" cannot ") {
+            context.lacks.doubt();
+        }
         context.blocked.notify_one();
     }
     debug!(compute = name, revision = target.revision, result = ?proof, "proof");
@@ -133,7 +140,7 @@ async fn report(context: &Context, facts: &Facts<'_>, verdict: &Verdict, next: &
             }
             Err(error) => {
                 look_again(context, compute, &error).await;
-                return failed(name, "the status could not be written", &error, next);
+                return failed(context, name, "the status could not be written", &error, next);
             }
         },
     }
@@ -143,7 +150,7 @@ async fn report(context: &Context, facts: &Facts<'_>, verdict: &Verdict, next: &
             Ok(()) => context.metrics.wrote(1),
             Err(error) => {
                 look_again(context, compute, &error).await;
-                failed(name, "the finalizer could not be removed", &error, next);
+                failed(context, name, "the finalizer could not be removed", &error, next);
             }
         }
     }
@@ -199,14 +206,20 @@ fn told(name: &str, new: &ComputeStatus, verdict: &Verdict) {
     }
 }
 
-fn failed(name: &str, what: &str, error: &CallError, next: &mut Next) {
+fn failed(context: &Context, name: &str, what: &str, error: &CallError, next: &mut Next) {
     match error {
         // Somebody wrote in between; the watch tells what.
         CallError::Conflict(_) => next.conflict = true,
         // It is gone; the watch tells that, or the next look does.
         CallError::NotFound(_) | CallError::Unserved(_) => next.retry = true,
         error => {
-            warn!(compute = name, "{what}, trying again: {}", error.chain());
+            context.lacks.hear(error);
+            let why = error.chain();
+            // The same for all Computes when a permission is missing: said of one of them.
+            let of = if let CallError::Forbidden(_) = error { what } else { name };
+            if context.said.is_news(of, &why, Instant::now()) {
+                warn!(compute = name, "{what}, trying again: {why}");
+            }
             next.retry = true;
         }
     }

@@ -137,7 +137,13 @@ impl Webhook {
                         wait
                     }
                     Err(error) => {
-                        warn!("the webhook is not as it should be, trying again: {}", chain(&error));
+                        if let WebhookError::Secret(error) | WebhookError::Register(error) = &error {
+                            self.context.lacks.hear(error);
+                        }
+                        let why = chain(&error);
+                        if self.context.said.is_news("the webhook", &why, Instant::now()) {
+                            warn!("the webhook is not as it should be, trying again: {why}");
+                        }
                         pauses.next()
                     }
                 }
@@ -182,7 +188,7 @@ impl Webhook {
 
     /// Whether the API server calls it, or would: a registration that was left behind is answered, for without an answer
     /// pods are refused.
-    fn is_needed(&self) -> bool {
+    pub(super) fn is_needed(&self) -> bool {
         let world = self.context.world();
         world.admission().calls_webhook() || world.registration().is_some()
     }

@@ -142,8 +142,36 @@ impl Shared {
         if stored.version > POLICY_VERSION {
             return None;
         }
-        difference::first(&[Step::Key("spec".into())], &judged(&self.spec), &judged(&stored.spec))
-            .map(|field| format!("was altered at {field}"))
+        let (wanted, found) = (judged(&self.spec), judged(&stored.spec));
+        let field = difference::first(&[Step::Key("spec".into())], &wanted, &found)?;
+        Some(if stored.version < POLICY_VERSION {
+            let version = stored.version;
+            format!(
+                "is of version {version}, older than the {POLICY_VERSION} of this Poros, and differs at {field}"
+            )
+        } else if is_more(&field.path[1..], &wanted, &found) {
+            format!(
+                "was altered at {field}, where somebody added to it: remove that by kubectl edit, for applying leaves it there"
+            )
+        } else {
+            format!("was altered at {field}")
+        })
+    }
+}
+
+/// Whether somebody added a field, or an item to a list, by the way to where two specs differ.
+fn is_more(path: &[Step], wanted: &Value, found: &Value) -> bool {
+    let within = |spec| {
+        path.iter().try_fold(spec, |value: &Value, step| match step {
+            Step::Key(key) => value.get(key),
+            Step::Index(index) => value.get(index),
+            Step::Uid(_) => None,
+        })
+    };
+    match (within(wanted), within(found)) {
+        (None, Some(_)) => true,
+        (Some(Value::Array(wanted)), Some(Value::Array(found))) => found.len() > wanted.len(),
+        _ => false,
     }
 }
 
@@ -357,7 +385,28 @@ mod tests {
         let mut altered = stored();
         altered.get_mut(&key).unwrap().spec["failurePolicy"] = "Ignore".into();
         let found = compare(&altered, POLICY, "poros-system");
-        assert!(found.missing.unwrap().contains("was altered at spec.failurePolicy"));
+        assert!(found.missing.unwrap().contains("was altered at spec.failurePolicy; apply"));
+        for (field, item) in [("variables", json!({"name": "a", "expression": "1"})), ("paramRef", json!({}))]
+        {
+            let mut more = stored();
+            let spec = &mut more.get_mut(&key).unwrap().spec;
+            match spec[field].as_array_mut() {
+                Some(list) => list.push(item),
+                None => spec[field] = item,
+            }
+            let missing = compare(&more, POLICY, "poros-system").missing.unwrap();
+            assert!(
+                missing.contains(&format!("was altered at spec.{field}, where somebody added to it")),
+                "{missing}"
+            );
+        }
+        let mut older = altered.clone();
+        older.get_mut(&key).unwrap().version = POLICY_VERSION - 1;
+        let missing = compare(&older, POLICY, "poros-system").missing.unwrap();
+        assert!(
+            missing.contains("is of version 1, older than the 2 of this Poros, and differs at spec"),
+            "{missing}"
+        );
         assert_ne!(
             found.fingerprint,
             compare(&stored(), POLICY, "poros-system").fingerprint,

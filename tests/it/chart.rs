@@ -3,6 +3,7 @@
 mod forbidden;
 mod installed;
 mod rendered;
+mod roads;
 mod stolen;
 
 use std::process::{Command, Output, Stdio};
@@ -15,7 +16,10 @@ use xtask::report::Terminal;
 
 /// The tests of the chart.
 pub fn trials() -> Vec<Trial> {
-    [installed::trials(), forbidden::trials(), rendered::trials()].into_iter().flatten().collect()
+    [roads::trials(), installed::trials(), forbidden::trials(), rendered::trials()]
+        .into_iter()
+        .flatten()
+        .collect()
 }
 
 /// The folder of the chart.

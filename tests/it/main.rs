@@ -26,6 +26,7 @@ mod replicas;
 mod report;
 mod rows;
 mod schema;
+mod startup;
 
 use libtest_mimic::{Arguments, Trial};
 
@@ -49,6 +50,7 @@ fn main() {
         certificates::trials(),
         chart::trials(),
         rows::trials(),
+        startup::trials(),
         replicas::trials(),
         kills::trials(),
         proofs::trials(),

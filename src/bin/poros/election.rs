@@ -6,7 +6,7 @@ use clap::Args;
 use poros::controller::elect::identity;
 use poros::decide::lease::{Terms, TermsError};
 
-use crate::seconds;
+use crate::values::seconds;
 
 #[derive(Args)]
 #[command(next_help_heading = "How replicas choose the one that writes")]

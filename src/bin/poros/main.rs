@@ -5,6 +5,7 @@
 mod ctl;
 mod election;
 mod retire;
+mod values;
 mod webhook;
 
 use std::io::Write;
@@ -16,13 +17,14 @@ use std::time::Duration;
 
 use crate::election::{Election, host};
 use crate::retire::Retire;
+use crate::values::{Defaults, address, default_computes, label, seconds, some_seconds};
 use crate::webhook::Webhook;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use poros::cluster::call::chain;
 use poros::cluster::client::{Access, Asked, connect};
 use poros::controller::Controller;
-use poros::controller::context::Options;
-use poros::decide::defaults::{self, DefaultCompute};
+use poros::controller::context::{Options, WebhookOptions};
+use poros::decide::lease::Terms;
 use poros::decide::observed::Settings;
 use poros::decide::policies::Choice;
 use poros::decide::policies::guard::Levels;
@@ -54,7 +56,7 @@ enum Command {
 #[derive(Args)]
 struct Policies {
     /// The namespace of Poros
-    #[arg(long, env = "POROS_NAMESPACE", default_value = "poros-system", value_name = "NAME")]
+    #[arg(long, env = "POROS_NAMESPACE", default_value = "poros-system", value_name = "NAME", value_parser = label)]
     namespace: String,
     #[command(flatten)]
     optional: Optional,
@@ -98,17 +100,17 @@ struct Run {
     #[arg(long, env = "POROS_KUBECONFIG", value_name = "FILE")]
     kubeconfig: Option<PathBuf>,
     /// The namespace of Poros: its Lease is there, and proofs are made there as dry runs
-    #[arg(long, env = "POROS_NAMESPACE", default_value = "poros-system", value_name = "NAME")]
+    #[arg(long, env = "POROS_NAMESPACE", default_value = "poros-system", value_name = "NAME", value_parser = label)]
     namespace: String,
     /// The name of this cluster, as `spec.dataplane` gives it
-    #[arg(long, env = "POROS_DATAPLANE", default_value = "hub", value_name = "NAME")]
+    #[arg(long, env = "POROS_DATAPLANE", default_value = "hub", value_name = "NAME", value_parser = label)]
     dataplane: String,
     /// What tells this Poros from others, in its events and in the Lease. Default: the pod (`POD_NAME`), else the host
     #[arg(long, env = "POROS_INSTANCE", value_name = "NAME")]
     instance: Option<String>,
     /// Threads that work
-    #[arg(long, env = "POROS_THREADS", default_value_t = 2, value_name = "N")]
-    threads: usize,
+    #[arg(long, env = "POROS_THREADS", default_value_t = 2, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=64))]
+    threads: u8,
     /// Watch all pods, and count what they request of each pool (status.capacity.requested and free)
     #[arg(long, env = "POROS_POOL_USAGE")]
     pool_usage: bool,
@@ -116,8 +118,8 @@ struct Run {
     #[arg(long, env = "POROS_AUDIT_INTERVAL", default_value = "3600", value_name = "SECONDS", value_parser = some_seconds)]
     audit_interval: Duration,
     /// Create the Computes of this file (one, or a List) that are absent when this Poros begins to lead; never change any
-    #[arg(long, env = "POROS_DEFAULT_COMPUTES", value_name = "FILE")]
-    default_computes: Option<PathBuf>,
+    #[arg(long, env = "POROS_DEFAULT_COMPUTES", value_name = "FILE", value_parser = default_computes)]
+    default_computes: Option<Defaults>,
     #[command(flatten)]
     telling: Telling,
     #[command(flatten)]
@@ -229,24 +231,6 @@ struct Patience {
     watch_grace: Duration,
 }
 
-fn address(text: &str) -> Result<SocketAddr, String> {
-    text.parse().map_err(|_| "an address and a port are expected, such as 0.0.0.0:8080 or [::]:8080".into())
-}
-
-fn seconds(text: &str) -> Result<Duration, String> {
-    let seconds: f64 =
-        text.parse().map_err(|_| "a number of seconds is expected, such as 10 or 0.5".to_owned())?;
-    let bounded =
-        Duration::try_from_secs_f64(seconds).ok().filter(|duration| *duration <= Duration::from_secs(86_400));
-    bounded.ok_or_else(|| "0 to 86400 seconds are possible".to_owned())
-}
-
-/// As [`seconds`], for what would be asked without a pause otherwise.
-fn some_seconds(text: &str) -> Result<Duration, String> {
-    let some = seconds(text).ok().filter(|duration| *duration >= Duration::from_secs(1));
-    some.ok_or_else(|| "1 to 86400 seconds are possible".to_owned())
-}
-
 /// The names by which this program is the command line: an image holds one program for all.
 const COMMAND_LINE: [&str; 3] = ["dataos-ctl", "kubectl-poros", "kubectl_complete-poros"];
 
@@ -269,12 +253,21 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("poros: {}", chain(error.as_ref()));
-            retire::exit_code(&error)
+            if error.is::<Wrong>() { ExitCode::from(2) } else { retire::exit_code(&error) }
         }
     }
 }
 
 type Failure = Box<dyn std::error::Error + Send + Sync>;
+
+/// Flags that do not go together, or a value that cannot be: `poros` ends with 2, as with a flag that it does not know.
+#[derive(Debug, thiserror::Error)]
+#[error(transparent)]
+struct Wrong(Failure);
+
+fn wrong(why: impl Into<Failure>) -> Failure {
+    Box::new(Wrong(why.into()))
+}
 
 fn print<E: std::error::Error + Send + Sync + 'static>(
     documents: impl Iterator<Item = Result<String, E>>,
@@ -291,25 +284,37 @@ fn print<E: std::error::Error + Send + Sync + 'static>(
 }
 
 fn run(arguments: Run) -> Result<(), Failure> {
+    let optional = arguments.optional;
+    if !arguments.manage_policies && (optional.require_use || optional.namespace_defaults) {
+        return Err(wrong(
+            "--require-use and --namespace-defaults go with --manage-policies: without it Poros installs nothing; give them to `poros policies`, or to whatever installs the policies",
+        ));
+    }
+    let instance = arguments.instance.clone().or_else(host).unwrap_or_else(|| "poros".into());
+    let election = arguments.election.candidacy(&instance).map_err(wrong)?;
+    let webhook = arguments.webhook.options(&arguments.namespace).map_err(wrong)?;
     let format = match arguments.telling.log_format {
         Format::Text => telemetry::LogFormat::Text,
         Format::Json => telemetry::LogFormat::Json,
     };
-    telemetry::log(&arguments.telling.log, format)?;
+    telemetry::log(&arguments.telling.log, format).map_err(wrong)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(arguments.threads.clamp(1, 64))
+        .worker_threads(arguments.threads.into())
         .enable_all()
         .build()?;
-    let result = runtime.block_on(serve(arguments));
+    let result = runtime.block_on(serve(arguments, instance, election, webhook));
     // A name look-up that hangs must not hold the process.
     runtime.shutdown_timeout(Duration::from_secs(1));
     result
 }
 
-async fn serve(arguments: Run) -> Result<(), Failure> {
+async fn serve(
+    arguments: Run,
+    instance: String,
+    election: Option<(String, Terms)>,
+    webhook: WebhookOptions,
+) -> Result<(), Failure> {
     let (telling, patience) = (arguments.telling, arguments.patience);
-    let instance = arguments.instance.or_else(host).unwrap_or_else(|| "poros".into());
-    let election = arguments.election.candidacy(&instance)?;
     let settings = Settings {
         dataplane: arguments.dataplane,
         pool_grace: patience.pool_grace,
@@ -329,24 +334,15 @@ async fn serve(arguments: Run) -> Result<(), Failure> {
     let tell = Arc::new(move |asked: Asked, class| counted.asked(asked.verb, asked.resource, class));
     let access = Access { kubeconfig: arguments.kubeconfig, ..Access::default() };
     let client = connect(&access, tell).await?;
-    let optional = arguments.optional;
-    if !arguments.manage_policies && (optional.require_use || optional.namespace_defaults) {
-        return Err("--require-use and --namespace-defaults go with --manage-policies: without it Poros installs nothing; give them to `poros policies`, or to whatever installs the policies".into());
-    }
-    let choice = optional.choice(arguments.namespace.clone(), Levels::default());
+    let choice = arguments.optional.choice(arguments.namespace.clone(), Levels::default());
     let manage_policies = arguments.manage_policies.then_some(choice);
     let options = Options {
-        webhook: arguments.webhook.options(&arguments.namespace)?,
+        webhook,
         discovery_settle: arguments.webhook.discovery_settle,
         namespace: arguments.namespace,
         manage_policies,
         audit: arguments.audit_interval,
-        defaults: arguments
-            .default_computes
-            .as_deref()
-            .map(default_computes)
-            .transpose()?
-            .unwrap_or_default(),
+        defaults: arguments.default_computes.map(|Defaults(computes)| computes).unwrap_or_default(),
         pool_usage: arguments.pool_usage,
         events: telling.events,
         instance,
@@ -369,13 +365,6 @@ async fn serve(arguments: Run) -> Result<(), Failure> {
     signals.abort();
     tracing::info!("stopped");
     Ok(())
-}
-
-fn default_computes(file: &Path) -> Result<Vec<DefaultCompute>, Failure> {
-    let text = std::fs::read_to_string(file)
-        .map_err(|error| format!("--default-computes {}: {error}", file.display()))?;
-    let read = defaults::read(&text);
-    read.map_err(|error| format!("--default-computes {}: {}", file.display(), chain(&error)).into())
 }
 
 /// Says stop at the first SIGTERM or Ctrl-C; a second one ends the process at once.

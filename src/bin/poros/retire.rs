@@ -10,7 +10,8 @@ use poros::cluster::client::{Access, connect};
 use poros::controller::retire::{self, RetireError};
 use poros::telemetry;
 
-use crate::{Failure, seconds};
+use crate::Failure;
+use crate::values::seconds;
 
 /// Of a refusal: the Job that runs this need not try again.
 const REFUSED: u8 = 3;

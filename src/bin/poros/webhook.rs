@@ -8,7 +8,8 @@ use poros::controller::context::WebhookOptions;
 use poros::decide::certificate::Lifetime;
 use poros::decide::registration::Endpoint;
 
-use crate::{Failure, address, seconds};
+use crate::Failure;
+use crate::values::{address, label, seconds};
 
 #[derive(Args)]
 #[command(
@@ -23,7 +24,7 @@ pub(crate) struct Webhook {
     #[arg(long, env = "POROS_WEBHOOK_URL", value_name = "URL", value_parser = webhook_url)]
     webhook_url: Option<String>,
     /// The Service, in the namespace of Poros, by which the API server finds it (in a cluster)
-    #[arg(long, env = "POROS_WEBHOOK_SERVICE", value_name = "NAME", conflicts_with = "webhook_url")]
+    #[arg(long, env = "POROS_WEBHOOK_SERVICE", value_name = "NAME", value_parser = label, conflicts_with = "webhook_url")]
     webhook_service: Option<String>,
     /// Its certificates are valid this long; they are renewed after two thirds of that
     #[arg(long, env = "POROS_WEBHOOK_CERTIFICATE_LIFETIME", default_value_t = 31_536_000, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(10..=315_360_000))]

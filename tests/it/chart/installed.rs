@@ -40,15 +40,20 @@ pub(super) struct Installed {
 impl Installed {
     pub(super) async fn start(options: Options, flags: &[&str]) -> Self {
         let cluster = tokio::task::spawn_blocking(|| Cluster::empty(options)).await.unwrap();
-        let client = cluster.client().await;
-        let installed = Self { cluster, client };
+        let installed = Self::on(cluster).await;
         installed.helm(&[&["install", "poros", CHART, "--create-namespace"], flags].concat());
         installed.cluster.await_crds();
         served(&installed.client).await;
         installed
     }
 
-    fn command(&self, arguments: &[&str]) -> Command {
+    /// With nothing installed.
+    pub(super) async fn on(cluster: Cluster) -> Self {
+        let client = cluster.client().await;
+        Self { cluster, client }
+    }
+
+    pub(super) fn command(&self, arguments: &[&str]) -> Command {
         let mut command = helm();
         command
             .args(arguments)
@@ -60,12 +65,17 @@ impl Installed {
         command
     }
 
-    fn helm(&self, arguments: &[&str]) -> String {
+    pub(super) fn helm(&self, arguments: &[&str]) -> String {
         printed(&mut self.command(arguments))
     }
 
     /// Poros as the chart runs it, as far as it can be outside.
-    fn poros(&self) -> Poros {
+    pub(super) fn poros(&self) -> Poros {
+        self.replica(&[])
+    }
+
+    /// As [`Self::poros`], with more flags.
+    pub(super) fn replica(&self, more: &[&str]) -> Poros {
         let defaults = self.cluster.kubectl(&[
             "get",
             "configmap",
@@ -82,6 +92,7 @@ impl Installed {
         if !defaults.is_empty() {
             flags.extend(["--default-computes", file.to_str().unwrap()]);
         }
+        flags.extend(more);
         Poros::start(&self.cluster, &flags)
     }
 
@@ -143,7 +154,7 @@ fn used_as_granted(audit: &Audit, hooks: &[(Value, String)], name: &str, unseen:
 }
 
 /// What must not change where nothing is rebuilt.
-fn identity(compute: &Compute) -> (Option<String>, Option<u64>, Option<u64>) {
+pub(super) fn identity(compute: &Compute) -> (Option<String>, Option<u64>, Option<u64>) {
     let placement = compute.status.as_ref().and_then(|status| status.placement.as_ref());
     (
         compute.metadata.uid.clone(),

@@ -42,9 +42,11 @@ pub struct Request {
 }
 
 impl Request {
-    /// Whether it changed something, or tried to.
+    /// Whether it changed something, or tried to. (What one may do is asked by a POST.)
     pub fn writes(&self) -> bool {
-        !self.dry_run && !["get", "list", "watch"].contains(&self.verb.as_str())
+        !self.resource.starts_with("selfsubject")
+            && !self.dry_run
+            && !["get", "list", "watch"].contains(&self.verb.as_str())
     }
 
     /// `create placements`, for messages and counts.

@@ -1,0 +1,114 @@
+//! What keeps this process from being ready, and what should be known beside: a line for each.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Instant;
+
+use tracing::warn;
+
+use crate::controller::Controller;
+use crate::decide::lacks::{Lack, Uses};
+
+impl Controller {
+    /// What is missing before this process can lead, or stand by to lead at once, or why it does so without knowing what
+    /// is: ready when nothing is said.
+    pub fn unready(&self) -> Vec<String> {
+        let unsynced = self.unsynced.borrow().clone();
+        let failing = self.health.overdue(Instant::now()).into_iter();
+        // What is dispensable is said in the log and counted: as unready nobody would ask the webhook any more.
+        let overdue = failing.filter(|(what, _)| !unsynced.contains(what) && !what.is_dispensable());
+        let overdue = overdue.map(|(what, why)| format!("the watch of {} fails: {why}", what.plural()));
+        let lacks: Vec<Lack> = self.lacks().into_iter().filter(|lack| self.counts(lack)).collect();
+        let unlisted = unsynced.iter().map(|what| match self.health.why(*what) {
+            // What is lacking says it.
+            Some(why) if !lacks.is_empty() && why.contains(" cannot ") => {
+                format!("{} are not listed yet: they may not be", what.plural())
+            }
+            Some(why) => format!("{} are not listed yet: {why}", what.plural()),
+            None => format!("{} are not listed yet", what.plural()),
+        });
+        let election =
+            self.election.iter().filter(|_| unsynced.is_empty()).filter_map(|election| election.unready());
+        let policies = (unsynced.is_empty() && !self.policies_act.load(Ordering::SeqCst))
+            .then(|| "the shared policies do not act yet".to_owned());
+        let unknown = (unsynced.is_empty() && self.context.lacks.unknown())
+            .then(|| "which permissions Poros has is not known yet".to_owned());
+        let all: Vec<String> = lacks
+            .iter()
+            .map(|lack| lack.text.clone())
+            .chain(unlisted)
+            .chain(overdue)
+            .chain(election)
+            .chain(policies)
+            .chain(unknown)
+            .collect();
+        if all.is_empty() {
+            self.was_ready.store(true, Ordering::SeqCst);
+        }
+        all
+    }
+
+    /// What does not keep this process from being ready, but should be known.
+    pub fn remarks(&self) -> Vec<String> {
+        let lacks = self.lacks().into_iter().filter(|lack| !self.counts(lack)).map(|lack| lack.text);
+        let refused: Vec<String> = {
+            let refused = self.refusals();
+            let told = |(name, why)| format!("the default Compute {name} is not there: {why}");
+            refused.iter().map(told).collect()
+        };
+        lacks.chain(refused).collect()
+    }
+
+    /// What is lacking now: a shared policy, too, unless Poros itself installs it.
+    fn lacks(&self) -> Vec<Lack> {
+        let mut lacks = self.context.lacks.told(self.was_ready.load(Ordering::SeqCst));
+        lacks.extend(self.missing_policy().map(Lack::of));
+        lacks
+    }
+
+    fn missing_policy(&self) -> Option<String> {
+        let listed = self.unsynced.borrow().is_empty() && self.modes.is_known();
+        let installed = self.context.options.manage_policies.is_none();
+        (listed && installed).then(|| self.context.world().policies().missing.clone()).flatten()
+    }
+
+    /// Whether a lack keeps this process from being ready. Who answers the webhook goes on answering, for without an answer
+    /// pods are refused, and it lacks nothing for that.
+    fn counts(&self, lack: &Lack) -> bool {
+        let answers = self.was_ready.load(Ordering::SeqCst) && self.webhook.is_needed();
+        !lack.dispensable && !answers
+    }
+
+    /// Says which shared policy is missing, when that is news.
+    pub(super) fn tell_policies(&self) {
+        if let Some(missing) = self.missing_policy()
+            && self.context.said.is_news("policies", &missing, Instant::now())
+        {
+            warn!("{missing}");
+        }
+    }
+
+    /// Runs for ever: looks for what is lacking, and has passes made again that may have failed for want of it.
+    pub(super) async fn keep_looking(self: Arc<Self>) {
+        let heal = || {
+            let names = self.context.memories().forgive();
+            for name in names {
+                self.queue.push(name, true);
+            }
+        };
+        let (client, home) = (&self.context.client, &self.context.options.namespace);
+        self.context.lacks.run(client, home, || self.uses(), heal).await;
+    }
+
+    fn uses(&self) -> Option<Uses> {
+        let serves = self.modes.serves()?;
+        let options = &self.context.options;
+        Some(Uses {
+            policies: serves,
+            webhook: !serves || self.webhook.is_needed(),
+            election: options.election.is_some(),
+            events: options.events,
+            defaults: !options.defaults.is_empty(),
+        })
+    }
+}
