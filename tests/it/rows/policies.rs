@@ -48,8 +48,8 @@ async fn a_shared_policy_that_is_absent_or_altered_is_told_and_nothing_else_is()
     let (cluster, client) = own("it-policies").await;
     let flags = ["--policy-grace=4", "--proof-patience=3", "--counter-interval=1", "--contended-quiet=4"];
     let audit = Audit::from_now(&cluster);
-    let poros = Poros::start(&cluster, &flags);
-    without_policies_nothing_is_built(&cluster, &client).await;
+    let poros = Poros::launch(&cluster, &cluster.poros_kubeconfig(), &flags);
+    without_policies_nothing_is_built(&cluster, &client, &poros).await;
     an_absent_policy_is_told_after_the_grace(&cluster, &client).await;
     an_altered_policy_is_told_and_a_newer_one_is_not(&cluster, &client).await;
     a_compute_whose_guard_only_warned_is_held_by_its_users(&cluster, &client).await;
@@ -64,16 +64,15 @@ async fn a_shared_policy_that_is_absent_or_altered_is_told_and_nothing_else_is()
     assert!(!log.contains("panicked"), "{log}");
 }
 
-async fn without_policies_nothing_is_built(cluster: &Cluster, client: &Client) {
+async fn without_policies_nothing_is_built(cluster: &Cluster, client: &Client, poros: &Poros) {
     let name = "policies-none";
+    let absent = "ValidatingAdmissionPolicy placed.poros.dataos.io is absent";
     apply(client, &with(compute(name), "/spec/nodePool/minReadyNodes", json!(0))).await;
     let failed = wait::says(client, name, "error/error PolicyMissing").await;
-    assert!(
-        info(&failed).contains("ValidatingAdmissionPolicy placed.poros.dataos.io is absent"),
-        "{}",
-        info(&failed)
-    );
+    assert!(info(&failed).contains(absent), "{}", info(&failed));
     assert_eq!(condition(&failed, "Stalled"), "True");
+    let (code, unready) = poros.get("/readyz").unwrap();
+    assert!(code == 503 && unready.contains(absent), "{code} {unready}");
     // Where admission does not set it, Poros does.
     wait::compute(client, name, "held by Poros", |compute| {
         compute.metadata.finalizers.as_deref() == Some(&["poros.dataos.io/cleanup".to_owned()][..])
@@ -81,6 +80,7 @@ async fn without_policies_nothing_is_built(cluster: &Cluster, client: &Client) {
     .await;
     apply_policies(cluster);
     wait::active(client, name).await;
+    poros.await_ready(wait::LIMIT);
     wait::placed(client, name, 1).await;
     clear(client, name).await;
 }
