@@ -47,6 +47,7 @@ fn readyz(poros: &Poros) -> Result<(u16, Vec<String>), String> {
 
 /// Gives a role all its rights but these.
 fn without(cluster: &Cluster, scope: Scope, gone: &[&Right]) {
+    cluster.expect_refusals();
     let rules: Vec<Value> = rights::of(scope)
         .filter(|right| !gone.iter().any(|gone| gone.why == right.why))
         .map(|right| {
@@ -215,6 +216,8 @@ async fn who_answers_the_webhook_goes_on_answering() {
 
 async fn what_is_not_installed_is_told_until_it_is() {
     let cluster = strict(Options::api_only("it-startup-missing")).await;
+    // Of a namespace that is not its own.
+    cluster.expect_refusals();
     let client = cluster.client().await;
     let flags = [&BRIEF[..], &ELECTS].concat();
     let poros = Poros::launch(&cluster, &cluster.poros_kubeconfig(), &flags);

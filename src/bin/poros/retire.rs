@@ -11,7 +11,7 @@ use poros::controller::retire::{self, RetireError};
 use poros::telemetry;
 
 use crate::Failure;
-use crate::values::seconds;
+use crate::values::{label, seconds};
 
 /// Of a refusal: the Job that runs this need not try again.
 const REFUSED: u8 = 3;
@@ -22,7 +22,7 @@ pub(crate) struct Retire {
     #[arg(long, env = "POROS_KUBECONFIG", value_name = "FILE")]
     kubeconfig: Option<PathBuf>,
     /// The namespace of Poros: its Lease is there, and the certificates of its webhook
-    #[arg(long, env = "POROS_NAMESPACE", default_value = "poros-system", value_name = "NAME")]
+    #[arg(long, env = "POROS_NAMESPACE", default_value = "poros-system", value_name = "NAME", value_parser = label)]
     namespace: String,
     /// While Poros still runs: delete all Computes, unless one is in use. Default: after it stopped, take its finalizer off them,
     /// and delete its Lease and certificates

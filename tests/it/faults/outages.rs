@@ -141,7 +141,7 @@ async fn without_the_crds_poros_waits_and_says_so() {
     .await;
     until("the log to say how to mend it", SOON, || async {
         let log = poros.log_text();
-        if log.contains("are the CRDs installed? (poros crd | kubectl apply -f -)") {
+        if log.contains("are the CRDs installed? (helm upgrade with crds.enabled=true, or: poros crd | kubectl apply --server-side -f -)") {
             Ok(())
         } else {
             Err(log)
