@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use kube::Client;
 use kube::api::{Api, DynamicObject, PostParams};
+use poros::decide::policies::POLICY_VERSION;
 use serde_json::json;
 
 use super::{apply, clear, edit, own, poolless, reason, seq};
@@ -142,7 +143,8 @@ async fn an_altered_policy_is_told_and_a_newer_one_is_not(cluster: &Cluster, cli
     assert_eq!(wait::words(&fine), "active/built Active");
     assert_eq!(seq(&fine), seq(&active));
     // The same under our own version is an alteration.
-    let ours = json!({"metadata": {"annotations": {"poros.dataos.io/policy-version": "1"}}});
+    let version = POLICY_VERSION.to_string();
+    let ours = json!({"metadata": {"annotations": {"poros.dataos.io/policy-version": version}}});
     patch(&policies(client), "marks.poros.dataos.io", &ours).await;
     let failed = wait::says(client, name, "error/building PolicyMissing").await;
     let words = "MutatingAdmissionPolicy marks.poros.dataos.io was altered at spec.failurePolicy";
