@@ -16,6 +16,7 @@ mod images;
 mod install;
 mod processes;
 mod site;
+mod size;
 mod stream;
 mod uninstall;
 mod upgrade;
@@ -36,9 +37,10 @@ fn main() {
         };
         Trial::test(name.to_owned(), run)
     };
-    let trials = if std::env::var_os("POROS_TEST_NODE").is_some() {
+    let mut trials = Vec::new();
+    if std::env::var_os("POROS_TEST_NODE").is_some() {
         // The longest first.
-        vec![
+        trials.extend([
             trial(
                 "upgrade::nothing_is_rebuilt_and_no_pod_moves",
                 upgrade::nothing_is_rebuilt_and_no_pod_moves,
@@ -49,9 +51,13 @@ fn main() {
                 "webhook::pods_are_placed_through_the_service",
                 webhook::pods_are_placed_through_the_service,
             ),
-        ]
-    } else {
-        Vec::new()
-    };
+        ]);
+        if std::env::var_os("POROS_TEST_ALL").is_some() {
+            trials.push(trial(
+                "size::a_thousand_computes_fit_the_limits",
+                size::a_thousand_computes_fit_the_limits,
+            ));
+        }
+    }
     libtest_mimic::run(&arguments, trials).exit();
 }

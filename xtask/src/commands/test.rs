@@ -232,7 +232,7 @@ impl Checks {
         Ok(Outcome::NotDone("ok; not done: the Dockerfile, which buildah builds as root".to_owned()))
     }
 
-    fn real_node(_: &mut Self) -> Result<Outcome, String> {
+    fn real_node(&mut self) -> Result<Outcome, String> {
         if let Err(error) = can_run_node() {
             return Ok(Outcome::NotDone(format!("not done: {}", chain(&error))));
         }
@@ -241,7 +241,11 @@ impl Checks {
             if !lists_tests(command().args(["--", "--list"]).env(NODE, "1")) {
                 return Err(format!("the package {package} has no tests of the real node"));
             }
-            passed(command().env(NODE, "1"))?;
+            let mut command = command();
+            if self.all {
+                command.env(ALL, "1");
+            }
+            passed(command.env(NODE, "1"))?;
         }
         Ok(Outcome::Passed)
     }

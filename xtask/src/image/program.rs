@@ -177,6 +177,8 @@ fn compile(
     command.arg("--message-format=json-render-diagnostics");
     command.env("CARGO_ENCODED_RUSTFLAGS", flags(toolchain, metadata, output).join("\x1f"));
     command.env("CARGO_INCREMENTAL", "0");
+    // As today's profile has it; an older version's would build all packages anew, too.
+    command.env("CARGO_PROFILE_RELEASE_LTO", "off");
     let run = |source| BuildError::Run { program: "cargo".to_owned(), source };
     // Progress and errors go to the terminal; what was built comes as JSON.
     let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().map_err(run)?;
