@@ -386,6 +386,8 @@ async fn a_namespace_that_is_deleted_leaves_what_an_install_takes_up() {
     .without_mutating_policies();
     let installed = Installed::start(options, &[]).await;
     let (cluster, client) = (&installed.cluster, &installed.client);
+    // Its account goes with the namespace.
+    cluster.expect_refusals();
     until("the account of pods", wait::LIMIT, || async {
         let asked = ["get", "serviceaccount", "default", "-n", "default"];
         let answer = cluster.rig.kubectl().args(asked).output().unwrap();
