@@ -221,6 +221,14 @@ impl Controller {
         }
     }
 
+    /// Has the passes made again at once that failed.
+    fn retry_failed(&self) {
+        let names = self.context.memories().forgive();
+        for name in names {
+            self.queue.push(name, true);
+        }
+    }
+
     /// Waits until all is listed, it is decided what places pods, and the CRDs take all that is written.
     async fn synced(&self) {
         // An error is the end of this, too.

@@ -91,10 +91,7 @@ impl Controller {
                 // They may have come back in an older version.
                 self.context.lacks.doubt();
             }
-            let names = self.context.memories().forgive();
-            for name in names {
-                self.queue.push(name, true);
-            }
+            self.retry_failed();
         }
     }
 

@@ -90,14 +90,8 @@ impl Controller {
 
     /// Runs for ever: looks for what is lacking, and has passes made again that may have failed for want of it.
     pub(super) async fn keep_looking(self: Arc<Self>) {
-        let heal = || {
-            let names = self.context.memories().forgive();
-            for name in names {
-                self.queue.push(name, true);
-            }
-        };
         let (client, home) = (&self.context.client, &self.context.options.namespace);
-        self.context.lacks.run(client, home, || self.uses(), heal).await;
+        self.context.lacks.run(client, home, || self.uses(), || self.retry_failed()).await;
     }
 
     fn uses(&self) -> Option<Uses> {

@@ -50,14 +50,7 @@ fn without(cluster: &Cluster, scope: Scope, gone: &[&Right]) {
     cluster.expect_refusals();
     let rules: Vec<Value> = rights::of(scope)
         .filter(|right| !gone.iter().any(|gone| gone.why == right.why))
-        .map(|right| {
-            let mut rule =
-                json!({"apiGroups": [right.group], "resources": right.resources, "verbs": right.verbs});
-            if !right.names.is_empty() {
-                rule["resourceNames"] = json!(right.names);
-            }
-            rule
-        })
+        .map(crate::harness::rights::rule)
         .collect();
     let patch = json!({"rules": rules}).to_string();
     match scope.namespace(NAMESPACE) {

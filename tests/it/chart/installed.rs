@@ -2,7 +2,7 @@
 //! that the chart gave it. (No node runs here, so hooks are run by hand.)
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use kube::Client;
 use kube::api::ListParams;
@@ -10,7 +10,7 @@ use poros::api::compute::Compute;
 use serde_json::{Value, json};
 use xtask::rig::Options;
 
-use super::{CHART, documents, helm, printed, run};
+use super::{CHART, documents, printed, run};
 use crate::harness::audit::Audit;
 use crate::harness::cluster::{Cluster, NAMESPACE};
 use crate::harness::objects::{
@@ -39,6 +39,7 @@ pub(super) struct Installed {
 
 impl Installed {
     pub(super) async fn start(options: Options, flags: &[&str]) -> Self {
+        let options = Options { helm: true, ..options };
         let cluster = tokio::task::spawn_blocking(|| Cluster::empty(options)).await.unwrap();
         let installed = Self::on(cluster).await;
         installed.helm(&[&["install", "poros", CHART, "--create-namespace"], flags].concat());
@@ -47,21 +48,15 @@ impl Installed {
         installed
     }
 
-    /// With nothing installed.
+    /// With nothing installed, on a control plane that has Helm.
     pub(super) async fn on(cluster: Cluster) -> Self {
         let client = cluster.client().await;
         Self { cluster, client }
     }
 
     pub(super) fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = helm();
-        command
-            .args(arguments)
-            .args(["--namespace", NAMESPACE, "--kubeconfig"])
-            .arg(self.cluster.rig.kubeconfig());
-        for home in ["HELM_CACHE_HOME", "HELM_CONFIG_HOME", "HELM_DATA_HOME"] {
-            command.env(home, self.cluster.rig.dir().join("helm"));
-        }
+        let mut command = self.cluster.rig.helm();
+        command.args(arguments).args(["--namespace", NAMESPACE]).stdin(Stdio::null());
         command
     }
 
@@ -114,6 +109,15 @@ impl Installed {
         }
         let token = self.cluster.kubectl(&["create", "token", name, "-n", NAMESPACE]);
         self.cluster.rig.kubeconfig_for_token(name, token.trim()).unwrap()
+    }
+
+    /// What the hook after an uninstall does, with what its account is granted and uses.
+    fn retires(&self, hooks: &[(Value, String)]) {
+        let (kubeconfig, audit) = (self.hook_account(hooks, "poros-retire"), Audit::from_now(&self.cluster));
+        let (well, said) = retire(&kubeconfig, &[]);
+        assert!(well, "{said}");
+        used_as_granted(&audit, hooks, "poros-retire", &[]);
+        self.remove_hook_account("poros-retire");
     }
 
     fn remove_hook_account(&self, name: &str) {
@@ -293,12 +297,7 @@ async fn an_uninstall_leaves_what_places_and_guards(installed: &Installed) {
     let client = &installed.client;
     let hooks = super::read(&installed.helm(&["get", "hooks", "poros"]));
     installed.helm(&["uninstall", "poros", "--no-hooks"]);
-    let (kubeconfig, audit) =
-        (installed.hook_account(&hooks, "poros-retire"), Audit::from_now(&installed.cluster));
-    let (well, said) = retire(&kubeconfig, &[]);
-    assert!(well, "{said}");
-    used_as_granted(&audit, &hooks, "poros-retire", &[]);
-    installed.remove_hook_account("poros-retire");
+    installed.retires(&hooks);
     assert!(
         raw_computes(client)
             .get("query-default")
@@ -387,12 +386,7 @@ async fn without_keep_nothing_stays_and_nothing_in_use_goes() {
     drop(poros);
     create(&raw_computes(client), &json!(crate::harness::objects::compute("chart-late"))).await.unwrap();
     installed.helm(&["uninstall", "poros", "--no-hooks"]);
-    let (kubeconfig, audit) =
-        (installed.hook_account(&hooks, "poros-retire"), Audit::from_now(&installed.cluster));
-    let (well, said) = retire(&kubeconfig, &[]);
-    assert!(well, "{said}");
-    used_as_granted(&audit, &hooks, "poros-retire", &[]);
-    installed.remove_hook_account("poros-retire");
+    installed.retires(&hooks);
     for kinds in [
         "crds",
         "mutatingadmissionpolicies,mutatingadmissionpolicybindings,validatingadmissionpolicies,validatingadmissionpolicybindings,clusterroles,clusterrolebindings",

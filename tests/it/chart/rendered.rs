@@ -253,13 +253,7 @@ async fn rights_are_those_of_the_table() {
             let given = role.unwrap_or_else(|| panic!("no {kind} of {scope:?}")).0["rules"].clone();
             let wanted: Vec<Value> = rights::of(scope)
                 .filter(|right| all || right.need == Need::Always)
-                .map(|right| {
-                    let mut wanted = json!({"apiGroups": [right.group], "resources": right.resources, "verbs": right.verbs});
-                    if !right.names.is_empty() {
-                        wanted["resourceNames"] = json!(right.names);
-                    }
-                    wanted
-                })
+                .map(crate::harness::rights::rule)
                 .collect();
             assert_eq!(given, json!(wanted), "{scope:?}");
         }

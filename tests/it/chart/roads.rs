@@ -172,16 +172,7 @@ async fn a_restore_that_lost_status_and_uids_heals() {
     let installed = Installed::start(options, &[]).await;
     let client = &installed.client;
     installed.cluster.await_policies();
-    until("the account of pods", wait::LIMIT, || async {
-        let asked = ["get", "serviceaccount", "default", "-n", "default"];
-        let answer = installed.cluster.rig.kubectl().args(asked).output().unwrap();
-        if answer.status.success() {
-            Ok(())
-        } else {
-            Err(String::from_utf8_lossy(&answer.stderr).into_owned())
-        }
-    })
-    .await;
+    wait::account(client, "default").await;
     let poros = installed.poros();
     for name in NAMES {
         poolless(client, name).await;
@@ -313,8 +304,8 @@ async fn versions_that_meet_leave_computes_alone() {
 }
 
 async fn helm_says_why_it_will_not() {
-    let cluster =
-        tokio::task::spawn_blocking(|| Cluster::empty(Options::api_only("it-chart-roads"))).await.unwrap();
+    let options = Options { helm: true, ..Options::api_only("it-chart-roads") };
+    let cluster = tokio::task::spawn_blocking(|| Cluster::empty(options)).await.unwrap();
     let installed = Installed::on(cluster).await;
     let (cluster, client) = (&installed.cluster, &installed.client);
     let refused = |arguments: &[&str], words: &str| {
@@ -388,16 +379,7 @@ async fn a_namespace_that_is_deleted_leaves_what_an_install_takes_up() {
     let (cluster, client) = (&installed.cluster, &installed.client);
     // Its account goes with the namespace.
     cluster.expect_refusals();
-    until("the account of pods", wait::LIMIT, || async {
-        let asked = ["get", "serviceaccount", "default", "-n", "default"];
-        let answer = cluster.rig.kubectl().args(asked).output().unwrap();
-        if answer.status.success() {
-            Ok(())
-        } else {
-            Err(String::from_utf8_lossy(&answer.stderr).into_owned())
-        }
-    })
-    .await;
+    wait::account(client, "default").await;
     let poros = installed.poros();
     // The webhook is called at a Service that no pod is behind here: told, with the name of the Service.
     let mut manifest = crate::harness::objects::compute("left");

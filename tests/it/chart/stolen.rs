@@ -9,7 +9,7 @@ use super::installed::Installed;
 use crate::harness::cluster::NAMESPACE;
 use crate::harness::objects::{bindings, create, delete, dry_run, dynamic, patch, pod, pods};
 use crate::harness::until;
-use crate::harness::wait::LIMIT;
+use crate::harness::wait::{self, LIMIT};
 
 const GROUP: &str = "admissionregistration.k8s.io/v1";
 
@@ -74,21 +74,12 @@ async fn it_reads_what_pods_are_told(client: &Client, stolen: &Client) {
     let mut told = pod("stolen-told", "none");
     told["metadata"]["labels"] = json!({});
     told["spec"]["containers"][0]["env"] = json!([{"name": "PASSWORD", "value": "in-plain-sight"}]);
-    account(client, "default").await;
+    wait::account(client, "default").await;
     create(&pods(client), &told).await.unwrap();
     for what in ["GET /api/v1/pods", "GET /api/v1/namespaces/default/pods"] {
         assert!(succeeds(stolen, what, &Value::Null).await.contains("in-plain-sight"));
     }
     delete(&pods(client), "stolen-told").await.unwrap();
-}
-
-/// The account that pods have; a controller makes it, too.
-async fn account(client: &Client, namespace: &str) {
-    let accounts = dynamic(client, "v1", "ServiceAccount", "serviceaccounts", Some(namespace));
-    until("the default account", LIMIT, || async {
-        accounts.get("default").await.map(|_| ()).map_err(|error| error.to_string())
-    })
-    .await;
 }
 
 async fn it_says_what_it_likes_of_computes(stolen: &Client) {
@@ -176,7 +167,7 @@ async fn it_places_and_refuses_pods_that_name_a_compute_and_no_others(client: &C
 /// Pods that name no Compute, those of the cluster among them.
 async fn others_are_left_alone(client: &Client) {
     for namespace in ["default", "kube-system"] {
-        account(client, namespace).await;
+        wait::account(client, namespace).await;
         let mut plain = pod("stolen-plain", "none");
         plain["metadata"]["labels"] = json!({});
         let there = dynamic(client, "v1", "Pod", "pods", Some(namespace));

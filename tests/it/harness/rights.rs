@@ -8,8 +8,9 @@ use std::fmt;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use poros::api::names::WEBHOOK;
+use poros::decide::rights::Right;
 use poros::view::chart::{self, Asked};
-use serde_json::Value;
+use serde_json::{Value, json};
 use xtask::rig::{Component, Rig};
 
 use super::audit::{self, Request};
@@ -25,6 +26,15 @@ const UNSEEN: [(&str, &str, &str); 1] = [(
 )];
 /// What Kubernetes lets everybody do who is signed in (`system:basic-user`).
 const EVERYBODY: [&str; 3] = ["selfsubjectaccessreviews", "selfsubjectrulesreviews", "selfsubjectreviews"];
+
+/// The rule of a role that gives a right.
+pub fn rule(right: &Right) -> Value {
+    let mut rule = json!({"apiGroups": [right.group], "resources": right.resources, "verbs": right.verbs});
+    if !right.names.is_empty() {
+        rule["resourceNames"] = json!(right.names);
+    }
+    rule
+}
 
 /// A verb on a resource, as a role grants it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]

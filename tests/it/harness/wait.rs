@@ -7,7 +7,7 @@ use kube::api::DeleteParams;
 use poros::api::compute::Compute;
 
 use super::cluster::{Cluster, POROS_USER};
-use super::objects::{computes, dry_run, pod, pods, raw_computes};
+use super::objects::{computes, dry_run, dynamic, pod, pods, raw_computes};
 use super::until;
 
 /// Only bounds a wait: long enough for a machine that is slow and busy.
@@ -153,6 +153,15 @@ pub async fn proven(client: &Client, name: &str) -> Compute {
         now && words(compute) == "active/built Active" && condition(compute, "PlacementVerified") == "True"
     })
     .await
+}
+
+/// Waits until the cluster's own controllers made the account that pods of this namespace have.
+pub async fn account(client: &Client, namespace: &str) {
+    let accounts = dynamic(client, "v1", "ServiceAccount", "serviceaccounts", Some(namespace));
+    until("the default account", LIMIT, || async {
+        accounts.get("default").await.map(|_| ()).map_err(|error| error.to_string())
+    })
+    .await;
 }
 
 /// Waits until Poros may do this in a namespace, or may not: the API server hears of a changed role a moment later.
