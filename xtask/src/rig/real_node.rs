@@ -1,0 +1,65 @@
+//! The rig's real node: made, awaited, given images and commands.
+
+use std::path::Path;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use super::machine::{self, Machine, MachineError, NODE};
+use super::{Component, Rig, RigError, layout, pod, probe};
+use crate::assets::Tool;
+
+/// What the node's machine does first.
+const MACHINE: &str = include_str!("machine.sh");
+/// Far beyond the usual 10 s: a loaded machine is slow, not broken.
+const NODE_PATIENCE: Duration = Duration::from_secs(90);
+
+impl Rig {
+    /// A command that runs on the real node, which sees this host's programs and folders, with its own network and mounts.
+    pub fn on_node(&self, program: &Path) -> Command {
+        machine::inside(self.pid_of(Component::Node).unwrap_or_default(), program)
+    }
+
+    /// Gives the real node the images of an OCI or Docker archive.
+    pub fn import_images(&self, archive: &Path) -> Result<(), RigError> {
+        let mut command = self.on_node(self.assets.path(Tool::Ctr));
+        command.args(["--namespace", "k8s.io", "images", "import", "--local"]).arg(archive);
+        machine::answer(&mut command).map(drop).map_err(RigError::Machine)
+    }
+
+    /// Makes the machine and starts it.
+    pub(super) fn make_machine(&mut self) -> Result<(), RigError> {
+        let folder = self.layout.dir.join("node");
+        pod::write_images(&folder.join("images")).map_err(RigError::Pod)?;
+        let script = folder.join("machine.sh");
+        std::fs::write(&script, MACHINE).map_err(|source| layout::file("write", &script, source))?;
+        self.launch(Component::Node)?;
+        let pid = self.pid_of(Component::Node).unwrap_or_default();
+        self.machine = Some(Machine::join(pid).map_err(RigError::Machine)?);
+        Ok(())
+    }
+
+    /// Waits until the API server calls the node Ready, and lets pods in.
+    pub(super) fn await_node(&self) -> Result<(), RigError> {
+        let path = "-o=jsonpath={.status.conditions[?(@.type==\"Ready\")].status}";
+        let begin = Instant::now();
+        loop {
+            let mut asked = machine::answer(self.kubectl().args(["get", "node", NODE, path]));
+            if self.options.controller_manager && matches!(asked.as_deref(), Ok("True")) {
+                // No pod is let in before its service account is there, which is made as the namespace is seen.
+                let account = ["get", "serviceaccount", "default", "-o=jsonpath=True"];
+                asked = machine::answer(self.kubectl().args(account));
+            }
+            let answer = match asked {
+                Ok(answer) if answer == "True" => return Ok(()),
+                Ok(answer) => format!("Ready is {answer:?}"),
+                Err(error) => error.to_string(),
+            };
+            if begin.elapsed() > NODE_PATIENCE {
+                let log = self.layout.dir.join("logs").join("kubelet.log");
+                let (seconds, tail) = (NODE_PATIENCE.as_secs(), probe::tail(&log));
+                return Err(RigError::Machine(MachineError::NotReady { seconds, answer, log, tail }));
+            }
+            std::thread::sleep(Duration::from_millis(200));
+        }
+    }
+}
