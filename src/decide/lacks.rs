@@ -283,7 +283,11 @@ mod tests {
                         "{}",
                         lack.text
                     );
-                    let role = if right.scope == Scope::Events { "the Role poros-events of" } else { "Role poros of" };
+                    let role = if right.scope == Scope::Events {
+                        "the Role poros-events of"
+                    } else {
+                        "Role poros of"
+                    };
                     assert!(lack.text.contains(role), "{}", lack.text);
                     assert_eq!(lack.dispensable, right.scope == Scope::Events);
                 }

@@ -51,10 +51,7 @@ pub fn files() -> Result<Vec<(String, String)>, WriteError> {
         "templates/admission/policies.yaml".into(),
         made(&when("include \"poros.mutates\" .", &mutating)),
     ));
-    files.push((
-        "templates/admission/webhook.yaml".into(),
-        made(&when(BY_WEBHOOK, &webhook()?)),
-    ));
+    files.push(("templates/admission/webhook.yaml".into(), made(&when(BY_WEBHOOK, &webhook()?))));
     files.push((
         "templates/rights.yaml".into(),
         made(&account("{{ .Release.Namespace | quote }}", Asked::ByValues)),

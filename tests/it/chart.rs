@@ -3,6 +3,7 @@
 mod forbidden;
 mod installed;
 mod rendered;
+mod retired;
 mod roads;
 mod stolen;
 
@@ -16,7 +17,7 @@ use xtask::report::Terminal;
 
 /// The tests of the chart.
 pub fn trials() -> Vec<Trial> {
-    [roads::trials(), installed::trials(), forbidden::trials(), rendered::trials()]
+    [roads::trials(), installed::trials(), retired::trials(), forbidden::trials(), rendered::trials()]
         .into_iter()
         .flatten()
         .collect()
@@ -61,9 +62,14 @@ fn of_version(mutates: bool) -> &'static [&'static str] {
 
 /// The documents of the chart with these values, each with its text.
 fn documents(mutates: bool, flags: &[&str]) -> Vec<(Value, String)> {
+    documents_in("elsewhere", mutates, flags)
+}
+
+/// As [`documents`], in this namespace.
+fn documents_in(namespace: &str, mutates: bool, flags: &[&str]) -> Vec<(Value, String)> {
     let mut command = helm();
     command
-        .args(["template", "poros", CHART, "--namespace", "elsewhere"])
+        .args(["template", "poros", CHART, "--namespace", namespace])
         .args(of_version(mutates))
         .args(flags);
     let text = printed(&mut command);
