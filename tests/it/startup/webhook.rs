@@ -11,7 +11,7 @@ use xtask::rig::Options;
 
 use super::{BRIEF, names, readyz, strict, without};
 use crate::harness::cluster::Cluster;
-use crate::harness::objects::{compute, computes, create, raw_computes};
+use crate::harness::objects::{compute, computes, create, node, raw_computes};
 use crate::harness::poros::{Poros, READY};
 use crate::harness::proxy::{Order, Proxy};
 use crate::harness::{until, wait};
@@ -119,6 +119,10 @@ async fn who_answers_the_webhook_goes_on_answering() {
     proxy.order(Order::Cut, Some("placements"));
     says(&poros, 503, "not ready: the watch of placements fails: ").await;
     take(&cluster, &[]);
+    // A watch is well when it tells something.
+    wait::may(&cluster, "default", "watch", "placements.poros.dataos.io", true).await;
+    node(&client, "startup-heard", "startup-heard", true).await;
+    create(&raw_computes(&client), &compute("startup-heard")).await.unwrap();
     is_ready_without_a_remark(&poros).await;
 }
 
