@@ -23,7 +23,7 @@ const KEEP: &str = "helm.sh/resource-policy: keep";
 /// That the API server calls the webhook, as the chart says it.
 const BY_WEBHOOK: &str = "not (include \"poros.mutates\" .)";
 /// What the roles for people are, here and for who has no Helm.
-const ROLES: &str = include_str!("../../examples/roles.yaml");
+const ROLES: &str = include_str!("../../examples/access/roles.yaml");
 
 /// A file that cannot be written down.
 pub type WriteError = serde_saphyr::ser::Error;
