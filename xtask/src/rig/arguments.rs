@@ -1,12 +1,13 @@
 //! The command line of each component.
 
-use std::collections::BTreeMap;
-use std::path::Path;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
 
 use super::layout::Layout;
-use super::machine::Machine;
+use super::machine::{self, Machine};
 use super::standing::version_of;
 use super::{Component, MutatingPolicies, Options};
+use crate::assets::{Assets, folders_of_node};
 
 /// The first minor version that knows the admission plugin MutatingAdmissionPolicy; an older one refuses to be told its name.
 const MUTATING_PLUGIN_SINCE: u32 = 32;
@@ -20,6 +21,7 @@ pub(super) fn of(
     options: &Options,
     policies: MutatingPolicies,
     machine: Option<Machine>,
+    assets: &Assets,
 ) -> Vec<String> {
     let port = |component| ports.get(&component).copied().unwrap_or_default();
     let own = port(component);
@@ -42,7 +44,7 @@ pub(super) fn of(
             arguments
         }
         Component::Scheduler => client(layout, component, own),
-        Component::Node => node(layout),
+        Component::Node => node(layout, assets),
         Component::Kwok => vec![
             flag("kubeconfig", &layout.kubeconfig("kwok")),
             flag("config", &layout.stages),
@@ -140,7 +142,7 @@ fn apiserver(
 /// What the API server needs besides to work with a real node. Of a flag given twice the last value counts; lists add up.
 fn reachable(layout: &Layout, machine: Machine) -> Vec<String> {
     vec![
-        // Of all the host's addresses the one that only its own node reaches.
+        // Of all the host's addresses the one that its own node reaches. Others may, too: certificates keep them out.
         format!("--bind-address={}", machine.host()),
         format!("--advertise-address={}", machine.host()),
         // Keeps the endpoint of the service `kubernetes`, which pods call.
@@ -157,12 +159,14 @@ fn reachable(layout: &Layout, machine: Machine) -> Vec<String> {
 }
 
 /// Namespaces of its own; `--kill-child` ends the first process in them, and so all, when this one is killed.
-fn node(layout: &Layout) -> Vec<String> {
+fn node(layout: &Layout, assets: &Assets) -> Vec<String> {
     let mut arguments: Vec<String> =
         ["--mount", "--net", "--pid", "--fork", "--kill-child", "/bin/sh"].map(str::to_owned).into();
     arguments.push(layout.dir.join("node").join("machine.sh").display().to_string());
     // So written, the guard and `down` know the process for one of this rig.
     arguments.push(format!("folder={}/", layout.dir.display()));
+    let seen: BTreeSet<PathBuf> = machine::folders(assets).into_iter().chain(folders_of_node()).collect();
+    arguments.extend(seen.iter().map(|folder| folder.display().to_string()));
     arguments
 }
 
