@@ -6,6 +6,7 @@ use std::io::{BufRead, BufReader};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
+use std::time::SystemTime;
 
 use serde_json::Value;
 
@@ -203,6 +204,7 @@ fn compile(order: &Order<'_>) -> Result<(PathBuf, Compiled), BuildError> {
     let folder = order.output.join(&order.toolchain.host).join("release");
     let note = folder.join(format!("{POROS}-{}.sources", own.version));
     let is_known = sources::are_as_noted(&note, order.checkout);
+    let begin = SystemTime::now();
     // Until the build has ended well, nobody knows.
     let _ = std::fs::remove_file(&note);
     let mut built = run(order, &own.id)?;
@@ -213,7 +215,7 @@ fn compile(order: &Order<'_>) -> Result<(PathBuf, Compiled), BuildError> {
         built = run(order, &own.id)?;
     }
     let program = built.program.ok_or(BuildError::Nothing)?;
-    sources::note(&note, order.checkout, &program.with_extension("d")).map_err(error(&note))?;
+    sources::note(&note, order.checkout, &program.with_extension("d"), begin).map_err(error(&note))?;
     Ok((program, built.compiled))
 }
 

@@ -6,6 +6,7 @@
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use sha2::{Digest, Sha256};
 
@@ -23,14 +24,17 @@ pub(super) fn are_as_noted(note: &Path, checkout: &Path) -> bool {
     !text.is_empty() && text.lines().all(is_same)
 }
 
-/// Notes of which files of the checkout a program was compiled. `dep_info` is cargo's list of them, beside the program.
-pub(super) fn note(note: &Path, checkout: &Path, dep_info: &Path) -> std::io::Result<()> {
+/// Notes of which files of the checkout a program was compiled, since `begin`. `dep_info` is cargo's list of them, beside the
+/// program. What somebody wrote meanwhile may be inside or not, and then there is no note.
+pub(super) fn note(note: &Path, checkout: &Path, dep_info: &Path, begin: SystemTime) -> std::io::Result<()> {
     let list = std::fs::read_to_string(dep_info)?;
     let mut text = String::new();
     for file in inputs(&list, checkout).iter().map(String::as_str).chain(FILES_OF_CARGO) {
-        if let Some(sum) = told(checkout, file) {
-            text += &format!("{sum} {file}\n");
+        let Some(sum) = told(checkout, file) else { continue };
+        if std::fs::metadata(checkout.join(file))?.modified()? >= begin {
+            return Ok(());
         }
+        text += &format!("{sum} {file}\n");
     }
     std::fs::write(note, text)
 }
