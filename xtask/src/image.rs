@@ -165,7 +165,7 @@ fn lock(recipe: &Recipe) -> Result<std::fs::File, BuildError> {
 
 fn make(recipe: &Recipe) -> Result<Program, BuildError> {
     let root = recipe.folder.join("root");
-    let sum = || std::fs::read(root.join(POROS)).ok().map(|bytes| Sha256::digest(bytes));
+    let sum = || std::fs::read(root.join(POROS)).ok().map(Sha256::digest);
     let before = sum();
     let links: Vec<&str> = recipe.links.clone();
     let built = program::build(&recipe.checkout, &root, &links)?;

@@ -322,7 +322,7 @@ impl Rig {
         let system = on_path(component.program()).filter(|_| component == Component::Node);
         let program = system.as_deref().unwrap_or_else(|| assets.path(component.tool()));
         let policies = *self.mutating_policies.lock().unwrap_or_else(PoisonError::into_inner);
-        let arguments = arguments::of(
+        let mut arguments = arguments::of(
             component,
             program,
             &self.layout,
@@ -330,8 +330,8 @@ impl Rig {
             &self.options,
             policies,
             self.machine,
-            assets,
         );
+        arguments.extend(machine::seen(component, assets));
         let child =
             process::spawn(component, program, &arguments, &self.layout).map_err(RigError::Process)?;
         // Into the hands of `Drop` before anything else can fail.

@@ -90,12 +90,12 @@ impl Work {
         if missing.is_empty() {
             return Ok(());
         }
-        let (packaged, others): (Vec<Need>, Vec<Need>) =
+        let (to_install, others): (Vec<Need>, Vec<Need>) =
             missing.into_iter().partition(|need| need.package().is_some());
         let mut texts: Vec<String> = others.iter().map(|need| need.remedy()).collect();
-        if !packaged.is_empty() {
-            let names = packaged.iter().map(|need| need.what()).collect::<Vec<_>>().join(", ");
-            let mut packages: Vec<&str> = packaged.iter().filter_map(|need| need.package()).collect();
+        if !to_install.is_empty() {
+            let names = to_install.iter().map(|need| need.what()).collect::<Vec<_>>().join(", ");
+            let mut packages: Vec<&str> = to_install.iter().filter_map(|need| need.package()).collect();
             packages.dedup();
             texts.push(format!("missing {names}: {}", install(&packages.join(" "))));
         }

@@ -5,6 +5,7 @@
 //! back to older ones, what was built of the newer ones. Here what was compiled is known by its content.
 
 use std::collections::BTreeSet;
+use std::fmt::Write;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
@@ -34,7 +35,8 @@ pub(super) fn note(note: &Path, checkout: &Path, dep_info: &Path, begin: SystemT
         if std::fs::metadata(checkout.join(file))?.modified()? >= begin {
             return Ok(());
         }
-        text += &format!("{sum} {file}\n");
+        // Writing to a String cannot fail.
+        let _ = writeln!(text, "{sum} {file}");
     }
     std::fs::write(note, text)
 }

@@ -1,13 +1,12 @@
 //! The command line of each component.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
+use std::collections::BTreeMap;
+use std::path::Path;
 
 use super::layout::Layout;
-use super::machine::{self, Machine};
+use super::machine::Machine;
 use super::standing::version_of;
 use super::{Component, MutatingPolicies, Options};
-use crate::assets::{Assets, folders_of_node};
 
 /// The first minor version that knows the admission plugin MutatingAdmissionPolicy; an older one refuses to be told its name.
 const MUTATING_PLUGIN_SINCE: u32 = 32;
@@ -21,7 +20,6 @@ pub(super) fn of(
     options: &Options,
     policies: MutatingPolicies,
     machine: Option<Machine>,
-    assets: &Assets,
 ) -> Vec<String> {
     let port = |component| ports.get(&component).copied().unwrap_or_default();
     let own = port(component);
@@ -44,7 +42,7 @@ pub(super) fn of(
             arguments
         }
         Component::Scheduler => client(layout, component, own),
-        Component::Node => node(layout, assets),
+        Component::Node => node(layout),
         Component::Kwok => vec![
             flag("kubeconfig", &layout.kubeconfig("kwok")),
             flag("config", &layout.stages),
@@ -158,15 +156,14 @@ fn reachable(layout: &Layout, machine: Machine) -> Vec<String> {
     ]
 }
 
-/// Namespaces of its own; `--kill-child` ends the first process in them, and so all, when this one is killed.
-fn node(layout: &Layout, assets: &Assets) -> Vec<String> {
+/// Namespaces of its own; `--kill-child` ends the first process in them, and so all, when this one is killed. The folders
+/// that it must see come after these.
+fn node(layout: &Layout) -> Vec<String> {
     let mut arguments: Vec<String> =
         ["--mount", "--net", "--pid", "--fork", "--kill-child", "/bin/sh"].map(str::to_owned).into();
     arguments.push(layout.dir.join("node").join("machine.sh").display().to_string());
     // So written, the guard and `down` know the process for one of this rig.
     arguments.push(format!("folder={}/", layout.dir.display()));
-    let seen: BTreeSet<PathBuf> = machine::folders(assets).into_iter().chain(folders_of_node()).collect();
-    arguments.extend(seen.iter().map(|folder| folder.display().to_string()));
     arguments
 }
 

@@ -18,8 +18,8 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use super::layout::{Layout, file};
-use super::{RigError, machine_files};
-use crate::assets::{Assets, Tool};
+use super::{Component, RigError, machine_files};
+use crate::assets::{Assets, Tool, folders_of_node};
 use crate::command::{CommandError, answer};
 
 /// The node's name.
@@ -219,8 +219,17 @@ impl Machine {
 }
 
 /// The folders of the node's binaries.
-pub(super) fn folders(assets: &Assets) -> BTreeSet<PathBuf> {
+fn folders(assets: &Assets) -> BTreeSet<PathBuf> {
     Tool::OF_NODE.iter().filter_map(|tool| Some(assets.path(*tool).parent()?.to_owned())).collect()
+}
+
+/// The folders that the machine must see, wherever this host has them, as arguments of its first process.
+pub(super) fn seen(component: Component, assets: &Assets) -> Vec<String> {
+    if component != Component::Node {
+        return Vec::new();
+    }
+    let folders: BTreeSet<PathBuf> = folders(assets).into_iter().chain(folders_of_node()).collect();
+    folders.iter().map(|folder| folder.display().to_string()).collect()
 }
 
 /// What a link's alias says of the rig in this folder; an alias has room for 255 bytes.

@@ -237,8 +237,9 @@ fn the_licences_of_all_packages_are_told() -> Result<(), String> {
     }
     // Each number leads to a text.
     let numbers = list.lines().filter_map(|line| line.rsplit_once(" [")?.1.strip_suffix(']'));
-    let last = numbers.flat_map(|line| line.split(", ")).map(|number| number.parse::<u32>().unwrap()).max();
-    assert!(text.contains(&format!("\n======== {} ========\n", last.unwrap())));
+    let greatest =
+        numbers.flat_map(|line| line.split(", ")).map(|number| number.parse::<u32>().unwrap()).max();
+    assert!(text.contains(&format!("\n======== {} ========\n", greatest.unwrap())));
     println!("{} bytes of licences", text.len());
     Ok(())
 }

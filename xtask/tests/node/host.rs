@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::answer;
+use crate::seen::{processes, processes_of};
 
 /// What of the whole host a node could change, but for what it is allowed to (docs/architecture.md, "The rig"). Other
 /// programs come and go meanwhile, with links, mounts and routes of their own.
@@ -75,14 +76,15 @@ impl Machine {
 
     /// What there is of it: processes, links, cgroups, mounts, routes.
     pub(crate) fn left(&self) -> Vec<String> {
-        let mut left: Vec<String> = process_ids(&self.folder).into_iter().map(command_line).collect();
-        for pid in all_process_ids() {
+        let mut left: Vec<String> = processes_of(&self.folder).into_iter().map(|(_, line)| line).collect();
+        let is_inside = |pid: u32| {
             let cgroups = std::fs::read_to_string(format!("/proc/{pid}/cgroup")).unwrap_or_default();
-            if cgroups.contains(&format!("/{}/", self.cgroup)) {
-                left.push(command_line(pid));
-            }
-        }
-        let cgroups = answer(Command::new("find").args(["/sys/fs/cgroup", "-name", &self.cgroup])).unwrap();
+            cgroups.contains(&format!("/{}/", self.cgroup))
+        };
+        left.extend(processes().into_iter().filter(|(pid, _)| is_inside(*pid)).map(|(_, line)| line));
+        // What goes while it looks is gone.
+        let find = format!("find /sys/fs/cgroup -name {} 2>/dev/null; true", self.cgroup);
+        let cgroups = answer(Command::new("sh").args(["-c", &find])).unwrap();
         left.extend(cgroups.lines().map(str::to_owned));
         let link = Path::new("/sys/class/net").join(&self.link);
         left.extend(link.exists().then(|| link.display().to_string()));
@@ -93,21 +95,4 @@ impl Machine {
         left.extend(routes.lines().filter(|line| line.contains(&self.network)).map(str::to_owned));
         left
     }
-}
-
-fn all_process_ids() -> Vec<u32> {
-    let entries = std::fs::read_dir("/proc").unwrap().flatten();
-    entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect()
-}
-
-/// The processes whose command line names the path, but for this one.
-pub(crate) fn process_ids(path: &Path) -> Vec<u32> {
-    let path = path.to_string_lossy();
-    let named = |pid: &u32| *pid != std::process::id() && command_line(*pid).contains(&*path);
-    all_process_ids().into_iter().filter(named).collect()
-}
-
-pub(crate) fn command_line(pid: u32) -> String {
-    let bytes = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
-    String::from_utf8_lossy(&bytes).replace('\0', " ")
 }

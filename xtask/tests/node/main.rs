@@ -6,6 +6,8 @@
 #![allow(clippy::print_stdout, reason = "times are reported")]
 
 mod host;
+#[path = "../shared/seen.rs"]
+mod seen;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -19,7 +21,8 @@ use xtask::image::{self, Recipe};
 use xtask::rig::standing::Standing;
 use xtask::rig::{Component, NODE, Options, POD_IMAGE, Rig};
 
-use host::{Host, Machine, command_line, process_ids};
+use host::{Host, Machine};
+use seen::{processes_of, until};
 
 /// Names the folder of the rig of which this program is then only the owner.
 const OWNER: &str = "RIG_OWNER_DIR";
@@ -158,9 +161,9 @@ fn pods_run_answer_and_are_found_by_name() -> Result<(), String> {
     assert!(told.contains("system:serviceaccount:default:default") && told.contains("pod-uid"), "{told}");
 
     // A crash of the runtime: it comes back, and the pods have not noticed.
-    let runtime = process_ids(&rig.dir().join("node/containerd.toml"));
+    let runtime = processes_of(&rig.dir().join("node/containerd.toml"));
     assert_eq!(runtime.len(), 1, "{runtime:?}");
-    answer(Command::new("kill").args(["-9", &runtime[0].to_string()]))?;
+    answer(Command::new("kill").args(["-9", &runtime[0].0.to_string()]))?;
     assert_eq!(get(&format!("http://{address}:8080/"))?, "server");
     until("containerd is back", || inside(&["get", "server:80"]).is_ok());
     let restarts = "-o=jsonpath={.items[*].status.containerStatuses[*].restartCount}";
@@ -258,16 +261,14 @@ fn down_clears_what_nobody_else_did() -> Result<(), String> {
     let before = Host::now();
     let (mut owner, folder) = owner("unguarded");
     let machine = Machine::of(&folder);
-    let guards: Vec<u32> = process_ids(&folder)
-        .into_iter()
-        .filter(|pid| command_line(*pid).contains("poros-rig-guard"))
-        .collect();
+    let mut guards = processes_of(&folder);
+    guards.retain(|(_, line)| line.contains("poros-rig-guard"));
     assert_eq!(guards.len(), 1, "{guards:?}");
-    answer(Command::new("kill").args(["-9", &guards[0].to_string()]))?;
+    answer(Command::new("kill").args(["-9", &guards[0].0.to_string()]))?;
     owner.kill().unwrap();
     owner.wait().unwrap();
     // containerd crashes as well, so that nobody has the pods in hand.
-    for pid in process_ids(&folder.join("node/containerd.toml")) {
+    for (pid, _) in processes_of(&folder.join("node/containerd.toml")) {
         answer(Command::new("kill").args(["-9", &pid.to_string()]))?;
     }
     let stopped = Standing::read(&folder).stop().map_err(|error| chain(&error))?;
@@ -334,12 +335,4 @@ fn get(url: &str) -> Result<String, String> {
     let agent: ureq::Agent = config.into();
     let mut response = agent.get(url).call().map_err(|error| format!("{url}: {error}"))?;
     response.body_mut().read_to_string().map_err(|error| error.to_string())
-}
-
-fn until(what: &str, mut holds: impl FnMut() -> bool) {
-    let deadline = Instant::now() + Duration::from_mins(2);
-    while !holds() {
-        assert!(Instant::now() < deadline, "not within 2 minutes: {what}");
-        std::thread::sleep(Duration::from_millis(100));
-    }
 }
