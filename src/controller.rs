@@ -69,6 +69,8 @@ pub struct Controller {
     policies_changed: Notify,
     /// Whether the policies act that Poros itself manages, as far as it can tell.
     policies_act: AtomicBool,
+    /// Whether this process installed any of them: what stood before says nothing of them then.
+    policies_written: AtomicBool,
     /// Whether this process was ready once: who is now would be asked less, not more.
     was_ready: AtomicBool,
     /// Why default Computes could not be created, by name.
@@ -125,6 +127,7 @@ impl Controller {
             policies_changed: Notify::new(),
             was_ready: AtomicBool::new(false),
             refusals: Mutex::default(),
+            policies_written: AtomicBool::new(false),
             policies_act: AtomicBool::new(context.options.manage_policies.is_none()),
             modes: Modes::new(),
             context,

@@ -22,7 +22,7 @@ const ACTIONS: &str = "ACTIONS_OF_THE_GUARD";
 /// The annotation by which Helm leaves an object when it uninstalls, or when the chart has it no more.
 const KEEP: &str = "helm.sh/resource-policy: keep";
 /// What the roles for people are, here and for who has no Helm.
-const ROLES: &str = include_str!("../../examples/roles.yaml");
+const ROLES: &str = include_str!("../../examples/access/roles.yaml");
 
 /// A file that cannot be written down.
 pub type WriteError = serde_saphyr::ser::Error;
