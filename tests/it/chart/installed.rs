@@ -10,7 +10,7 @@ use poros::api::compute::Compute;
 use serde_json::{Value, json};
 use xtask::rig::Options;
 
-use super::{CHART, printed};
+use super::{CHART, printed, run};
 use crate::harness::audit::Audit;
 use crate::harness::cluster::{Cluster, NAMESPACE};
 use crate::harness::objects::{
@@ -301,7 +301,19 @@ async fn helm_test_passes(installed: &Installed) {
 async fn an_uninstall_leaves_what_places_and_guards(installed: &Installed) {
     let client = &installed.client;
     let hooks = super::read(&installed.helm(&["get", "hooks", "poros"]));
-    installed.helm(&["uninstall", "poros", "--no-hooks"]);
+    // No node runs the hook. Then Helm says so, and leaves its Job alone, without the account that may change Computes.
+    let output = run(&mut installed.command(&["uninstall", "poros", "--timeout=3s"]));
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(!output.status.success() && said.contains("poros-retire not ready"), "{said}");
+    let of_hook = "jobs,serviceaccounts,roles,rolebindings";
+    let left = installed.cluster.kubectl(&["get", of_hook, "-n", NAMESPACE, "-o", "name"]);
+    assert_eq!(
+        left.lines().filter(|name| name.contains("poros")).collect::<Vec<_>>(),
+        ["job.batch/poros-retire"]
+    );
+    let left = installed.cluster.kubectl(&["get", "clusterroles,clusterrolebindings", "-o", "name"]);
+    assert!(!left.contains("poros"), "{left}");
+    installed.cluster.kubectl(&["delete", "job", "poros-retire", "-n", NAMESPACE]);
     installed.retires(&hooks);
     assert!(
         raw_computes(client)
@@ -426,6 +438,21 @@ async fn the_webhook_is_the_charts_and_its_authority_is_poros_own() {
     assert_eq!(bundles.len(), 2);
     installed.helm(&["upgrade", "poros", CHART, "--set=replicas=3"]);
     assert_eq!(trusted().await.unwrap(), bundles, "an upgrade leaves the authority to Poros");
+    // Nobody answers here: labelled pods are refused, but for those of exempt namespaces, whose webhook is trusted as well.
+    installed.helm(&["upgrade", "poros", CHART, "--set=replicas=3,exemptNamespaces={chart-exempt}"]);
+    until("the webhook of exempt namespaces to be trusted", wait::LIMIT, || async {
+        let bundles = trusted().await?;
+        if bundles.len() == 3 { Ok(()) } else { Err(format!("{bundles:?}")) }
+    })
+    .await;
+    installed.cluster.kubectl(&["create", "namespace", "chart-exempt"]);
+    installed.cluster.kubectl(&["create", "serviceaccount", "default", "-n", "chart-exempt"]);
+    let exempt = dynamic(client, "v1", "Pod", "pods", Some("chart-exempt"));
+    until("a pod of an exempt namespace to go in", wait::LIMIT, || async {
+        dry_run(&exempt, &pod("goes-in", "never-there")).await.map(drop).map_err(|error| error.to_string())
+    })
+    .await;
+    wait::refused(client, "never-there", "failed calling webhook \"pods.poros.dataos.io\"").await;
     // Nor does a tool that compares what it applied see that Poros wrote something.
     let manifest = installed.cluster.rig.dir().join("manifest.yaml");
     std::fs::write(&manifest, installed.helm(&["get", "manifest", "poros"])).unwrap();
