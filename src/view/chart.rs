@@ -128,7 +128,8 @@ fn document(shared: &Shared) -> Result<String, WriteError> {
             format!("{{{{ include \"poros.actions\" (index .Values.guards \"{}\") }}}}", guard.word());
         text = text.replace(ACTIONS, &level);
         if exempts(guard) {
-            text += &format!(
+            let _ = write!(
+                text,
                 "  {{{{- with .Values.exemptNamespaces }}}}\n  matchResources:\n    matchPolicy: Equivalent\n    namespaceSelector:\n{}    objectSelector: {{}}\n  {{{{- end }}}}\n",
                 namespaces("      ", "NotIn")
             );

@@ -31,7 +31,7 @@ fn templates(flags: &[&str]) -> Vec<(String, Value, Value)> {
     .collect()
 }
 
-/// Of all pods: no ids, which OpenShift gives each namespace by itself, and one choice of resources, also where a quota asks
+/// Of all pods: no ids, which some clusters give each namespace by themselves, and one choice of resources, also where a quota asks
 /// for limits.
 async fn pods_are_what_the_values_ask_for() {
     let flags = [
