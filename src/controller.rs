@@ -157,6 +157,7 @@ impl Controller {
             controller.modes.run(&controller.context, &controller.unsynced, tell).await;
         }));
         tasks.spawn(self.clone().lasting("the look at what is lacking", Self::keep_looking));
+        tasks.spawn(self.clone().lasting("the wait for readiness", Self::note_ready));
         tasks.spawn(self.clone().lasting("the webhook", |controller| async move {
             controller.modes.known().await;
             controller.webhook.run().await;

@@ -9,15 +9,16 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Room, and the rooms that it may use.
-const ROOMS: [(&str, &[&str]); 12] = [
+const ROOMS: [(&str, &[&str]); 13] = [
     ("api", &[]),
     ("decide", &["api"]),
     ("world", &["api", "decide"]),
     ("cluster", &["api", "decide", "world"]),
     ("admission", &["api", "decide", "world"]),
-    ("controller", &["api", "decide", "world", "cluster", "admission", "telemetry"]),
+    ("controller", &["api", "decide", "world", "cluster", "admission", "telemetry", "listen"]),
     ("telemetry", &[]),
-    ("web", &["api", "decide", "telemetry"]),
+    ("listen", &[]),
+    ("web", &["api", "decide", "telemetry", "listen"]),
     ("view", &["api", "decide"]),
     ("ctl", &["api", "decide", "cluster", "view"]),
     ("bin/poros", &["api", "decide", "cluster", "controller", "telemetry", "web"]),

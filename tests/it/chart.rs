@@ -4,6 +4,7 @@ mod forbidden;
 mod installed;
 mod pods;
 mod rendered;
+mod retired;
 mod roads;
 mod stolen;
 mod values;
@@ -18,8 +19,8 @@ use xtask::report::Terminal;
 
 /// The tests of the chart.
 pub fn trials() -> Vec<Trial> {
-    let by_server = [roads::trials(), installed::trials(), forbidden::trials(), pods::trials()];
-    by_server.into_iter().chain([rendered::trials(), values::trials()]).flatten().collect()
+    let by_server = [roads::trials(), installed::trials(), retired::trials(), forbidden::trials()];
+    by_server.into_iter().chain([pods::trials(), rendered::trials(), values::trials()]).flatten().collect()
 }
 
 /// The folder of the chart.
@@ -61,9 +62,14 @@ fn of_version(mutates: bool) -> &'static [&'static str] {
 
 /// The documents of the chart with these values, each with its text.
 fn documents(mutates: bool, flags: &[&str]) -> Vec<(Value, String)> {
+    documents_in("elsewhere", mutates, flags)
+}
+
+/// As [`documents`], in this namespace.
+fn documents_in(namespace: &str, mutates: bool, flags: &[&str]) -> Vec<(Value, String)> {
     let mut command = helm();
     command
-        .args(["template", "poros", CHART, "--namespace", "elsewhere"])
+        .args(["template", "poros", CHART, "--namespace", namespace])
         .args(of_version(mutates))
         .args(flags);
     let text = printed(&mut command);
