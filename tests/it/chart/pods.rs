@@ -1,6 +1,7 @@
 //! The pods of the chart: what their templates say, and what an API server that enforces `restricted` says of them.
 
 use std::path::PathBuf;
+use std::process::Command;
 
 use serde_json::{Value, json};
 
@@ -13,7 +14,8 @@ use crate::trials;
 trials![
     pods_are_let_into_a_restricted_namespace,
     pods_are_what_the_values_ask_for,
-    pods_on_the_network_of_nodes_share_no_port
+    pods_on_the_network_of_nodes_share_no_port,
+    the_program_takes_what_the_chart_tells_it,
 ];
 
 /// The pod templates of the chart, by the kind of what makes pods of them, and the whole object.
@@ -100,6 +102,42 @@ async fn pods_on_the_network_of_nodes_share_no_port() {
         (network, dns, roll_out),
         (json!(true), json!("ClusterFirstWithHostNet"), json!({"maxUnavailable": 1, "maxSurge": 0}))
     );
+}
+
+/// Flags and variables, as far as the program gets without an API server.
+async fn the_program_takes_what_the_chart_tells_it() {
+    let all = [
+        "--set=poolUsage=true,logFormat=text,log=poros=debug\\,kube=info,metrics.groups={none}",
+        "--set=extraArgs={--audit-interval=7200},defaultComputes.query-default.enabled=true",
+        "--set=image.repository=localhost:5000/a/poros",
+    ];
+    let folder = std::env::temp_dir().join(format!("poros-told-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    let wrong = ["--set=extraArgs={--no-such-flag}"];
+    for (flags, told) in [(&[][..], "nowhere"), (&all[..], "nowhere"), (&wrong[..], "--no-such-flag")] {
+        let found = documents(false, flags);
+        let container = &named(&found, "Deployment", "poros")["spec"]["template"]["spec"]["containers"][0];
+        let mut command = Command::new(env!("CARGO_BIN_EXE_poros"));
+        command.args(container["args"].as_array().unwrap().iter().map(|argument| argument.as_str().unwrap()));
+        for variable in container["env"].as_array().unwrap() {
+            let Some(value) = variable["value"].as_str() else { continue };
+            let value = match value.strip_prefix("/etc/poros/") {
+                None => value.to_owned(),
+                Some(name) => {
+                    let map = named(&found, "ConfigMap", "poros-default-computes");
+                    std::fs::write(folder.join(name), map["data"][name].as_str().unwrap()).unwrap();
+                    folder.join(name).to_str().unwrap().to_owned()
+                }
+            };
+            command.env(variable["name"].as_str().unwrap(), value);
+        }
+        let output = run(command.env("POROS_KUBECONFIG", "/nowhere"));
+        let said =
+            [output.stdout, output.stderr].map(|text| String::from_utf8_lossy(&text).into_owned()).concat();
+        assert!(!output.status.success() && said.contains(told), "{flags:?}: {said}");
+        assert_eq!(said.contains("Usage:"), told != "nowhere", "{flags:?}: {said}");
+    }
+    std::fs::remove_dir_all(&folder).unwrap();
 }
 
 /// Each pod template of the chart, and what makes pods of it, as a server-side dry run where `restricted` is enforced.
