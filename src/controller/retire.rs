@@ -112,7 +112,7 @@ impl Progress {
             (self.least, self.since) = (computes.len(), now);
         }
         let after = now.saturating_duration_since(self.since);
-        if computes.is_empty() || after < self.limit {
+        if computes.is_empty() || after <= self.limit {
             return Ok(());
         }
         let names: Vec<_> = computes.iter().take(10).map(|compute| compute.name.as_str()).collect();
@@ -228,8 +228,8 @@ mod tests {
         for (count, seconds) in [(300, 0), (300, 119), (299, 119), (299, 238), (12, 238), (13, 300)] {
             assert_eq!(left(count, seconds), Ok(()), "{count} after {seconds} s");
         }
-        let told = left(12, 358).unwrap_err();
-        assert!(told.starts_with("since 120 s there are as many left: 12 (c-0, c-1, c-2,"), "{told}");
+        let told = left(12, 359).unwrap_err();
+        assert!(told.starts_with("since 121 s there are as many left: 12 (c-0, c-1, c-2,"), "{told}");
         assert!(told.contains("c-9, …); a Poros that runs"), "{told}");
         assert_eq!(left(0, 100_000), Ok(()), "all was done, however late");
     }
