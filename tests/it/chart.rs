@@ -4,6 +4,7 @@ mod forbidden;
 mod installed;
 mod rendered;
 mod roads;
+mod schemas;
 mod stolen;
 
 use std::process::{Command, Output, Stdio};
@@ -16,7 +17,7 @@ use xtask::report::Terminal;
 
 /// The tests of the chart.
 pub fn trials() -> Vec<Trial> {
-    [roads::trials(), installed::trials(), forbidden::trials(), rendered::trials()]
+    [roads::trials(), schemas::trials(), installed::trials(), forbidden::trials(), rendered::trials()]
         .into_iter()
         .flatten()
         .collect()

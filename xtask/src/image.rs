@@ -7,6 +7,7 @@
 pub mod archive;
 mod bill;
 mod parts;
+pub mod previous;
 mod program;
 
 use std::collections::BTreeMap;
