@@ -189,6 +189,30 @@ impl Site {
         });
     }
 
+    /// Waits until one of the replicas leads and has looked at so many Computes, and none has anything to say: `/readyz` tells
+    /// what is missing, and what should be known beside, at once.
+    pub fn await_calm(&self, computes: usize) {
+        let all = f64::from(u32::try_from(computes).unwrap());
+        until("one to lead, and all to be looked at", || {
+            let leader = self.leader();
+            for pod in self.replicas() {
+                let name = text(&pod["metadata"]["name"]);
+                let address = pod["status"]["podIP"].as_str().ok_or("it has no address")?;
+                let ready = get(&format!("http://{address}:8080/readyz"))?;
+                if ready != "ok\n" {
+                    return Err(format!("{name}: {ready}"));
+                }
+                let metrics = get(&format!("http://{address}:8080/metrics"))?;
+                let (waiting, passes) =
+                    (sum(&metrics, "poros_queue_depth"), sum(&metrics, "poros_passes_total"));
+                if name == leader && (waiting > 0.0 || passes < all) {
+                    return Err(format!("{name}: {passes} passes of {all}, {waiting} wait"));
+                }
+            }
+            if leader.is_empty() { Err("none leads".into()) } else { Ok(()) }
+        });
+    }
+
     /// A Deployment of one server that names a Compute, once it answers; gives back its pod.
     pub fn serve(&self, name: &str, compute: &str) -> Value {
         self.apply(&server(name, compute));
@@ -285,6 +309,12 @@ pub fn items(list: &Value) -> Vec<Value> {
 
 pub fn text(value: &Value) -> String {
     value.as_str().unwrap_or_else(|| panic!("{value} is no text")).to_owned()
+}
+
+/// The sum of a metric over its labels; a replica that stands by makes no passes, and does not tell of them.
+fn sum(metrics: &str, name: &str) -> f64 {
+    let lines = metrics.lines().filter_map(|line| line.strip_prefix(name));
+    lines.filter_map(|line| line.rsplit_once(' ')?.1.parse::<f64>().ok()).sum()
 }
 
 pub fn get(url: &str) -> Result<String, String> {

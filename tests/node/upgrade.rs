@@ -6,7 +6,7 @@ use std::time::Instant;
 use serde_json::{Value, json};
 use xtask::rig::Options;
 
-use crate::site::{Site, chart, compute, get, set, text, until};
+use crate::site::{Site, chart, compute, set, text};
 use crate::stream::Stream;
 use crate::{facts, images};
 
@@ -140,40 +140,13 @@ fn settled(site: &Site, what: &str, before: &BTreeMap<&'static str, Value>) {
     let begin = Instant::now();
     let names: Vec<&'static str> = before.keys().copied().collect();
     let probe = what.replace(' ', "-");
-    until("a replica of this version to lead", || {
-        // The leader of before gave up its Lease.
-        if site.leader().is_empty() { Err("none does".into()) } else { Ok(()) }
-    });
     // It works.
     site.apply(&compute(&probe, "nowhere"));
     site.await_proven(&probe);
     for name in &names {
         site.await_proven(name);
     }
-    // No replica has anything to say, not even of a policy, and the leader has looked at all.
-    until("everything to be looked at", || {
-        let leader = site.leader();
-        for pod in site.replicas() {
-            let name = text(&pod["metadata"]["name"]);
-            let url = |path| format!("http://{}:8080/{path}", text(&pod["status"]["podIP"]));
-            let ready = get(&url("readyz"))?;
-            if ready != "ok\n" {
-                return Err(format!("{name}: {ready}"));
-            }
-            let metrics = get(&url("metrics"))?;
-            let of = |metric: &str| {
-                let lines = metrics.lines().filter_map(|line| line.strip_prefix(metric));
-                let values = lines.filter_map(|line| line.rsplit_once(' ')?.1.parse::<f64>().ok());
-                values.fold(None, |sum, value| Some(sum.unwrap_or(0.0) + value))
-            };
-            let (waiting, passes) = (of("poros_queue_depth"), of("poros_passes_total"));
-            let all = f64::from(u32::try_from(names.len()).unwrap());
-            if name == leader && (waiting != Some(0.0) || passes < Some(all)) {
-                return Err(format!("{name}: {passes:?} passes of {all}, {waiting:?} wait"));
-            }
-        }
-        if leader.is_empty() { Err("none leads".into()) } else { Ok(()) }
-    });
+    site.await_calm(names.len());
     let after = seen(site, &names);
     for (name, stored) in before {
         assert_eq!(facts::differences(stored, &after[name]), Vec::<String>::new(), "{what}: {name}");
