@@ -6,6 +6,7 @@ mod pods;
 mod rendered;
 mod retired;
 mod roads;
+mod schemas;
 mod stolen;
 mod values;
 
@@ -19,8 +20,17 @@ use xtask::report::Terminal;
 
 /// The tests of the chart.
 pub fn trials() -> Vec<Trial> {
-    let by_server = [roads::trials(), installed::trials(), retired::trials(), forbidden::trials()];
-    by_server.into_iter().chain([pods::trials(), rendered::trials(), values::trials()]).flatten().collect()
+    let modules = [
+        roads::trials(),
+        schemas::trials(),
+        installed::trials(),
+        retired::trials(),
+        forbidden::trials(),
+        pods::trials(),
+        rendered::trials(),
+        values::trials(),
+    ];
+    modules.into_iter().flatten().collect()
 }
 
 /// The folder of the chart.

@@ -9,6 +9,7 @@ pub mod archive;
 mod bill;
 mod licenses;
 mod parts;
+pub mod previous;
 mod program;
 mod sources;
 
