@@ -9,7 +9,8 @@ use xtask::rig::Options;
 
 use super::installed::{Installed, retire};
 use crate::harness::audit::{Audit, counted};
-use crate::harness::objects::{bindings, dynamic, patch, placements, raw_computes};
+use crate::harness::cluster::NAMESPACE;
+use crate::harness::objects::{bindings, create, delete, dynamic, patch, placements, raw_computes};
 use crate::harness::{seed, until, wait};
 use crate::trials;
 
@@ -46,6 +47,22 @@ pub(super) async fn a_guard_that_only_warns_is_kept_to(installed: &Installed, ku
     level(installed, &["Deny"]).await;
 }
 
+/// A Poros that stops lets its Lease go; this one chooses no leader, and so has none.
+async fn nothing_is_deleted_without_a_leader(installed: &Installed, kubeconfig: &Path, count: usize) {
+    let lease = json!({
+        "apiVersion": "coordination.k8s.io/v1", "kind": "Lease",
+        "metadata": {"name": "poros", "namespace": NAMESPACE}, "spec": {"holderIdentity": ""},
+    });
+    let lease = serde_json::from_value(lease).unwrap();
+    let leases = dynamic(&installed.client, "coordination.k8s.io/v1", "Lease", "leases", Some(NAMESPACE));
+    create(&leases, &lease).await.unwrap();
+    let (well, said) = retire(kubeconfig, &["--delete-computes", "--timeout=2"]);
+    assert!(!well && said.contains("nothing was deleted: nobody holds the Lease poros"), "{said}");
+    delete(&leases, "poros").await.unwrap();
+    let left = raw_computes(&installed.client).list(&ListParams::default()).await.unwrap().items;
+    assert_eq!(left.iter().filter(|one| one.metadata.deletion_timestamp.is_none()).count(), count);
+}
+
 async fn a_few_computes_are_retired() {
     computes_are_retired("it-chart-few", 60).await;
 }
@@ -74,6 +91,7 @@ async fn computes_are_retired(name: &'static str, count: usize) {
     seed::passes(&poros, count, Duration::from_secs(180)).await;
     let (kubeconfig, audit) =
         (installed.hook_account(&hooks, "poros-delete-computes"), Audit::from_now(cluster));
+    nothing_is_deleted_without_a_leader(&installed, &kubeconfig, count).await;
     let start = Instant::now();
     let (well, said) = retire(&kubeconfig, &["--delete-computes"]);
     assert!(well, "{said}");
