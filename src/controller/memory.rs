@@ -218,6 +218,7 @@ impl Memories {
     /// Notes what came of a proof.
     pub fn note_proof(&mut self, name: &str, target: &Target, proof: &Proof, now: Instant) {
         let Some(memory) = self.by_name.get_mut(name) else { return };
+        let again = memory.proof.as_deref().is_some_and(|(of, last)| of == target && *last == Proof::Proven);
         memory.probes += 1;
         memory.probed = Some(now);
         memory.proof = Some(Box::new((target.clone(), proof.clone())));
@@ -228,7 +229,8 @@ impl Memories {
         match proof {
             Proof::Proven => {
                 memory.changed = None;
-                memory.probes = 0;
+                // Proven again and again is what no status keeps, where the CRD is an older one.
+                memory.probes = if again { memory.probes } else { 0 };
                 memory.rejected = None;
             }
             Proof::Mismatch(text) => {

@@ -131,7 +131,7 @@ fn when(
         if recall.known_for < others {
             return When::In(others.saturating_sub(recall.known_for));
         }
-        return spaced(recall.probed_ago, Duration::from_secs(1));
+        return spaced(recall.probed_ago, backoff(recall.probes));
     };
     match &recall.proof {
         Some((of, Proof::Blocked(why))) if of == target && why.starts_with(STARTING) => {
@@ -406,9 +406,10 @@ mod tests {
 
     #[test]
     fn proofs_are_tried_soon_and_then_seldom() {
-        let tried = |ago, probes, probed_ago| {
+        let tried = |ago: Option<u64>, probes, probed_ago| {
             let mut observed = observed(0);
-            observed.recall.changed_ago = Some(Change { ago: Duration::from_millis(ago), pace: Pace::Slow });
+            observed.recall.changed_ago =
+                ago.map(|ago| Change { ago: Duration::from_millis(ago), pace: Pace::Slow });
             (observed.recall.probes, observed.recall.probed_ago) =
                 (probes, Some(Duration::from_millis(probed_ago)));
             let compute = crate::world::project::compute(
@@ -418,15 +419,22 @@ mod tests {
             let target = target(&observed, &compute, &wanted);
             when(&observed, &compute, &Desired::Spec(wanted), &target, None)
         };
-        assert_eq!(tried(100, 0, 0), When::In(Duration::from_millis(700)));
-        assert_eq!(tried(800, 0, 0), When::Now);
-        assert_eq!(tried(850, 1, 50), When::In(Duration::from_millis(200)));
-        assert_eq!(tried(1800, 3, 100), When::In(Duration::from_millis(900)), "then 1 s apart, 2 s, ...");
+        assert_eq!(tried(Some(100), 0, 0), When::In(Duration::from_millis(700)));
+        assert_eq!(tried(Some(800), 0, 0), When::Now);
+        assert_eq!(tried(Some(850), 1, 50), When::In(Duration::from_millis(200)));
         assert_eq!(
-            tried(600_000, 100, 100),
+            tried(Some(1800), 3, 100),
+            When::In(Duration::from_millis(900)),
+            "then 1 s apart, 2 s, ..."
+        );
+        assert_eq!(
+            tried(Some(600_000), 100, 100),
             When::In(Duration::from_millis(59_900)),
             "and never more than one a minute"
         );
+        // Proven before, and not kept by the API server.
+        assert_eq!(tried(None, 0, 100), When::In(Duration::from_millis(900)));
+        assert_eq!(tried(None, 100, 100), When::In(Duration::from_millis(59_900)));
         let backoffs: Vec<_> = (1..9).map(|tries| backoff(tries).as_secs()).collect();
         assert_eq!(backoffs, [1, 2, 4, 8, 16, 32, 60, 60]);
     }

@@ -6,6 +6,29 @@ use serde_json::{Value, json};
 
 use crate::site::{Site, items, text};
 
+/// What the value `crds.keep` keeps, beside Computes and what was built for them.
+const KEPT: [&str; 18] = [
+    // The API server keeps this one, as long as there are the CRDs.
+    "APIService v1beta1.poros.dataos.io",
+    "CustomResourceDefinition computes.poros.dataos.io",
+    "CustomResourceDefinition placements.poros.dataos.io",
+    "MutatingAdmissionPolicy marks.poros.dataos.io",
+    "MutatingAdmissionPolicy placement.poros.dataos.io",
+    "MutatingAdmissionPolicyBinding marks.poros.dataos.io",
+    "ValidatingAdmissionPolicy account.poros.dataos.io",
+    "ValidatingAdmissionPolicy builder.poros.dataos.io",
+    "ValidatingAdmissionPolicy in-use.poros.dataos.io",
+    "ValidatingAdmissionPolicy labels.poros.dataos.io",
+    "ValidatingAdmissionPolicy placed.poros.dataos.io",
+    "ValidatingAdmissionPolicy workloads.poros.dataos.io",
+    "ValidatingAdmissionPolicyBinding account.poros.dataos.io",
+    "ValidatingAdmissionPolicyBinding builder.poros.dataos.io",
+    "ValidatingAdmissionPolicyBinding in-use.poros.dataos.io",
+    "ValidatingAdmissionPolicyBinding labels.poros.dataos.io",
+    "ValidatingAdmissionPolicyBinding placed.poros.dataos.io",
+    "ValidatingAdmissionPolicyBinding workloads.poros.dataos.io",
+];
+
 /// Every object of the cluster, as kind, namespace and name; but for events, which go by themselves, and the node's sign of life,
 /// which comes late.
 pub fn everything(site: &Site) -> BTreeSet<String> {
@@ -16,6 +39,32 @@ pub fn everything(site: &Site) -> BTreeSet<String> {
     let listed = site.kubectl(&["get", &kinds.join(","), "--all-namespaces", "--no-headers", columns]);
     let words = |line: &str| line.split_whitespace().collect::<Vec<_>>().join(" ").replace("<none> ", "");
     listed.lines().map(words).filter(|object| !object.starts_with("Lease kube-node-lease ")).collect()
+}
+
+/// What an uninstall leaves where it keeps these Computes; `mutates` says whether policies place their pods.
+pub fn kept(computes: &[&str], mutates: bool) -> BTreeSet<String> {
+    let mut kept: BTreeSet<String> = KEPT.map(str::to_owned).into();
+    for name in computes {
+        kept.extend([
+            format!("Compute {name}"),
+            format!("Placement {name}"),
+            format!("MutatingAdmissionPolicyBinding poros-{name}"),
+        ]);
+    }
+    kept.retain(|object| mutates || !object.starts_with("MutatingAdmissionPolicy"));
+    kept
+}
+
+/// What there is that was not there before; but for what the trial made itself under these names.
+pub fn left(site: &Site, before: &BTreeSet<String>, made: &[&str]) -> BTreeSet<String> {
+    let mine = |object: &String| made.iter().any(|name| object.contains(&format!(" default {name}")));
+    everything(site).difference(before).filter(|object| !mine(object)).cloned().collect()
+}
+
+/// Panics unless that is just what is left.
+pub fn assert_left(left: &BTreeSet<String>, kept: &BTreeSet<String>) {
+    let wrong: Vec<&String> = left.symmetric_difference(kept).collect();
+    assert!(wrong.is_empty(), "left, and should not be; or not left, and should be: {wrong:?}");
 }
 
 /// What must not change where nothing is rebuilt: of a Compute, and of its Placement and binding.

@@ -19,11 +19,13 @@ pub fn of(pod: &Value) -> Option<u32> {
     })
 }
 
-/// Its resident memory in MiB.
-pub fn resident(id: u32) -> u64 {
+/// Its resident memory in MiB: now, and at most.
+pub fn resident(id: u32) -> [u64; 2] {
     let status = fs::read_to_string(format!("/proc/{id}/status")).unwrap();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
-    line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() / 1024
+    ["VmRSS:", "VmHWM:"].map(|name| {
+        let line = status.lines().find_map(|line| line.strip_prefix(name)).unwrap();
+        line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() / 1024
+    })
 }
 
 /// Ends it as the kernel does when memory is short: at once.

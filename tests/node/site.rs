@@ -33,8 +33,16 @@ pub struct Site {
 }
 
 impl Site {
-    /// A control plane and a node that has these images, with a namespace that lets in restricted pods alone.
+    /// As [`Self::bare`], with a namespace that lets in restricted pods alone.
     pub fn start(options: Options, images: &[&Image]) -> Self {
+        let site = Self::bare(options, images);
+        site.kubectl(&["create", "namespace", NAMESPACE]);
+        site.restrict();
+        site
+    }
+
+    /// A control plane and a node that has these images.
+    pub fn bare(options: Options, images: &[&Image]) -> Self {
         let options = Options { helm: true, ..options };
         let rig = Rig::start(options).unwrap_or_else(|error| panic!("{}", chain(&error)));
         println!("{}: ready after {:?}", rig.dir().file_name().unwrap().display(), rig.ready_after());
@@ -45,11 +53,15 @@ impl Site {
             rig.import_images(&archive).unwrap_or_else(|error| panic!("{}", chain(&error)));
         }
         let site = Self { rig };
-        site.kubectl(&["create", "namespace", NAMESPACE]);
-        let modes = ["enforce", "warn"].map(|mode| format!("pod-security.kubernetes.io/{mode}=restricted"));
-        site.kubectl(&["label", "namespace", NAMESPACE, &modes[0], &modes[1]]);
         site.kubectl(&["label", "node", NODE, "dataos.io/purpose=runnable"]);
         site
+    }
+
+    /// Lets only restricted pods into the namespace of Poros. Panics if one is there that it would not let in.
+    pub fn restrict(&self) {
+        let modes = ["enforce", "warn"].map(|mode| format!("pod-security.kubernetes.io/{mode}=restricted"));
+        let said = self.try_kubectl(&["label", "namespace", NAMESPACE, &modes[0], &modes[1]]);
+        assert!(said.well && said.told.is_empty(), "{}", said.told);
     }
 
     pub fn stop(self) {
@@ -152,6 +164,14 @@ impl Site {
         });
     }
 
+    /// The name of the replica that leads; empty between two leaders.
+    pub fn leader(&self) -> String {
+        let lease = self.json(&["get", "lease", "poros", "-n", NAMESPACE]);
+        let holder = lease["spec"]["holderIdentity"].as_str().unwrap_or_default().to_owned();
+        let names = self.replicas().into_iter().map(|pod| text(&pod["metadata"]["name"]));
+        names.into_iter().find(|name| holder.contains(name)).unwrap_or_default()
+    }
+
     /// The pods of Poros that are not being deleted.
     pub fn replicas(&self) -> Vec<Value> {
         let mut pods = items(&self.json(&["get", "pods", "-n", NAMESPACE, "-l", REPLICAS]));
@@ -166,6 +186,30 @@ impl Site {
             let pods = items(&self.json(&["get", "pods", "-n", NAMESPACE, "-l", REPLICAS]));
             let going = pods.iter().filter(|pod| !pod["metadata"]["deletionTimestamp"].is_null()).count();
             if going == 0 { Ok(()) } else { Err(format!("{going} of {}", pods.len())) }
+        });
+    }
+
+    /// Waits until one of the replicas leads and has looked at so many Computes, and none has anything to say: `/readyz` tells
+    /// what is missing, and what should be known beside, at once.
+    pub fn await_calm(&self, computes: usize) {
+        let all = f64::from(u32::try_from(computes).unwrap());
+        until("one to lead, and all to be looked at", || {
+            let leader = self.leader();
+            for pod in self.replicas() {
+                let name = text(&pod["metadata"]["name"]);
+                let address = pod["status"]["podIP"].as_str().ok_or("it has no address")?;
+                let ready = get(&format!("http://{address}:8080/readyz"))?;
+                if ready != "ok\n" {
+                    return Err(format!("{name}: {ready}"));
+                }
+                let metrics = get(&format!("http://{address}:8080/metrics"))?;
+                let (waiting, passes) =
+                    (sum(&metrics, "poros_queue_depth"), sum(&metrics, "poros_passes_total"));
+                if name == leader && (waiting > 0.0 || passes < all) {
+                    return Err(format!("{name}: {passes} passes of {all}, {waiting} wait"));
+                }
+            }
+            if leader.is_empty() { Err("none leads".into()) } else { Ok(()) }
         });
     }
 
@@ -267,6 +311,12 @@ pub fn text(value: &Value) -> String {
     value.as_str().unwrap_or_else(|| panic!("{value} is no text")).to_owned()
 }
 
+/// The sum of a metric over its labels; a replica that stands by makes no passes, and does not tell of them.
+fn sum(metrics: &str, name: &str) -> f64 {
+    let lines = metrics.lines().filter_map(|line| line.strip_prefix(name));
+    lines.filter_map(|line| line.rsplit_once(' ')?.1.parse::<f64>().ok()).sum()
+}
+
 pub fn get(url: &str) -> Result<String, String> {
     let (host, path) = url.trim_start_matches("http://").split_once('/').unwrap();
     let mut stream = std::net::TcpStream::connect_timeout(
@@ -285,13 +335,18 @@ pub fn get(url: &str) -> Result<String, String> {
 
 /// Looks again and again, until there is what is looked for.
 pub fn until<T>(what: &str, look: impl Fn() -> Result<T, String>) -> T {
+    until_within(LIMIT, what, look)
+}
+
+/// As [`until`], with a limit of its own.
+pub fn until_within<T>(limit: Duration, what: &str, look: impl Fn() -> Result<T, String>) -> T {
     let begin = Instant::now();
     loop {
         let seen = match look() {
             Ok(found) => return found,
             Err(seen) => seen,
         };
-        assert!(begin.elapsed() < LIMIT, "waited {LIMIT:?} for {what}: {seen}");
+        assert!(begin.elapsed() < limit, "waited {limit:?} for {what}: {seen}");
         std::thread::sleep(Duration::from_millis(200));
     }
 }
@@ -299,4 +354,10 @@ pub fn until<T>(what: &str, look: impl Fn() -> Result<T, String>) -> T {
 /// The chart of this checkout, as a path that works from anywhere.
 pub fn chart() -> String {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(CHART).display().to_string()
+}
+
+/// The flag with which the chart takes this image.
+pub fn set(image: &Image) -> String {
+    let (repository, tag) = image.reference.rsplit_once(':').unwrap();
+    format!("--set=image.repository={repository},image.tag={tag}")
 }

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 use xtask::rig::Options;
 
-use crate::site::{NAMESPACE, Site, chart, compute, items, text};
+use crate::site::{NAMESPACE, Site, chart, compute, items, until_within};
 use crate::{facts, images, processes};
 
 const MANY: usize = 1_000;
@@ -29,28 +29,28 @@ pub fn a_thousand_computes_fit_the_limits() {
         let placement = &one["status"]["placement"];
         placement["revision"].is_u64() && placement["revision"] == placement["provenRevision"]
     };
-    loop {
-        let computes = items(&site.json(&["get", "computes"]));
-        let done = computes.iter().filter(proven).count();
-        if done == MANY + 1 {
-            break;
-        }
-        assert!(begin.elapsed() < PATIENCE, "{done} of {MANY} are proven");
-        std::thread::sleep(Duration::from_secs(2));
-    }
+    until_within(PATIENCE, "all of them to be proven", || {
+        let done = items(&site.json(&["get", "computes"])).iter().filter(proven).count();
+        if done == MANY + 1 { Ok(()) } else { Err(format!("{done} are")) }
+    });
     println!("all are proven after {:.1} s", begin.elapsed().as_secs_f64());
+    told(&site, MANY);
+    // And as it is after a start that finds all of them.
+    site.kubectl(&["rollout", "restart", "deployment/poros", "-n", NAMESPACE]);
+    site.await_rollout();
+    site.await_calm(MANY);
     told(&site, MANY);
     site.stop();
 }
 
 /// What each replica takes now, and at most took; none was ended for it.
 fn told(site: &Site, computes: usize) {
-    let lease = site.json(&["get", "lease", "poros", "-n", NAMESPACE]);
-    let holder = text(&lease["spec"]["holderIdentity"]);
+    let leader = site.leader();
     for pod in site.replicas() {
         assert_eq!(facts::life(&pod).2, [0], "a replica was started again");
         let process = processes::of(&pod).expect("a replica has a process");
-        let leads = holder.contains(&text(&pod["metadata"]["name"]));
-        println!("{computes} Computes: {} MiB resident, leads: {leads}", processes::resident(process));
+        let leads = pod["metadata"]["name"] == *leader;
+        let [now, most] = processes::resident(process);
+        println!("{computes} Computes: {now} MiB resident, {most} MiB at most, leads: {leads}");
     }
 }

@@ -61,7 +61,8 @@ impl Stream {
             assert!(mark.starts_with(&format!("{NAME}/")), "unmarked: {pod}");
             assert_eq!(pod["spec"]["nodeSelector"]["dataos.io/purpose"], "nowhere", "unplaced: {pod}");
         }
-        site.kubectl(&["delete", "pods", "-l", &format!("poros.dataos.io/compute={NAME}"), "--wait=false"]);
+        let mine = format!("poros.dataos.io/compute={NAME}");
+        site.kubectl(&["delete", "pods", "-l", &mine, "--timeout=60s"]);
         made
     }
 }

@@ -1,6 +1,5 @@
 //! What an uninstall leaves, and what adopts it.
 
-use std::collections::BTreeSet;
 use std::time::Instant;
 
 use xtask::rig::Options;
@@ -8,28 +7,8 @@ use xtask::rig::Options;
 use crate::site::{Site, chart, compute, pod, until};
 use crate::{facts, images};
 
-/// What the value `crds.keep` keeps, beside Computes and what was built for them.
-const KEPT: [&str; 18] = [
-    // The API server keeps this one, as long as there are the CRDs.
-    "APIService v1beta1.poros.dataos.io",
-    "CustomResourceDefinition computes.poros.dataos.io",
-    "CustomResourceDefinition placements.poros.dataos.io",
-    "MutatingAdmissionPolicy marks.poros.dataos.io",
-    "MutatingAdmissionPolicy placement.poros.dataos.io",
-    "MutatingAdmissionPolicyBinding marks.poros.dataos.io",
-    "ValidatingAdmissionPolicy account.poros.dataos.io",
-    "ValidatingAdmissionPolicy builder.poros.dataos.io",
-    "ValidatingAdmissionPolicy in-use.poros.dataos.io",
-    "ValidatingAdmissionPolicy labels.poros.dataos.io",
-    "ValidatingAdmissionPolicy placed.poros.dataos.io",
-    "ValidatingAdmissionPolicy workloads.poros.dataos.io",
-    "ValidatingAdmissionPolicyBinding account.poros.dataos.io",
-    "ValidatingAdmissionPolicyBinding builder.poros.dataos.io",
-    "ValidatingAdmissionPolicyBinding in-use.poros.dataos.io",
-    "ValidatingAdmissionPolicyBinding labels.poros.dataos.io",
-    "ValidatingAdmissionPolicyBinding placed.poros.dataos.io",
-    "ValidatingAdmissionPolicyBinding workloads.poros.dataos.io",
-];
+/// What the trial makes itself.
+const MADE: [&str; 2] = ["web", "later"];
 
 pub fn what_stays_is_what_keep_keeps() {
     let image = images::current();
@@ -54,17 +33,8 @@ pub fn what_stays_is_what_keep_keeps() {
     let begin = Instant::now();
     let said = site.helm(&["uninstall", "poros", "--wait", "--timeout=120s"]);
     println!("uninstalled after {:.1} s: {said}", begin.elapsed().as_secs_f64());
-    let mut kept: BTreeSet<String> = KEPT.map(str::to_owned).into();
-    for name in ["runnable-default", "idle"] {
-        kept.extend([
-            format!("Compute {name}"),
-            format!("Placement {name}"),
-            format!("MutatingAdmissionPolicyBinding poros-{name}"),
-        ]);
-    }
-    let left_now = left(&site, &before);
-    let wrong: Vec<&String> = left_now.symmetric_difference(&kept).collect();
-    assert!(wrong.is_empty(), "left, and should not be; or not left, and should be: {wrong:?}");
+    let left = facts::left(&site, &before, &MADE);
+    facts::assert_left(&left, &facts::kept(&["runnable-default", "idle"], true));
     assert_eq!(["runnable-default", "idle"].map(|name| facts::identity(&site, name)), identities);
 
     // As if Poros were down: what names a Compute is placed, or refused.
@@ -106,7 +76,7 @@ pub fn what_stays_is_what_keep_keeps() {
     let said = site.helm(&["uninstall", "poros", "--wait", "--timeout=120s"]);
     println!("all was removed after {:.1} s: {said}", begin.elapsed().as_secs_f64());
     until("all to be gone", || {
-        let left = left(&site, &before);
+        let left = facts::left(&site, &before, &MADE);
         if left.is_empty() { Ok(()) } else { Err(format!("{left:?}")) }
     });
     site.stop();
@@ -125,13 +95,6 @@ fn nothing_goes_while_one_is_in_use(site: &Site, chart: &str, repository: &str) 
     let gone: Vec<String> = there.difference(&facts::everything(site)).cloned().collect();
     assert!(gone.is_empty(), "{gone:?}");
     site.await_rollout();
-}
-
-/// What there is that was not there before; but for what the trial made itself, and what the cluster does.
-fn left(site: &Site, before: &BTreeSet<String>) -> BTreeSet<String> {
-    let mine =
-        |object: &String| ["web", "later"].iter().any(|name| object.contains(&format!(" default {name}")));
-    facts::everything(site).difference(before).filter(|object| !mine(object)).cloned().collect()
 }
 
 fn refused(site: &Site, compute: &str) {

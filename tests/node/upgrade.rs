@@ -1,12 +1,12 @@
 //! From the version before to this one, back, and forth again, with Computes and pods in place.
 
 use std::collections::BTreeMap;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use serde_json::{Value, json};
 use xtask::rig::Options;
 
-use crate::site::{NAMESPACE, Site, chart, compute, text, until};
+use crate::site::{Site, chart, compute, set, text};
 use crate::stream::Stream;
 use crate::{facts, images};
 
@@ -33,7 +33,6 @@ spec:
     - {key: dedicated, operator: Equal, value: query, effect: NoSchedule}
     - {key: spot, operator: Exists}
 "#;
-const NAMES: [&str; 3] = ["served", "whole", "stream"];
 
 pub fn nothing_is_rebuilt_and_no_pod_moves() {
     let (previous, current) = (images::previous(), images::current());
@@ -41,23 +40,19 @@ pub fn nothing_is_rebuilt_and_no_pod_moves() {
     println!("from {} {}", previous.image.reference, previous.image.digest);
     println!("to   {} {}", current.reference, current.digest);
     let site = Site::start(Options::real_node("upgrade"), &[&previous.image, current]);
-    let set = |reference: &str| {
-        let (repository, tag) = reference.rsplit_once(':').unwrap();
-        format!("--set=image.repository={repository},image.tag={tag}")
-    };
     let (older, newer) = (previous.chart.display().to_string(), chart());
-    let (old, new) = (set(&previous.image.reference), set(&current.reference));
+    let (old, new) = (set(&previous.image), set(current));
     site.helm(&["install", "poros", &older, &old, "--wait", "--timeout=120s"]);
     let images_before = running(&site);
     site.apply(&compute("served", "runnable"));
     site.apply(WHOLE);
-    for name in &NAMES[..2] {
+    for name in ["served", "whole"] {
         site.await_proven(name);
     }
     let server = site.serve("web", "served");
     let stream = Stream::start(&site);
     site.await_users("served", 1);
-    let before = seen(&site);
+    let mut before = seen(&site, &["served", "whole", "stream"]);
 
     let begin = Instant::now();
     site.helm(&["upgrade", "poros", &newer, &new, "--wait", "--timeout=180s"]);
@@ -68,21 +63,31 @@ pub fn nothing_is_rebuilt_and_no_pod_moves() {
         images_before.iter().all(|image| !images_after.contains(image)),
         "{images_before:?} {images_after:?}"
     );
-    // What is written by the new version is read by the old one.
-    site.apply(&compute("younger", "nowhere"));
+    // What is written by the new version is read, and written, by the old one.
+    site.apply(&WHOLE.replace("name: whole", "name: younger"));
     site.await_proven("younger");
-    let younger = facts::identity(&site, "younger");
+    before.extend(seen(&site, &["younger"]));
 
     let begin = Instant::now();
     site.helm(&["rollback", "poros", "1", "--wait", "--timeout=180s"]);
     println!("rolled back after {:.1} s", begin.elapsed().as_secs_f64());
     settled(&site, "rollback", &before);
     assert_eq!(running(&site), images_before);
-    site.helm(&["rollback", "poros", "2", "--wait", "--timeout=180s"]);
+
+    // The chart of this version with the image of the one before: it works, and what it makes is this version's, too.
+    site.helm(&["upgrade", "poros", &newer, &old, "--wait", "--timeout=180s"]);
+    settled(&site, "older image", &before);
+    assert_eq!(running(&site), images_before);
+    site.apply(&compute("mixed", "nowhere"));
+    site.await_proven("mixed");
+    site.apply(&compute("mixed", "elsewhere"));
+    let mixed = site.await_proven("mixed");
+    assert_eq!(mixed["status"]["placement"]["provenRevision"], 2, "an edit is placed");
+    before.extend(seen(&site, &["mixed"]));
+
+    site.helm(&["upgrade", "poros", &newer, &new, "--wait", "--timeout=180s"]);
     settled(&site, "second upgrade", &before);
     assert_eq!(running(&site), images_after);
-    site.await_proven("younger");
-    assert_eq!(facts::identity(&site, "younger"), younger);
 
     assert_eq!(facts::life(&site.server("web")), facts::life(&server), "it moved, or was started again");
     Site::assert_serves(&site.server("web"));
@@ -102,8 +107,8 @@ fn running(site: &Site) -> Vec<String> {
     images
 }
 
-/// All that is stored of each Compute, but for what time moves and what speaks of the policies of a version.
-fn seen(site: &Site) -> BTreeMap<&'static str, Value> {
+/// All that is stored of these Computes, but for what time moves and what speaks of the policies of a version.
+fn seen(site: &Site, names: &[&'static str]) -> BTreeMap<&'static str, Value> {
     let stored = |name| {
         let compute = site.compute(name);
         let metadata = &compute["metadata"];
@@ -127,34 +132,22 @@ fn seen(site: &Site) -> BTreeMap<&'static str, Value> {
             "status": status,
         })
     };
-    NAMES.into_iter().map(|name| (name, stored(name))).collect()
+    names.iter().map(|name| (*name, stored(*name))).collect()
 }
 
 /// What is stored once the new leader has looked at everything and proven what it had to.
 fn settled(site: &Site, what: &str, before: &BTreeMap<&'static str, Value>) {
     let begin = Instant::now();
-    for name in NAMES {
+    let names: Vec<&'static str> = before.keys().copied().collect();
+    let probe = what.replace(' ', "-");
+    // It works.
+    site.apply(&compute(&probe, "nowhere"));
+    site.await_proven(&probe);
+    for name in &names {
         site.await_proven(name);
     }
-    // The leader of before gave up its Lease, and the next one looks at everything.
-    until("a replica of this version to lead", || {
-        let lease = site.json(&["get", "lease", "poros", "-n", NAMESPACE]);
-        // Nobody holds it between two leaders.
-        let holder = lease["spec"]["holderIdentity"].as_str().unwrap_or_default();
-        let pods = site.replicas();
-        let names: Vec<String> = pods.iter().map(|pod| text(&pod["metadata"]["name"])).collect();
-        if names.iter().any(|name| holder.contains(name)) {
-            Ok(())
-        } else {
-            Err(format!("{holder} of {names:?}"))
-        }
-    });
-    // It works: and has looked at what was there before.
-    let name = what.replace(' ', "-");
-    site.apply(&compute(&name, "nowhere"));
-    site.await_proven(&name);
-    std::thread::sleep(Duration::from_secs(3));
-    let after = seen(site);
+    site.await_calm(names.len());
+    let after = seen(site, &names);
     for (name, stored) in before {
         assert_eq!(facts::differences(stored, &after[name]), Vec::<String>::new(), "{what}: {name}");
     }
