@@ -246,8 +246,10 @@ async fn a_proof_passes_where_registries_and_users_are_limited(cluster: &Cluster
     create(&policies, &policy).await.unwrap();
     create(&bound, &binding).await.unwrap();
     let there = dynamic(client, "v1", "Pod", "pods", Some(NAMESPACE));
+    let mut unlabelled = poros::decide::prove::pod("nobody", "elsewhere/poros:1");
+    unlabelled["metadata"]["labels"] = json!({});
     until("the limit to hold", LIMIT, || async {
-        match dry_run(&there, &poros::decide::prove::pod("nobody", "elsewhere/poros:1")).await {
+        match dry_run(&there, &unlabelled).await {
             Err(error) if error.to_string().contains("not of our registry") => Ok(()),
             other => Err(format!("{other:?}")),
         }
