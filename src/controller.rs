@@ -69,6 +69,8 @@ pub struct Controller {
     policies_changed: Notify,
     /// Whether the policies act that Poros itself manages, as far as it can tell.
     policies_act: AtomicBool,
+    /// Whether this process installed any of them: what stood before says nothing of them then.
+    policies_written: AtomicBool,
     /// Whether this process was ready once: who is now would be asked less, not more.
     was_ready: AtomicBool,
     /// Why default Computes could not be created, by name.
@@ -125,6 +127,7 @@ impl Controller {
             policies_changed: Notify::new(),
             was_ready: AtomicBool::new(false),
             refusals: Mutex::default(),
+            policies_written: AtomicBool::new(false),
             policies_act: AtomicBool::new(context.options.manage_policies.is_none()),
             modes: Modes::new(),
             context,
@@ -154,6 +157,7 @@ impl Controller {
             controller.modes.run(&controller.context, &controller.unsynced, tell).await;
         }));
         tasks.spawn(self.clone().lasting("the look at what is lacking", Self::keep_looking));
+        tasks.spawn(self.clone().lasting("the wait for readiness", Self::note_ready));
         tasks.spawn(self.clone().lasting("the webhook", |controller| async move {
             controller.modes.known().await;
             controller.webhook.run().await;

@@ -17,6 +17,7 @@ pub mod fit;
 pub mod goal;
 pub mod goals;
 pub mod hash;
+pub mod in_use;
 pub mod jsonpath;
 pub mod judge;
 pub mod lacks;

@@ -20,6 +20,7 @@ pub mod cluster;
 pub mod controller;
 pub mod ctl;
 pub mod decide;
+pub mod listen;
 pub mod telemetry;
 pub mod view;
 pub mod web;

@@ -10,9 +10,9 @@ use axum::Router;
 use axum::http::{StatusCode, header};
 use axum::routing::get;
 use thiserror::Error;
-use tokio::net::TcpListener;
 
 use crate::decide::observed::Compute;
+use crate::listen::listen;
 use crate::telemetry::Metrics;
 use crate::web::states::{Group, States};
 
@@ -56,8 +56,7 @@ pub async fn serve(
     scrape: Scrape,
     readiness: impl Fn() -> Readiness + Clone + Send + Sync + 'static,
 ) -> Result<(SocketAddr, impl Future<Output = std::io::Result<()>>), ServeError> {
-    let listener =
-        TcpListener::bind(address).await.map_err(|source| ServeError::Listen { address, source })?;
+    let listener = listen(address).await.map_err(|source| ServeError::Listen { address, source })?;
     let local = listener.local_addr().map_err(|source| ServeError::Listen { address, source })?;
     let app = Router::new()
         .route("/healthz", get(|| async { "ok\n" }))

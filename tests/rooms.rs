@@ -9,15 +9,16 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Room, and the rooms that it may use.
-const ROOMS: [(&str, &[&str]); 12] = [
+const ROOMS: [(&str, &[&str]); 13] = [
     ("api", &[]),
     ("decide", &["api"]),
     ("world", &["api", "decide"]),
     ("cluster", &["api", "decide", "world"]),
     ("admission", &["api", "decide", "world"]),
-    ("controller", &["api", "decide", "world", "cluster", "admission", "telemetry"]),
+    ("controller", &["api", "decide", "world", "cluster", "admission", "telemetry", "listen"]),
     ("telemetry", &[]),
-    ("web", &["api", "decide", "telemetry"]),
+    ("listen", &[]),
+    ("web", &["api", "decide", "telemetry", "listen"]),
     ("view", &["api", "decide"]),
     ("ctl", &["api", "decide", "cluster", "view"]),
     ("bin/poros", &["api", "decide", "cluster", "controller", "telemetry", "web"]),
@@ -64,7 +65,18 @@ struct Source {
 }
 
 fn sources() -> Vec<Source> {
-    let src = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    sources_of("src")
+}
+
+/// All code, also that of the rig, whose files are no rooms: with the folder that a path begins in.
+fn all_sources() -> impl Iterator<Item = (PathBuf, Source)> {
+    ["src", "xtask/src"].into_iter().flat_map(|top| {
+        sources_of(top).into_iter().map(move |source| (Path::new(top).join(&source.path), source))
+    })
+}
+
+fn sources_of(top: &str) -> Vec<Source> {
+    let src = Path::new(env!("CARGO_MANIFEST_DIR")).join(top);
     let mut files = Vec::new();
     let mut folders = vec![src.clone()];
     while let Some(folder) = folders.pop() {
@@ -240,8 +252,8 @@ fn rooms_do_not_do_what_is_not_theirs() {
 
 #[test]
 fn files_are_short_and_say_what_they_are_for() {
-    for source in sources() {
-        let path = source.path.display();
+    for (path, source) in all_sources() {
+        let path = path.display();
         assert!(
             source.code.starts_with("//! "),
             "{path}: begin with a `//!` line that says what the file is for"
@@ -254,8 +266,8 @@ fn files_are_short_and_say_what_they_are_for() {
 
 #[test]
 fn errors_keep_their_sources_apart() {
-    for source in sources() {
-        let path = source.path.display();
+    for (path, source) in all_sources() {
+        let path = path.display();
         let from = code_lines(&source.code).find(|line| line.contains("#[from]"));
         assert_eq!(from, None, "{path}: use #[source] and a variant per thing attempted, not #[from]");
     }

@@ -120,6 +120,8 @@ pub const ROLE_EDIT: &str = "poros-edit";
 
 /// Service account of Poros, and the name of its roles, where a chart installs it.
 pub const SERVICE_ACCOUNT: &str = "poros";
+/// The role by which Poros writes events. It has a name of its own: the namespace of Poros may be the one of events.
+pub const EVENTS_ROLE: &str = "poros-events";
 /// Service account of the dry-run pod that proves a placement.
 pub const PROBE_SERVICE_ACCOUNT: &str = "poros-probe";
 /// Name prefix of the dry-run pod that proves a placement.

@@ -61,8 +61,7 @@ impl CallError {
         };
         let message = without_user(&status.message);
         match status.code {
-            // RBAC says "cannot"; admission refuses with 403 too, but is no lack of a permission.
-            403 if message.contains(" cannot ") => Self::Forbidden(message),
+            403 if is_forbidden(&status) => Self::Forbidden(message),
             409 => Self::Conflict(message),
             404 if is_of_an_object(&status) => Self::NotFound(message),
             404 => Self::Unserved(message),
@@ -119,6 +118,11 @@ pub fn chain(error: &dyn std::error::Error) -> String {
         source = error.source();
     }
     text
+}
+
+/// Whether it is a permission that is lacking: RBAC says "cannot"; admission refuses with 403, too.
+pub(super) fn is_forbidden(status: &Status) -> bool {
+    status.code == 403 && status.message.contains(" cannot ")
 }
 
 /// Whether a 404 is of an object; else nothing is served at that path.

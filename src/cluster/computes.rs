@@ -26,7 +26,9 @@ const MANY: u32 = 5_000;
 const MANY_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// A Compute, or as much of one as is wanted.
-pub trait Read: Sized {
+pub trait Read: Clone {
+    /// How many are read at one time.
+    const PAGE: u32 = MANY;
     /// What is read of the answer.
     type Answer: Clone + DeserializeOwned + 'static;
     /// It, from what was read.
@@ -73,6 +75,8 @@ impl Read for Value {
 
 /// What Poros reads of it.
 impl Read for Compute {
+    // Of each the whole answer is read, which is several times as large.
+    const PAGE: u32 = 500;
     type Answer = DynamicObject;
 
     fn of(answer: DynamicObject) -> Self {
@@ -164,16 +168,18 @@ pub async fn all<K: Read>(client: &Client) -> Result<Vec<K>, CallError> {
 
 /// Those that are selected, for who follows them from then on.
 pub async fn list<K: Read>(client: &Client, selection: &Selection) -> Result<Listing<K>, CallError> {
-    let mut parameters = ListParams::default().limit(MANY);
+    let mut parameters = ListParams::default().limit(K::PAGE);
     parameters.label_selector.clone_from(&selection.labels);
     parameters.field_selector = selection.fields();
     let request = kube::core::Request::new(resources::computes(client).resource_url());
     let listing = paged(parameters, async |parameters| {
         let asked = request.list(parameters).map_err(kube::Error::BuildRequest);
-        call_within(MANY_TIMEOUT, async { client.request::<ObjectList<K::Answer>>(asked?).await }).await
+        let asked = async { client.request::<ObjectList<K::Answer>>(asked?).await };
+        let ObjectList { types, metadata, items } = call_within(MANY_TIMEOUT, asked).await?;
+        Ok(ObjectList { types, metadata, items: items.into_iter().map(K::of).collect() })
     });
     let (items, version) = listing.await?;
-    Ok(Listing { items: items.into_iter().map(K::of).collect(), version })
+    Ok(Listing { items, version })
 }
 
 /// How a manifest is sent.

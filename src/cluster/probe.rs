@@ -8,10 +8,10 @@ use crate::cluster::call::{CallError, call};
 use crate::cluster::resources;
 use crate::decide::prove::{self, Answer};
 
-/// Sends the probe for a Compute, in this namespace.
-pub async fn probe(client: &Client, namespace: &str, compute: &str) -> Answer {
+/// Sends the probe for a Compute, of this image, in this namespace.
+pub async fn probe(client: &Client, namespace: &str, image: &str, compute: &str) -> Answer {
     let parameters = PostParams { dry_run: true, field_manager: Some(MANAGER_BUILDER.into()) };
-    let Ok(pod) = serde_json::from_value(prove::pod(compute)) else {
+    let Ok(pod) = serde_json::from_value(prove::pod(compute, image)) else {
         return Answer::None("the probe could not be written down".into());
     };
     match call(resources::pods_in(client, namespace).create(&parameters, &pod)).await {
@@ -19,12 +19,10 @@ pub async fn probe(client: &Client, namespace: &str, compute: &str) -> Answer {
             Ok(pod) => Answer::Pod(pod),
             Err(error) => Answer::None(error.to_string()),
         },
-        Err(
-            CallError::Forbidden(why)
-            | CallError::NotFound(why)
-            | CallError::Unserved(why)
-            | CallError::Conflict(why),
-        ) => Answer::Refused(why),
+        Err(CallError::Forbidden(why)) => Answer::Forbidden(why),
+        Err(CallError::NotFound(why) | CallError::Unserved(why) | CallError::Conflict(why)) => {
+            Answer::Refused(why)
+        }
         Err(CallError::Refused { message, code }) if code < 500 && code != 429 => Answer::Refused(message),
         Err(error) => Answer::None(error.chain()),
     }

@@ -11,7 +11,7 @@ use kube::runtime::watcher::Config;
 
 use crate::api::names::{LABEL_COMPUTE, WEBHOOK, WEBHOOK_SECRET, compute_of_binding};
 use crate::cluster::resources;
-pub use crate::cluster::watch::supervise::{Known, News};
+pub use crate::cluster::watch::supervise::{Cause, Known, News};
 use crate::cluster::watch::supervise::{Seen, supervise};
 use crate::decide::manifest::Kind;
 use crate::decide::policies::{self, SharedKind};
@@ -60,6 +60,9 @@ impl Watched {
         Self::Policies(SharedKind::ValidatingBinding),
         Self::Policies(SharedKind::Webhook),
     ];
+
+    /// What the webhook answers from.
+    pub const ANSWERED_FROM: [Self; 2] = [Self::Computes, Self::Placements];
 
     /// Whether it needs an API server that has MutatingAdmissionPolicy.
     pub fn is_mutating_policy(self) -> bool {

@@ -25,6 +25,8 @@ use crate::world::{Change, World};
 pub struct Options {
     /// The namespace in which probes are made.
     pub namespace: String,
+    /// The image that probes name; nobody pulls it.
+    pub probe_image: String,
     /// The shared policies to install and repair; none where somebody else does that.
     pub manage_policies: Option<Choice>,
     /// Computes to create where they are absent.

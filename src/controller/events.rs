@@ -72,7 +72,7 @@ impl Events {
                 // Said once: the same right is missing for all of them.
                 Err(CallError::Forbidden(why)) if !refused => {
                     refused = true;
-                    lacks.doubt();
+                    lacks.doubt_dispensable();
                     warn!("events are not written: {why}; grant it, or run with --events=false");
                 }
                 Err(error) => debug!(compute = told.name, "an event was not written: {}", error.chain()),

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use crate::cluster::watch::Watched;
+use crate::cluster::watch::{Cause, Watched};
 
 /// Failures further apart than this are no streak: the watch was well between them. Longer than it takes to find out that a
 /// watch is silent (65 s) and to try again (10 s).
@@ -24,6 +24,7 @@ struct Streak {
     since: Instant,
     last: Instant,
     why: String,
+    cause: Cause,
 }
 
 impl Streak {
@@ -40,11 +41,11 @@ impl Health {
     }
 
     /// A watch failed.
-    pub fn failed(&self, what: Watched, why: String, now: Instant) {
+    pub fn failed(&self, what: Watched, why: String, cause: Cause, now: Instant) {
         let mut failing = self.failing();
         let since =
             failing.get(&what).filter(|streak| now - streak.last <= GAP).map_or(now, |streak| streak.since);
-        failing.insert(what, Streak { since, last: now, why });
+        failing.insert(what, Streak { since, last: now, why, cause });
         self.unlisted.lock().unwrap_or_else(PoisonError::into_inner).insert(what);
     }
 
@@ -54,14 +55,14 @@ impl Health {
         self.unlisted.lock().unwrap_or_else(PoisonError::into_inner).remove(&what)
     }
 
-    /// A watch told something, so it is well.
+    /// A watch told something, so it is well; or it was given up, and fails no more.
     pub fn heard(&self, what: Watched) {
         self.failing().remove(&what);
     }
 
     /// Why a watch fails, if it does.
-    pub fn why(&self, what: Watched) -> Option<String> {
-        self.failing().get(&what).map(|streak| streak.why.clone())
+    pub fn why(&self, what: Watched) -> Option<(String, Cause)> {
+        self.failing().get(&what).map(|streak| (streak.why.clone(), streak.cause))
     }
 
     /// The watches that have failed for longer than they may, and why.
@@ -87,23 +88,25 @@ impl Health {
 mod tests {
     use super::*;
 
+    const CAUSE: Cause = Cause::Unanswered;
+
     #[test]
     fn a_watch_that_fails_for_long_is_told_until_it_is_heard_again() {
         let (health, start) = (Health::new(Duration::from_secs(60)), Instant::now());
         let at = |seconds| start + Duration::from_secs(seconds);
         let told = |seconds| health.overdue(at(seconds)).len();
-        health.failed(Watched::Nodes, "no route".into(), at(0));
-        health.failed(Watched::Nodes, "no route".into(), at(55));
+        health.failed(Watched::Nodes, "no route".into(), CAUSE, at(0));
+        health.failed(Watched::Nodes, "no route".into(), CAUSE, at(55));
         assert_eq!(told(60), 0, "not yet");
-        health.failed(Watched::Nodes, "refused".into(), at(61));
+        health.failed(Watched::Nodes, "refused".into(), CAUSE, at(61));
         assert_eq!(health.overdue(at(61)), [(Watched::Nodes, "refused".to_owned())]);
         health.heard(Watched::Pods);
         assert_eq!(told(62), 1, "another watch is another");
         assert!(!health.is_blind(at(120)) && health.is_blind(at(121)));
         health.heard(Watched::Nodes);
         assert_eq!((told(62), health.is_blind(at(121))), (0, false));
-        health.failed(Watched::Servers, "refused".into(), at(0));
-        health.failed(Watched::Servers, "refused".into(), at(80));
+        health.failed(Watched::Servers, "refused".into(), CAUSE, at(0));
+        health.failed(Watched::Servers, "refused".into(), CAUSE, at(80));
         assert!(!health.is_blind(at(150)), "Poros works without it");
     }
 
@@ -111,11 +114,11 @@ mod tests {
     fn failures_far_apart_are_no_streak() {
         let (health, start) = (Health::new(Duration::from_secs(60)), Instant::now());
         let at = |seconds| start + Duration::from_secs(seconds);
-        health.failed(Watched::Nodes, "cut".into(), at(0));
-        health.failed(Watched::Nodes, "cut".into(), at(80));
+        health.failed(Watched::Nodes, "cut".into(), CAUSE, at(0));
+        health.failed(Watched::Nodes, "cut".into(), CAUSE, at(80));
         assert_eq!(health.overdue(at(80)).len(), 1);
         assert_eq!(health.overdue(at(171)).len(), 0, "a quiet watch is a healthy one");
-        health.failed(Watched::Nodes, "cut".into(), at(300));
+        health.failed(Watched::Nodes, "cut".into(), CAUSE, at(300));
         assert_eq!(health.overdue(at(300)).len(), 0, "it begins anew");
     }
 }

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use tracing::{debug, warn};
 
-use crate::cluster::watch::{News, Watched};
+use crate::cluster::watch::{Cause, News, Watched};
 use crate::controller::Controller;
 use crate::decide::manifest::Kind;
 use crate::decide::policies::SharedKind;
@@ -43,27 +43,28 @@ impl Controller {
                 self.unsynced.send_if_modified(|unsynced| unsynced.remove(&what));
                 self.context.metrics.watch_synced(what.plural());
             }
-            News::Failing { why, code } => {
+            News::Failing { why, cause } => {
                 self.context.metrics.watch_failed(what.plural());
                 if what == Watched::Computes {
                     self.context.world().lose_computes();
                 }
-                let hint = hint(what, &why, code);
-                // Not served any more, or nobody there: who answers next may be another one. A refusal says nothing of it.
-                if matches!(what, Watched::Policies(_)) && code.is_none_or(|code| code == 404) {
-                    self.modes.doubt();
+                match cause {
+                    Cause::Forbidden if what.is_dispensable() => self.context.lacks.doubt_dispensable(),
+                    Cause::Forbidden => self.context.lacks.doubt(),
+                    // Not served any more, or nobody there: who answers next may be another one.
+                    Cause::Unserved | Cause::Unanswered if matches!(what, Watched::Policies(_)) => {
+                        self.modes.doubt();
+                    }
+                    Cause::Unserved | Cause::Unanswered | Cause::Refused => {}
                 }
-                if code == Some(403) {
-                    self.context.lacks.doubt();
-                }
-                let why = format!("{why}{hint}");
+                let why = format!("{why}{}", hint(what, cause));
                 // Said when it begins, and once a minute.
                 if self.context.said.is_news(what.plural(), &why, Instant::now()) {
                     warn!("the watch of {} failed, trying again: {why}", what.plural());
                 } else {
                     debug!("the watch of {} failed, trying again: {why}", what.plural());
                 }
-                self.health.failed(what, why, Instant::now());
+                self.health.failed(what, why, cause, Instant::now());
                 if what.is_dispensable() {
                     self.unsynced.send_if_modified(|unsynced| unsynced.remove(&what));
                 }
@@ -139,19 +140,22 @@ impl Controller {
 }
 
 /// How to mend what a watch fails of.
-fn hint(what: Watched, why: &str, code: Option<u16>) -> &'static str {
-    match what {
-        Watched::Computes | Watched::Placements if code == Some(404) => {
+fn hint(what: Watched, cause: Cause) -> &'static str {
+    match (cause, what) {
+        (Cause::Unserved, Watched::Computes | Watched::Placements) => {
             "; are the CRDs installed? (helm upgrade with crds.enabled=true, or: poros crd | kubectl apply --server-side -f -)"
         }
-        Watched::Policies(kind) if code == Some(404) && !kind.is_mutating_policy() => {
+        (Cause::Unserved, Watched::Policies(kind)) if !kind.is_mutating_policy() => {
             "; Poros needs ValidatingAdmissionPolicy v1: Kubernetes 1.30 or newer"
         }
-        Watched::Servers if why.contains(" cannot ") => {
+        (Cause::Forbidden, Watched::Servers) => {
             "; Poros needs the verbs list and watch on it in the namespace default, and until then waits 2 s more for each proof, as where several API servers stand side by side"
         }
-        _ if why.contains(" cannot ") => "; Poros needs the verbs list and watch on it, in the whole cluster",
-        _ => "",
+        (Cause::Forbidden, Watched::Certificates) => {
+            "; Poros needs the verbs list and watch on the one that is called poros-webhook, in its namespace"
+        }
+        (Cause::Forbidden, _) => "; Poros needs the verbs list and watch on it, in the whole cluster",
+        (Cause::Unserved | Cause::Refused | Cause::Unanswered, _) => "",
     }
 }
 

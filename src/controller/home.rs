@@ -89,13 +89,13 @@ impl Controller {
             let servable = policies::servable(choice, world.admission().binds);
             world.lacking(servable.collect()).is_empty() && world.policies().missing.is_none()
         };
-        // Something was placed by them: a restart need not wait. That they stand says less, for another replica may have
-        // installed them just now.
+        // Something was placed by them: a restart need not wait, unless it installed them again just now. That they stand
+        // says less, for another replica may have installed them.
         let proven = |compute: &Arc<Compute>| {
             compute.status.placement.as_ref().is_some_and(|placement| placement.proven_revision.is_some())
         };
         let acted = || self.context.world().computes().iter().any(proven);
-        if stand() && acted() {
+        if stand() && acted() && !self.policies_written.load(Ordering::SeqCst) {
             return;
         }
         while !stand() {
@@ -116,6 +116,7 @@ impl Controller {
                 self.policies_changed.notified().await;
                 continue;
             }
+            self.policies_written.store(true, Ordering::SeqCst);
             for shared in lacking {
                 if let Err(error) = install::policy(&self.context.client, &shared).await {
                     let (kind, name) = (shared.kind.kind(), shared.name);

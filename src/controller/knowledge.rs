@@ -17,8 +17,11 @@ pub(super) fn knowledge(context: &Arc<Context>, unsynced: watch::Receiver<BTreeS
     Knowledge {
         unready: Arc::new(move || {
             let unsynced = unsynced.borrow();
-            let needed = [Watched::Computes, Watched::Placements];
-            needed.into_iter().filter(|what| unsynced.contains(what)).map(Watched::plural).collect()
+            Watched::ANSWERED_FROM
+                .into_iter()
+                .filter(|what| unsynced.contains(what))
+                .map(Watched::plural)
+                .collect()
         }),
         in_force: Arc::new(move |name| known.world().in_force(name)),
         may_assign: Arc::new(move |subject, name| {

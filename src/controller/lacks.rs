@@ -19,6 +19,8 @@ use crate::decide::lacks::{self, Lack, Uses};
 const SOON: Duration = Duration::from_secs(1);
 /// The longest time between looks while something is lacking, and the shortest while nothing is.
 const LATER: Duration = Duration::from_secs(10);
+/// The longest time between looks while only what is dispensable is lacking: a cluster may never give it.
+const RARELY: Duration = Duration::from_secs(300);
 
 /// What is lacking, as far as it is known.
 #[derive(Debug)]
@@ -37,7 +39,36 @@ struct Found {
     /// What is wrong with the API server as a whole, which can be asked nothing else then.
     server: Option<Lack>,
     /// None before the first look.
-    since: Option<BTreeMap<Lack, Instant>>,
+    lacks: Option<BTreeMap<Lack, Seen>>,
+}
+
+/// Of something that is lacking.
+#[derive(Clone, Copy, Debug)]
+struct Seen {
+    since: Instant,
+    /// Whether it was said in the log.
+    said: bool,
+}
+
+/// What is to be said after a look.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct News {
+    lasting: Vec<Lack>,
+    /// What was said, and is lacking no more.
+    over: Vec<Lack>,
+    /// Whether something is lacking no more, said or not.
+    healed: bool,
+}
+
+/// How long to wait with the next look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Pause {
+    /// So long.
+    For(Duration),
+    /// So long, or until something indispensable is refused.
+    AtMost(Duration),
+    /// Until something is refused.
+    UntilDoubted,
 }
 
 impl Lacks {
@@ -50,6 +81,13 @@ impl Lacks {
     /// Something was refused: looked into.
     pub fn doubt(&self) {
         self.doubted.notify_one();
+    }
+
+    /// As [`Self::doubt`], of something that Poros works without: looked into unless that is known.
+    pub fn doubt_dispensable(&self) {
+        if !self.found().lacks.iter().flatten().any(|(lack, _)| lack.dispensable) {
+            self.doubt();
+        }
     }
 
     /// As [`Self::doubt`], if that is why a call failed.
@@ -71,14 +109,14 @@ impl Lacks {
     /// this process can work.
     pub fn told(&self, settled: bool) -> Vec<Lack> {
         let found = self.found();
-        let since = found.since.iter().flatten();
-        let lasts = since.filter(|(_, since)| !settled || since.elapsed() >= self.grace);
+        let lacks = found.lacks.iter().flatten();
+        let lasts = lacks.filter(|(_, seen)| !settled || seen.since.elapsed() >= self.grace);
         found.server.iter().chain(lasts.map(|(lack, _)| lack)).cloned().collect()
     }
 
     /// Whether the first look is still to come.
     pub fn unknown(&self) -> bool {
-        self.found().since.is_none()
+        self.found().lacks.is_none()
     }
 
     /// Waits until the CRDs that are served know all that is written.
@@ -96,21 +134,29 @@ impl Lacks {
             };
             let pause = match self.look(client, home, uses).await {
                 Ok(lacks) => {
-                    if self.keep(lacks) {
+                    let news = self.keep(lacks);
+                    self.tell(&news);
+                    if news.healed {
                         heal();
                     }
-                    self.pause()
+                    self.pause(Instant::now())
                 }
                 // Who asks is not known, or nobody answers: the watches tell that.
-                Err(_) => Some(SOON),
+                Err(_) => Pause::For(SOON),
             };
-            if let Some(pause) = pause {
-                tokio::time::sleep(pause).await;
-                continue;
-            }
             let looked = Instant::now();
-            self.doubted.notified().await;
-            tokio::time::sleep(LATER.saturating_sub(looked.elapsed())).await;
+            match pause {
+                Pause::For(pause) => tokio::time::sleep(pause).await,
+                Pause::AtMost(pause) => {
+                    let doubted = tokio::time::timeout(pause, self.doubted.notified()).await;
+                    let least = if doubted.is_ok() { LATER.min(pause) } else { Duration::ZERO };
+                    tokio::time::sleep(least.saturating_sub(looked.elapsed())).await;
+                }
+                Pause::UntilDoubted => {
+                    self.doubted.notified().await;
+                    tokio::time::sleep(LATER.saturating_sub(looked.elapsed())).await;
+                }
+            }
         }
     }
 
@@ -146,31 +192,39 @@ impl Lacks {
         Ok(Vec::new())
     }
 
-    /// Takes in what was found, and says what is to be said of it. Gives back whether something is lacking no more.
-    fn keep(&self, lacks: Vec<Lack>) -> bool {
+    /// Takes in what was found; gives back what is to be said of it.
+    fn keep(&self, lacks: Vec<Lack>) -> News {
         let now = Instant::now();
-        let (lasting, over) = {
-            let mut found = self.found();
-            let before = found.since.take().unwrap_or_default();
-            let since: BTreeMap<Lack, Instant> = lacks
-                .into_iter()
-                .map(|lack| (before.get(&lack).copied().unwrap_or(now), lack))
-                .map(|(at, lack)| (lack, at))
-                .collect();
-            let over: Vec<Lack> = before.into_keys().filter(|lack| !since.contains_key(lack)).collect();
-            let lasts = since.iter().filter(|(_, since)| now - **since >= self.grace);
-            let lasting: Vec<Lack> = lasts.map(|(lack, _)| lack.clone()).collect();
-            found.since = Some(since);
-            (lasting, over)
-        };
-        for lack in &lasting {
+        let mut found = self.found();
+        let before = found.lacks.take().unwrap_or_default();
+        let mut kept = BTreeMap::new();
+        let mut news = News::default();
+        for lack in lacks {
+            let mut seen = before.get(&lack).copied().unwrap_or(Seen { since: now, said: false });
+            if now.saturating_duration_since(seen.since) >= self.grace {
+                seen.said = true;
+                news.lasting.push(lack.clone());
+            }
+            kept.insert(lack, seen);
+        }
+        for (lack, seen) in before.into_iter().filter(|(lack, _)| !kept.contains_key(lack)) {
+            news.healed = true;
+            if seen.said {
+                news.over.push(lack);
+            }
+        }
+        found.lacks = Some(kept);
+        news
+    }
+
+    fn tell(&self, news: &News) {
+        for lack in &news.lasting {
             self.say(lack);
         }
-        for lack in &over {
+        for lack in &news.over {
             self.said.forget(&lack.text);
             info!("lacking no more: {}", lack.text);
         }
-        !over.is_empty()
     }
 
     fn say(&self, lack: &Lack) {
@@ -179,14 +233,22 @@ impl Lacks {
         }
     }
 
-    /// How long until the next look; none when something must be refused first.
-    fn pause(&self) -> Option<Duration> {
+    fn pause(&self, now: Instant) -> Pause {
         if !*self.fit.borrow() {
-            return Some(SOON);
+            return Pause::For(SOON);
         }
         let found = self.found();
-        let youngest = found.since.iter().flatten().map(|(_, since)| since.elapsed()).min()?;
-        Some(if youngest < self.grace { SOON } else { self.grace.clamp(SOON, LATER) })
+        let lacks = || found.lacks.iter().flatten();
+        let ages = lacks().map(|(_, seen)| now.saturating_duration_since(seen.since));
+        match ages.min() {
+            None => Pause::UntilDoubted,
+            Some(youngest) if youngest < self.grace => Pause::For(SOON),
+            // As long again as it has lasted.
+            Some(youngest) if lacks().all(|(lack, _)| lack.dispensable) => {
+                Pause::AtMost(youngest.clamp(SOON, RARELY))
+            }
+            Some(_) => Pause::For(self.grace.clamp(SOON, LATER)),
+        }
     }
 
     fn found(&self) -> MutexGuard<'_, Found> {
@@ -207,19 +269,62 @@ mod tests {
         let lacks = Lacks::new(Duration::from_secs(60));
         assert!(lacks.unknown());
         lacks.fit.send_replace(true);
-        assert!(!lacks.keep(vec![lack("a"), lack("b")]));
+        assert_eq!(lacks.keep(vec![lack("a"), lack("b")]), News::default());
         assert_eq!((lacks.told(false), lacks.told(true)), (vec![lack("a"), lack("b")], vec![]));
-        assert_eq!(lacks.pause(), Some(SOON));
-        assert!(lacks.keep(vec![lack("b")]), "one of them is over");
-        assert!(lacks.keep(vec![]) && lacks.pause().is_none() && !lacks.unknown());
+        assert_eq!(lacks.pause(Instant::now()), Pause::For(SOON));
+        let healed = News { healed: true, ..News::default() };
+        assert_eq!(lacks.keep(vec![lack("b")]), healed, "one of them is over, of which nothing was said");
+        assert_eq!(lacks.keep(vec![]), healed);
+        assert!(lacks.pause(Instant::now()) == Pause::UntilDoubted && !lacks.unknown());
 
         let strict = Lacks::new(Duration::ZERO);
-        strict.keep(vec![lack("a")]);
+        assert_eq!(strict.keep(vec![lack("a")]).lasting, [lack("a")]);
         assert_eq!(strict.told(true), [lack("a")]);
+        assert_eq!(strict.keep(vec![]).over, [lack("a")], "what was said to be lacking is said to be over");
+        strict.keep(vec![lack("a")]);
         strict.server(Some(lack("too old")));
         assert_eq!(strict.told(true), [lack("too old"), lack("a")]);
         strict.server(None);
         strict.keep(vec![]);
         assert_eq!(strict.told(false), []);
+    }
+
+    #[test]
+    fn what_is_dispensable_and_never_given_is_asked_for_ever_more_seldom() {
+        let lacks = Lacks::new(Duration::from_secs(10));
+        lacks.fit.send_replace(true);
+        let dispensable = Lack { text: "events".into(), dispensable: true };
+        lacks.keep(vec![dispensable.clone()]);
+        let start = Instant::now();
+        let pause = |lacks: &Lacks, age| lacks.pause(start + Duration::from_secs(age));
+        let longer = |pause: Pause, least| matches!(pause, Pause::AtMost(pause) if pause >= least);
+        assert_eq!(pause(&lacks, 5), Pause::For(SOON));
+        assert!(longer(pause(&lacks, 20), Duration::from_secs(20)));
+        assert_eq!(pause(&lacks, 100_000), Pause::AtMost(RARELY));
+        // A day of it: some hundred looks, and not one each ten seconds.
+        let (mut age, mut looks) = (10, 0);
+        while age < 86_400 {
+            let Pause::AtMost(pause) = pause(&lacks, age) else { panic!("{age}") };
+            (age, looks) = (age + pause.as_secs(), looks + 1);
+        }
+        assert!(looks < 300, "{looks}");
+        // What Poros needs is asked for as ever, whatever else is lacking.
+        lacks.keep(vec![dispensable, lack("a")]);
+        assert_eq!(pause(&lacks, 100_000), Pause::For(LATER));
+    }
+
+    #[tokio::test]
+    async fn a_doubt_of_what_is_known_to_be_lacking_is_none() {
+        let lacks = Lacks::new(Duration::ZERO);
+        let doubted =
+            async || tokio::time::timeout(Duration::from_millis(20), lacks.doubted.notified()).await.is_ok();
+        lacks.keep(vec![]);
+        lacks.doubt_dispensable();
+        assert!(doubted().await);
+        lacks.keep(vec![Lack { text: "events".into(), dispensable: true }]);
+        lacks.doubt_dispensable();
+        assert!(!doubted().await);
+        lacks.doubt();
+        assert!(doubted().await);
     }
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use crate::cluster;
-use crate::cluster::watch::{Known, Watched};
+use crate::cluster::watch::{Cause, Known, Watched};
 use crate::controller::Controller;
 use crate::controller::supervise::supervised;
 
@@ -22,19 +22,20 @@ impl Controller {
     pub(super) async fn keep_watching(self: Arc<Self>, what: Watched) {
         let known = Known::default();
         let watch = || self.clone().watch(what, known.clone());
+        // What nobody watches any more does not fail.
+        let given_up = || self.health.heard(what);
         let begin = || async {
             if what.is_mutating_policy() {
-                self.modes.while_served(what, watch).await;
+                self.modes.while_served(what, watch, given_up).await;
+            } else if what == Watched::Certificates {
+                self.webhook.while_needed(watch, given_up).await;
             } else {
-                if what == Watched::Certificates {
-                    self.webhook.needed().await;
-                }
                 watch().await;
             }
         };
         let died = |why: &str| {
             self.context.metrics.watch_failed(what.plural());
-            self.health.failed(what, format!("it died: {why}"), Instant::now());
+            self.health.failed(what, format!("it died: {why}"), Cause::Unanswered, Instant::now());
         };
         supervised(&format!("the watch of {}", what.plural()), &self.context.metrics, died, begin).await;
     }

@@ -76,8 +76,13 @@ impl Modes {
         let _ = self.known.subscribe().wait_for(|known| *known).await;
     }
 
-    /// Runs `watching` while the API server serves mutating policies, for ever.
-    pub async fn while_served<F: Future<Output = ()>>(&self, what: Watched, watching: impl Fn() -> F) {
+    /// Runs `watching` while the API server serves mutating policies, for ever; says when that is given up.
+    pub async fn while_served<F: Future<Output = ()>>(
+        &self,
+        what: Watched,
+        watching: impl Fn() -> F,
+        given_up: impl Fn(),
+    ) {
         let mut serves = self.serves.subscribe();
         loop {
             if serves.wait_for(|serves| *serves == Some(true)).await.is_err() {
@@ -88,6 +93,7 @@ impl Modes {
                 _ = serves.wait_for(|serves| *serves == Some(false)) => {}
             }
             self.listed.send_if_modified(|listed| listed.remove(&what));
+            given_up();
         }
     }
 

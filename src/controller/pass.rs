@@ -18,7 +18,7 @@ use crate::decide::fault::Category;
 use crate::decide::observed::{Compute, Observed, Proof, Target};
 use crate::decide::outcome::outcome;
 use crate::decide::plan::{Plan, plan};
-use crate::decide::prove::{self, When};
+use crate::decide::prove::{self, Answer, When};
 use crate::decide::status::{Worth, status, stored_time, worth};
 use crate::decide::truth::Outcome;
 use crate::decide::validate::validate;
@@ -98,9 +98,12 @@ async fn prove(
 }
 
 async fn try_proof(context: &Context, observed: &Observed, wanted: &Wanted, target: &Target) -> Proof {
-    let name = &observed.name;
-    let answer = probe(&context.client, &context.options.namespace, name).await;
-    let proof = prove::judge(&answer, observed, wanted, &context.options.settings);
+    let (name, options) = (&observed.name, &context.options);
+    let answer = probe(&context.client, &options.namespace, &options.probe_image, name).await;
+    if let Answer::Forbidden(_) = &answer {
+        context.lacks.doubt();
+    }
+    let proof = prove::judge(&answer, observed, wanted, &options.settings);
     let word = match &proof {
         Proof::Proven => "proven",
         Proof::NotYet(_) => "not-yet",
@@ -109,10 +112,7 @@ async fn try_proof(context: &Context, observed: &Observed, wanted: &Wanted, targ
         Proof::Unreachable(_) => "unreachable",
     };
     context.metrics.probed(word);
-    if let Proof::Blocked(why) = &proof {
-        if why.contains(" cannot ") {
-            context.lacks.doubt();
-        }
+    if let Proof::Blocked(_) = &proof {
         context.blocked.notify_one();
     }
     debug!(compute = name, revision = target.revision, result = ?proof, "proof");

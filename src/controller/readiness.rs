@@ -2,29 +2,30 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use tracing::warn;
+use tracing::{info, warn};
 
+use crate::cluster::watch::{Cause, Watched};
 use crate::controller::Controller;
 use crate::decide::lacks::{Lack, Uses};
+
+/// How often a process that was never ready looks whether it is.
+const NOTED: Duration = Duration::from_millis(200);
 
 impl Controller {
     /// What is missing before this process can lead, or stand by to lead at once, or why it does so without knowing what
     /// is: ready when nothing is said.
     pub fn unready(&self) -> Vec<String> {
         let unsynced = self.unsynced.borrow().clone();
-        let failing = self.health.overdue(Instant::now()).into_iter();
-        // What is dispensable is said in the log and counted: as unready nobody would ask the webhook any more.
-        let overdue = failing.filter(|(what, _)| !unsynced.contains(what) && !what.is_dispensable());
-        let overdue = overdue.map(|(what, why)| format!("the watch of {} fails: {why}", what.plural()));
+        let (overdue, _) = self.overdue();
         let lacks: Vec<Lack> = self.lacks().into_iter().filter(|lack| self.counts(lack)).collect();
         let unlisted = unsynced.iter().map(|what| match self.health.why(*what) {
             // What is lacking says it.
-            Some(why) if !lacks.is_empty() && why.contains(" cannot ") => {
-                format!("{} are not listed yet: they may not be", what.plural())
+            Some((_, Cause::Forbidden)) if !lacks.is_empty() => {
+                format!("{} are not listed yet: they may not be read (see above)", what.plural())
             }
-            Some(why) => format!("{} are not listed yet: {why}", what.plural()),
+            Some((why, _)) => format!("{} are not listed yet: {why}", what.plural()),
             None => format!("{} are not listed yet", what.plural()),
         });
         let election =
@@ -33,7 +34,7 @@ impl Controller {
             .then(|| "the shared policies do not act yet".to_owned());
         let unknown = (unsynced.is_empty() && self.context.lacks.unknown())
             .then(|| "which permissions Poros has is not known yet".to_owned());
-        let all: Vec<String> = lacks
+        lacks
             .iter()
             .map(|lack| lack.text.clone())
             .chain(unlisted)
@@ -41,11 +42,16 @@ impl Controller {
             .chain(election)
             .chain(policies)
             .chain(unknown)
-            .collect();
-        if all.is_empty() {
-            self.was_ready.store(true, Ordering::SeqCst);
+            .collect()
+    }
+
+    /// Notes when this process is ready for the first time, whoever asks and when.
+    pub(super) async fn note_ready(self: Arc<Self>) {
+        while !self.unready().is_empty() {
+            tokio::time::sleep(NOTED).await;
         }
-        all
+        info!("ready");
+        self.was_ready.store(true, Ordering::SeqCst);
     }
 
     /// What does not keep this process from being ready, but should be known.
@@ -56,7 +62,21 @@ impl Controller {
             let told = |(name, why)| format!("the default Compute {name} is not there: {why}");
             refused.iter().map(told).collect()
         };
-        lacks.chain(refused).collect()
+        let (_, overdue) = self.overdue();
+        lacks.chain(overdue).chain(refused).collect()
+    }
+
+    /// The watches that have failed for too long: those that keep this process from being ready, and the others. What is
+    /// dispensable is said in the log and counted.
+    fn overdue(&self) -> (Vec<String>, Vec<String>) {
+        let (unsynced, answers) = (self.unsynced.borrow().clone(), self.answers());
+        let told = |(what, why): (Watched, String)| format!("the watch of {} fails: {why}", what.plural());
+        let overdue = self.health.overdue(Instant::now()).into_iter();
+        let overdue = overdue.filter(|(what, _)| !unsynced.contains(what) && !what.is_dispensable());
+        // Who answers from old news is asked no more; of all else the webhook knows nothing.
+        let (counts, others): (Vec<_>, Vec<_>) =
+            overdue.partition(|(what, _)| !answers || Watched::ANSWERED_FROM.contains(what));
+        (counts.into_iter().map(told).collect(), others.into_iter().map(told).collect())
     }
 
     /// What is lacking now: a shared policy, too, unless Poros itself installs it.
@@ -72,11 +92,14 @@ impl Controller {
         (listed && installed).then(|| self.context.world().policies().missing.clone()).flatten()
     }
 
-    /// Whether a lack keeps this process from being ready. Who answers the webhook goes on answering, for without an answer
-    /// pods are refused, and it lacks nothing for that.
+    /// Whether a lack keeps this process from being ready.
     fn counts(&self, lack: &Lack) -> bool {
-        let answers = self.was_ready.load(Ordering::SeqCst) && self.webhook.is_needed();
-        !lack.dispensable && !answers
+        !lack.dispensable && !self.answers()
+    }
+
+    /// Who answers the webhook goes on answering, for without an answer pods are refused, and it lacks nothing for that.
+    fn answers(&self) -> bool {
+        self.was_ready.load(Ordering::SeqCst) && self.webhook.is_needed()
     }
 
     /// Says which shared policy is missing, when that is news.

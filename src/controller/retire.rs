@@ -5,17 +5,21 @@
 
 use std::time::{Duration, Instant};
 
+use futures::{StreamExt as _, TryStreamExt as _};
 use kube::Client;
 use thiserror::Error;
-use tracing::info;
+use tracing::{info, warn};
 
 use crate::api::names::FINALIZER;
 use crate::cluster::call::CallError;
 use crate::cluster::{computes, remove, status};
+use crate::decide::in_use;
 use crate::decide::observed::Compute;
 
 /// Time between looks.
 const LOOK: Duration = Duration::from_secs(1);
+/// Calls at one time.
+const AT_ONCE: usize = 16;
 /// Nothing is to be found for this long: a Poros that stops finishes its passes for up to 6 s, and may add the finalizer in one.
 const QUIET: Duration = Duration::from_secs(10);
 
@@ -25,11 +29,17 @@ pub enum RetireError {
     /// The Computes could not be listed.
     #[error("the Computes could not be listed")]
     List(#[source] CallError),
-    /// One cannot be deleted. What the API server says names its users.
+    /// One cannot be deleted. The message names its users.
     #[error(
-        "nothing was deleted: {0}; then uninstall again, or keep what there is: upgrade with crds.keep=true before"
+        "{}: {message}; then uninstall again, or keep what there is: upgrade with crds.keep=true before",
+        if *deleted { "some were deleted before one came into use" } else { "nothing was deleted" }
     )]
-    Refused(String),
+    Refused {
+        /// Which, its users, and what to do about them.
+        message: String,
+        /// Whether others were deleted before.
+        deleted: bool,
+    },
     /// The API server did not do as asked.
     #[error("Compute {name} could not be written")]
     Write {
@@ -48,12 +58,12 @@ pub enum RetireError {
         #[source]
         source: CallError,
     },
-    /// It took too long.
-    #[error("after {} s there are left: {left}; a Poros that runs writes the finalizer, and one that does not run deletes nothing", .after.as_secs())]
+    /// It went no further.
+    #[error("since {} s there are as many left: {left}; a Poros that runs writes the finalizer, and one that does not run deletes nothing", .after.as_secs())]
     Left {
-        /// How long was waited.
+        /// How long nothing became fewer.
         after: Duration,
-        /// Names.
+        /// How many, and names.
         left: String,
     },
 }
@@ -62,7 +72,7 @@ impl RetireError {
     /// Whether it will be the same the next time, unless somebody does something.
     pub fn is_refusal(&self) -> bool {
         match self {
-            Self::Refused(_) => true,
+            Self::Refused { deleted, .. } => !deleted,
             Self::List(_) | Self::Write { .. } | Self::Own { .. } | Self::Left { .. } => false,
         }
     }
@@ -76,30 +86,56 @@ async fn all(client: &Client) -> Result<Vec<Compute>, RetireError> {
     }
 }
 
-fn names(computes: &[Compute]) -> String {
-    computes.iter().take(10).map(|compute| compute.name.as_str()).collect::<Vec<_>>().join(", ")
+/// Does this for each, some at a time, until one fails.
+async fn each<'a, F: Future<Output = Result<(), RetireError>>>(
+    computes: impl Iterator<Item = &'a Compute>,
+    ask: impl Fn(&'a Compute) -> F,
+) -> Result<(), RetireError> {
+    futures::stream::iter(computes.map(ask)).buffer_unordered(AT_ONCE).try_collect().await
+}
+
+/// Whether it goes on: how few are left, and since when.
+struct Progress {
+    limit: Duration,
+    least: usize,
+    since: Instant,
+}
+
+impl Progress {
+    fn new(limit: Duration, now: Instant) -> Self {
+        Self { limit, least: usize::MAX, since: now }
+    }
+
+    /// So many are left: an error if that was so for too long. None left is never too late.
+    fn left(&mut self, computes: &[Compute], now: Instant) -> Result<(), RetireError> {
+        if computes.len() < self.least {
+            (self.least, self.since) = (computes.len(), now);
+        }
+        let after = now.saturating_duration_since(self.since);
+        if computes.is_empty() || after <= self.limit {
+            return Ok(());
+        }
+        let names: Vec<_> = computes.iter().take(10).map(|compute| compute.name.as_str()).collect();
+        let more = if computes.len() > names.len() { ", …" } else { "" };
+        Err(RetireError::Left { after, left: format!("{} ({}{more})", computes.len(), names.join(", ")) })
+    }
 }
 
 /// Takes the finalizer off all Computes, until none was found with it for a while; then deletes what Poros wrote for itself
-/// in its namespace. For when Poros was stopped.
+/// in its namespace. For when Poros was stopped. It gives up when no fewer have the finalizer for `limit`.
 pub async fn release(client: &Client, namespace: &str, limit: Duration) -> Result<(), RetireError> {
-    let (start, mut found) = (Instant::now(), Instant::now());
-    while found.elapsed() < QUIET {
+    let mut found = Instant::now();
+    let mut progress = Progress::new(limit, found);
+    loop {
         let mut held = all(client).await?;
         held.retain(|compute| compute.finalizers.iter().any(|finalizer| finalizer == FINALIZER));
-        for compute in &held {
-            match status::release(client, compute).await {
-                Ok(()) => info!(compute = compute.name, "took the finalizer off"),
-                // It changed meanwhile: the next look sees how.
-                Err(CallError::Conflict(_)) => {}
-                Err(source) => return Err(RetireError::Write { name: compute.name.clone(), source }),
-            }
-        }
+        progress.left(&held, Instant::now())?;
+        each(held.iter(), |compute| let_go(client, compute)).await?;
         if !held.is_empty() {
+            info!(computes = held.len(), "took the finalizer off");
             found = Instant::now();
-        }
-        if start.elapsed() > limit {
-            return Err(RetireError::Left { after: limit, left: names(&held) });
+        } else if found.elapsed() >= QUIET.min(limit) {
+            break;
         }
         tokio::time::sleep(LOOK).await;
     }
@@ -108,32 +144,103 @@ pub async fn release(client: &Client, namespace: &str, limit: Duration) -> Resul
         .map_err(|source| RetireError::Own { namespace: namespace.to_owned(), source })
 }
 
-/// Deletes all Computes, and waits until Poros has taken down what it built for them; none if one of them is in use.
-pub async fn delete(client: &Client, limit: Duration) -> Result<(), RetireError> {
-    let start = Instant::now();
-    for compute in all(client).await?.iter().filter(|compute| !compute.deleting) {
-        ask(client, compute, true).await?;
+async fn let_go(client: &Client, compute: &Compute) -> Result<(), RetireError> {
+    passing(compute, status::release(client, compute).await)
+}
+
+/// What may be otherwise at the next look is no failure: that look sees how it is.
+fn passing(compute: &Compute, result: Result<(), CallError>) -> Result<(), RetireError> {
+    match result {
+        Err(CallError::Conflict(_)) => Ok(()),
+        Err(error) if !error.lasts() => {
+            warn!(compute = compute.name, "could not be written, trying again: {}", error.chain());
+            Ok(())
+        }
+        result => result.map_err(|source| RetireError::Write { name: compute.name.clone(), source }),
     }
+}
+
+/// Deletes all Computes, and waits until Poros has taken down what it built for them; none if one of them is in use. It gives
+/// up when no fewer are left for `limit`.
+pub async fn delete(client: &Client, limit: Duration) -> Result<(), RetireError> {
+    let mut progress = Progress::new(limit, Instant::now());
+    let mut deleted = false;
     loop {
         let left = all(client).await?;
         if left.is_empty() {
             return Ok(());
         }
-        if start.elapsed() > limit {
-            return Err(RetireError::Left { after: limit, left: names(&left) });
-        }
-        for compute in left.iter().filter(|compute| !compute.deleting) {
-            ask(client, compute, false).await?;
-            info!(compute = compute.name, "is being deleted");
-        }
+        progress.left(&left, Instant::now())?;
+        let kept = || left.iter().filter(|compute| !compute.deleting);
+        // All are asked about before the first one goes.
+        each(kept(), |compute| ask(client, compute, deleted)).await?;
+        deleted |= kept().next().is_some();
+        each(kept(), |compute| go(client, compute)).await?;
         tokio::time::sleep(LOOK).await;
     }
 }
 
-async fn ask(client: &Client, compute: &Compute, dry_run: bool) -> Result<(), RetireError> {
-    match remove::delete(client, &compute.name, &compute.uid, dry_run).await {
+/// Whether it may be deleted. A guard may only warn; what was deleted could not be brought back.
+async fn ask(client: &Client, compute: &Compute, deleted: bool) -> Result<(), RetireError> {
+    if let Some(message) = in_use::refusal(compute) {
+        return Err(RetireError::Refused { message, deleted });
+    }
+    match remove::delete(client, &compute.name, &compute.uid, true).await {
         Ok(_) | Err(CallError::Conflict(_)) => Ok(()),
-        Err(CallError::Refused { message, code: 403 }) => Err(RetireError::Refused(message)),
+        Err(CallError::Refused { message, code: 403 }) => Err(RetireError::Refused { message, deleted }),
         Err(source) => Err(RetireError::Write { name: compute.name.clone(), source }),
+    }
+}
+
+/// Deletes it. One that came into use since it was asked about is refused, and then others may be gone.
+async fn go(client: &Client, compute: &Compute) -> Result<(), RetireError> {
+    match remove::delete(client, &compute.name, &compute.uid, false).await {
+        Err(CallError::Refused { message, code: 403 }) => {
+            Err(RetireError::Refused { message, deleted: true })
+        }
+        result => {
+            if let Ok(true) = result {
+                info!(compute = compute.name, "is being deleted");
+            }
+            passing(compute, result.map(|_| ()))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::world::project;
+    use serde_json::json;
+
+    fn computes(count: usize) -> Vec<Compute> {
+        let one = |index| json!({"metadata": {"name": format!("c-{index}")}});
+        (0..count).map(|index| project::compute(serde_json::from_value(one(index)).unwrap())).collect()
+    }
+
+    #[test]
+    fn it_gives_up_when_it_goes_no_further_and_never_when_nothing_is_left() {
+        let start = Instant::now();
+        let at = |seconds| start + Duration::from_secs(seconds);
+        let mut progress = Progress::new(Duration::from_secs(120), start);
+        let mut left =
+            |count, seconds| progress.left(&computes(count), at(seconds)).map_err(|error| error.to_string());
+        for (count, seconds) in [(300, 0), (300, 119), (299, 119), (299, 238), (12, 238), (13, 300)] {
+            assert_eq!(left(count, seconds), Ok(()), "{count} after {seconds} s");
+        }
+        let told = left(12, 359).unwrap_err();
+        assert!(told.starts_with("since 121 s there are as many left: 12 (c-0, c-1, c-2,"), "{told}");
+        assert!(told.contains("c-9, …); a Poros that runs"), "{told}");
+        assert_eq!(left(0, 100_000), Ok(()), "all was done, however late");
+    }
+
+    #[test]
+    fn a_refusal_is_final_only_while_nothing_was_deleted() {
+        let refused = |deleted| RetireError::Refused { message: "Compute q is in use".into(), deleted };
+        assert!(refused(false).is_refusal() && !refused(true).is_refusal());
+        assert!(refused(false).to_string().starts_with("nothing was deleted: Compute q is in use; then"));
+        assert!(
+            refused(true).to_string().starts_with("some were deleted before one came into use: Compute q")
+        );
     }
 }

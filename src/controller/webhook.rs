@@ -10,7 +10,6 @@ use std::time::{Duration, Instant};
 use backon::{BackoffBuilder, ExponentialBuilder};
 use jiff::Timestamp;
 use thiserror::Error;
-use tokio::net::TcpListener;
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
 use tokio_rustls::rustls::ServerConfig;
@@ -25,6 +24,7 @@ use crate::controller::context::Context;
 use crate::controller::leadership::Leadership;
 use crate::decide::certificate::{Generation, Keyring, Step, StoredKeyring};
 use crate::decide::registration::{self, Endpoint};
+use crate::listen::listen;
 use crate::world::Change;
 
 /// How long the server still answers after its registration went: API servers act on that a moment later.
@@ -104,10 +104,19 @@ impl Webhook {
         self.look();
     }
 
-    /// Waits until it is needed for the first time.
-    pub async fn needed(&self) {
+    /// Runs `watching` (its Secret) while it is needed, for ever, for the right to do so goes with the need; says when that
+    /// is given up.
+    pub async fn while_needed<F: Future<Output = ()>>(&self, watching: impl Fn() -> F, given_up: impl Fn()) {
+        let mut needed = self.needed.subscribe();
         // It fails only when this is dropped, and then nobody waits.
-        let _ = self.needed.subscribe().wait_for(|needed| *needed).await;
+        while needed.wait_for(|needed| *needed).await.is_ok() {
+            tokio::select! {
+                () = watching() => {}
+                _ = needed.wait_for(|needed| !*needed) => {}
+            }
+            self.listed.send_replace(false);
+            given_up();
+        }
     }
 
     /// To be called as the process is told to stop: gives back until when it is to go on serving. Called by a URL it has no
@@ -156,6 +165,7 @@ impl Webhook {
                     info!("the webhook is no longer registered, and served no longer");
                     running = None;
                 }
+                self.needed.send_replace(false);
                 None
             };
             let pause = async {
@@ -189,8 +199,9 @@ impl Webhook {
     /// Whether the API server calls it, or would: a registration that was left behind is answered, for without an answer
     /// pods are refused.
     pub(super) fn is_needed(&self) -> bool {
+        let registers = self.context.options.manage_policies.is_some();
         let world = self.context.world();
-        world.admission().calls_webhook() || world.registration().is_some()
+        world.admission().needs_webhook(world.registration().is_some(), registers)
     }
 
     /// Does what is to be done now. Gives back when to look again, if nothing happens before.
@@ -230,7 +241,7 @@ impl Webhook {
     async fn start(&self) -> Result<Running, WebhookError> {
         let options = &self.context.options.webhook;
         let failed = |source| WebhookError::Listen { address: options.listen, source };
-        let listener = TcpListener::bind(options.listen).await.map_err(failed)?;
+        let listener = listen(options.listen).await.map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
         let endpoint =
             options.endpoint.clone().unwrap_or_else(|| Endpoint::Url(format!("https://{address}")));

@@ -3,7 +3,6 @@
 
 use std::collections::BTreeSet;
 
-use crate::api::names::SERVICE_ACCOUNT;
 use crate::decide::rights::{Need, RIGHTS, Right, Scope};
 
 /// Something that is missing.
@@ -86,15 +85,14 @@ pub struct Uses {
 }
 
 impl Uses {
-    fn include(self, right: &Right, resource: &str, verb: &str) -> bool {
+    fn include(self, right: &Right, resource: &str) -> bool {
         let asked = match right.need {
             Need::Always => true,
             Need::DefaultComputes => self.defaults,
+            Need::Webhook => self.webhook,
         };
         let used = match resource {
             "mutatingadmissionpolicies" | "mutatingadmissionpolicybindings" => self.policies,
-            "mutatingwebhookconfigurations" => self.webhook || verb != "patch",
-            "subjectaccessreviews" | "secrets" => self.webhook,
             "leases" => self.election,
             "events" => self.events,
             _ => true,
@@ -116,7 +114,7 @@ pub fn needed(uses: Uses) -> Vec<Permission> {
         for (resource, name) in
             right.resources.iter().flat_map(|resource| names.iter().map(move |name| (*resource, *name)))
         {
-            let verbs = right.verbs.iter().filter(|verb| uses.include(right, resource, verb));
+            let verbs = right.verbs.iter().filter(|_| uses.include(right, resource));
             all.extend(verbs.map(|verb| Permission { scope, group, resource, name, verb, why }));
         }
     }
@@ -180,7 +178,8 @@ fn nothing(scope: Scope, home: &str) -> String {
         Scope::Cluster | Scope::Events => "the",
     };
     format!(
-        "Poros has none of its permissions {place}; {wrong} {role} {SERVICE_ACCOUNT} of the chart gives them, and its {role}Binding names the account that Poros runs as; helm upgrade puts both back"
+        "Poros has none of its permissions {place}; {wrong} {role} {} of the chart gives them, and its {role}Binding names the account that Poros runs as; helm upgrade puts both back",
+        scope.role()
     )
 }
 
@@ -193,9 +192,10 @@ fn permission(one: &Permission, verbs: &[&str], home: &str) -> String {
     let mut letters = why.chars();
     let why: String = letters.next().into_iter().flat_map(char::to_lowercase).chain(letters).collect();
     format!(
-        "Poros may not {} {}{group}{name} {place}, which is for: {why}; the {role} {SERVICE_ACCOUNT} of the chart gives it, and helm upgrade puts it back",
+        "Poros may not {} {}{group}{name} {place}, which is for: {why}; the {role} {} of the chart gives it, and helm upgrade puts it back",
         verbs.join(", "),
-        one.resource
+        one.resource,
+        one.scope.role()
     )
 }
 
@@ -283,6 +283,12 @@ mod tests {
                         "{}",
                         lack.text
                     );
+                    let role = if right.scope == Scope::Events {
+                        "the Role poros-events of"
+                    } else {
+                        "Role poros of"
+                    };
+                    assert!(lack.text.contains(role), "{}", lack.text);
                     assert_eq!(lack.dispensable, right.scope == Scope::Events);
                 }
                 tried += 1;

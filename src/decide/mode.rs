@@ -46,6 +46,13 @@ impl Admission {
             PlacementMode::Webhook | PlacementMode::Both => true,
         }
     }
+
+    /// Whether the webhook is called, or should be: where it is registered, and where it is not though nothing else places
+    /// pods, or though Poros is who registers it. Where the API server takes bindings, an installer that knows that
+    /// registers no webhook, and gives no rights for one, though for a while both ways would stand.
+    pub fn needs_webhook(self, registered: bool, registers: bool) -> bool {
+        registered || (self.calls_webhook() && (registers || !self.binds))
+    }
 }
 
 /// The mode that fits what the API server serves.
@@ -88,6 +95,23 @@ mod tests {
         ];
         for (served, unsettled_for, expect) in table {
             assert_eq!(mode(served, unsettled_for, settle), expect, "{served} {unsettled_for:?}");
+        }
+    }
+
+    #[test]
+    fn a_webhook_that_nobody_registers_is_not_needed_where_policies_place() {
+        let of = |mode, binds| Admission { mode, binds };
+        // (what places, needed if registered, if Poros registers it, if neither)
+        let table = [
+            (of(Policy, true), true, false, false),
+            (of(Both, true), true, true, false),
+            (of(Both, false), true, true, true),
+            (of(Webhook, false), true, true, true),
+        ];
+        for (admission, registered, registers, neither) in table {
+            assert_eq!(admission.needs_webhook(true, false), registered, "{admission:?}");
+            assert_eq!(admission.needs_webhook(false, true), registers, "{admission:?}");
+            assert_eq!(admission.needs_webhook(false, false), neither, "{admission:?}");
         }
     }
 

@@ -336,9 +336,7 @@ pub fn compare(
     }
     if admission.calls_webhook() {
         let registered = stored.get(&(SharedKind::Webhook, WEBHOOK.to_owned()));
-        // Where the API server takes bindings, an installer that knows that need not register the webhook, though for a
-        // while (`Both`) it would be answered.
-        let asked = registered.is_some() || !admission.binds;
+        let asked = admission.needs_webhook(registered.is_some(), false);
         let lack = asked.then(|| registration::lack(registered.map(|stored| &stored.spec))).flatten();
         missing = missing.or_else(|| {
             lack.map(|lack| format!("MutatingWebhookConfiguration {WEBHOOK} {lack}; install the chart again, or run Poros with --manage-policies"))

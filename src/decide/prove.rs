@@ -169,8 +169,9 @@ fn backoff(tries: u32) -> Duration {
     Duration::from_secs((1u64 << tries.saturating_sub(1).min(6)).min(60))
 }
 
-/// The pod of the proof: fixed, `restricted` (Pod Security Standards), with requests and limits. It is never stored.
-pub fn pod(compute: &str) -> Value {
+/// The pod of the proof: fixed, `restricted` (Pod Security Standards), with requests and limits. It is never stored, and its
+/// image never pulled; but a cluster may take images of some registries alone, and user ids of some ranges alone.
+pub fn pod(compute: &str, image: &str) -> Value {
     json!({
         "apiVersion": "v1",
         "kind": "Pod",
@@ -184,12 +185,11 @@ pub fn pod(compute: &str) -> Value {
             "restartPolicy": "Never",
             "securityContext": {
                 "runAsNonRoot": true,
-                "runAsUser": 65532,
                 "seccompProfile": {"type": "RuntimeDefault"},
             },
             "containers": [{
                 "name": "probe",
-                "image": "registry.k8s.io/pause:3.10",
+                "image": image,
                 "resources": {
                     "requests": {"cpu": "1m", "memory": "1Mi"},
                     "limits": {"cpu": "1m", "memory": "1Mi"},
@@ -211,6 +211,8 @@ pub enum Answer {
     Pod(Value),
     /// Admission refused it, with this message.
     Refused(String),
+    /// Poros may not ask; the message names the permission.
+    Forbidden(String),
     /// There was no answer to speak of.
     None(String),
 }
@@ -242,7 +244,7 @@ fn found(answer: &Answer, name: &str, wanted: &Wanted, since_change: Duration, s
         {
             Proof::Blocked(STARTING.into())
         }
-        Answer::Refused(why) => Proof::Blocked(why.clone()),
+        Answer::Refused(why) | Answer::Forbidden(why) => Proof::Blocked(why.clone()),
         Answer::Pod(pod) => placed(pod, name, wanted, since_change, settings),
     }
 }
@@ -383,9 +385,23 @@ mod tests {
 
     #[test]
     fn what_others_refuse_is_no_mismatch() {
-        let refused = Answer::Refused("exceeded quota: none, requested: pods=1".into());
-        assert!(matches!(judged(refused, 100), Proof::Blocked(_)));
+        let quota = Answer::Refused("exceeded quota: none, requested: pods=1".into());
+        let rights = Answer::Forbidden("pods is forbidden: User \"poros\" cannot create resource".into());
+        for refused in [quota, rights] {
+            assert!(matches!(judged(refused, 100), Proof::Blocked(_)));
+        }
         assert!(matches!(judged(Answer::None("timeout".into()), 100), Proof::Unreachable(_)));
+    }
+
+    #[test]
+    fn the_probe_presumes_neither_a_registry_nor_a_user() {
+        let pod = pod("query", "poros:1");
+        assert_eq!(pod["spec"]["containers"][0]["image"], "poros:1");
+        let text = pod.to_string();
+        for word in ["runAsUser", "runAsGroup", "fsGroup", "registry"] {
+            assert!(!text.contains(word), "{word} is in {text}");
+        }
+        assert_eq!(pod["spec"]["securityContext"]["runAsNonRoot"], true);
     }
 
     #[test]

@@ -1,7 +1,9 @@
 //! What Poros may do in a cluster where a chart installs it: the one table of it. The roles of the chart, and those that the
 //! tests run with, are made from it.
 
-use crate::api::names::{ADMISSION_GROUP, EVENT_NAMESPACE, GROUP, LEASE, WEBHOOK, WEBHOOK_SECRET};
+use crate::api::names::{
+    ADMISSION_GROUP, EVENT_NAMESPACE, EVENTS_ROLE, GROUP, LEASE, SERVICE_ACCOUNT, WEBHOOK, WEBHOOK_SECRET,
+};
 
 /// Where a right holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -26,6 +28,14 @@ impl Scope {
             Self::Events => Some(EVENT_NAMESPACE),
         }
     }
+
+    /// The name of its role, and of what binds it.
+    pub fn role(self) -> &'static str {
+        match self {
+            Self::Cluster | Self::Home => SERVICE_ACCOUNT,
+            Self::Events => EVENTS_ROLE,
+        }
+    }
 }
 
 /// When a right is given.
@@ -35,6 +45,8 @@ pub enum Need {
     Always,
     /// Where there are default Computes to create.
     DefaultComputes,
+    /// Where the webhook places pods: the API server has no MutatingAdmissionPolicy (Kubernetes below 1.36).
+    Webhook,
 }
 
 /// A rule of a role.
@@ -68,6 +80,10 @@ const fn right(
 
 const fn named(right: Right, names: &'static [&'static str]) -> Right {
     Right { names, ..right }
+}
+
+const fn by_webhook(right: Right) -> Right {
+    Right { need: Need::Webhook, ..right }
 }
 
 const READ: &[&str] = &["list", "watch"];
@@ -148,23 +164,23 @@ pub const RIGHTS: [Right; 21] = [
         &["create", "update", "delete"],
         "What is built. Their names follow from those of Computes, so no list of names limits this",
     ),
-    named(
+    by_webhook(named(
         right(
             Scope::Cluster,
             ADMISSION_GROUP,
             &["mutatingwebhookconfigurations"],
             &["patch"],
-            "Whom the API server is to trust: caBundle. The guard `account` lets nothing else through. Not used where policies place pods (Kubernetes 1.36 and above)",
+            "Whom the API server is to trust: caBundle. The guard `account` lets nothing else through",
         ),
         &[WEBHOOK],
-    ),
-    right(
+    )),
+    by_webhook(right(
         Scope::Cluster,
         "authorization.k8s.io",
         &["subjectaccessreviews"],
         &["create"],
-        "Who may assign-owner, asked by the webhook. Not used where policies place pods",
-    ),
+        "Who may assign-owner, asked by the webhook",
+    )),
     Right {
         need: Need::DefaultComputes,
         ..right(Scope::Cluster, GROUP, &["computes"], &["create"], "Default Computes that are absent")
@@ -187,14 +203,14 @@ pub const RIGHTS: [Right; 21] = [
         right(Scope::Home, "coordination.k8s.io", &["leases"], &["get", "update"], "The Lease of the leader"),
         &[LEASE],
     ),
-    right(
+    by_webhook(right(
         Scope::Home,
         "",
         &["secrets"],
         &["create"],
-        "The certificates of the webhook; a right to create knows no names. The guard `account` lets no other through. Not used where policies place pods",
-    ),
-    named(
+        "The certificates of the webhook; a right to create knows no names. The guard `account` lets no other through",
+    )),
+    by_webhook(named(
         right(
             Scope::Home,
             "",
@@ -203,7 +219,7 @@ pub const RIGHTS: [Right; 21] = [
             "The certificates of the webhook",
         ),
         &[WEBHOOK_SECRET],
-    ),
+    )),
     right(
         Scope::Events,
         "events.k8s.io",
@@ -225,7 +241,7 @@ mod tests {
 
     #[test]
     fn no_right_is_a_way_to_more_rights() {
-        for Right { group, resources, names, verbs, why, scope, .. } in RIGHTS {
+        for Right { group, resources, names, verbs, why, scope, need } in RIGHTS {
             for word in resources.iter().chain(verbs).chain(&[group]) {
                 assert_ne!(*word, "*", "{why}");
             }
@@ -248,7 +264,7 @@ mod tests {
                 );
             }
             if resources.contains(&"secrets") {
-                assert_eq!(scope, Scope::Home);
+                assert_eq!((scope, need), (Scope::Home, Need::Webhook), "the dearest right of all");
                 assert!(
                     verbs == ["create"] || names == [WEBHOOK_SECRET],
                     "no secret but the one of the webhook"

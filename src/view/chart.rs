@@ -20,8 +20,10 @@ const NAMESPACE: &str = "NAMESPACE_OF_THE_RELEASE";
 const ACTIONS: &str = "ACTIONS_OF_THE_GUARD";
 /// The annotation by which Helm leaves an object when it uninstalls, or when the chart has it no more.
 const KEEP: &str = "helm.sh/resource-policy: keep";
+/// That the API server calls the webhook, as the chart says it.
+const BY_WEBHOOK: &str = "not (include \"poros.mutates\" .)";
 /// What the roles for people are, here and for who has no Helm.
-const ROLES: &str = include_str!("../../examples/roles.yaml");
+const ROLES: &str = include_str!("../../examples/access/roles.yaml");
 
 /// A file that cannot be written down.
 pub type WriteError = serde_saphyr::ser::Error;
@@ -49,10 +51,7 @@ pub fn files() -> Result<Vec<(String, String)>, WriteError> {
         "templates/admission/policies.yaml".into(),
         made(&when("include \"poros.mutates\" .", &mutating)),
     ));
-    files.push((
-        "templates/admission/webhook.yaml".into(),
-        made(&when("not (include \"poros.mutates\" .)", &webhook()?)),
-    ));
+    files.push(("templates/admission/webhook.yaml".into(), made(&when(BY_WEBHOOK, &webhook()?))));
     files.push((
         "templates/rights.yaml".into(),
         made(&account("{{ .Release.Namespace | quote }}", Asked::ByValues)),
@@ -163,7 +162,7 @@ fn webhook() -> Result<String, WriteError> {
 /// Which of the rights that are not always given are written down.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Asked {
-    /// Those that the chart's values ask for, as a template.
+    /// Those that the chart's values and the API server ask for, as a template.
     ByValues,
     /// All.
     All,
@@ -176,23 +175,28 @@ pub fn account(namespace: &str, asked: Asked) -> String {
         let place = scope.namespace(namespace);
         let (kind, binding) =
             if place.is_some() { ("Role", "RoleBinding") } else { ("ClusterRole", "ClusterRoleBinding") };
-        let metadata = match place {
-            Some(place) => format!("metadata:\n  name: {SERVICE_ACCOUNT}\n  namespace: {place}\n"),
-            None => format!("metadata:\n  name: {SERVICE_ACCOUNT}\n"),
-        };
+        let role = scope.role();
+        let mut metadata = format!("metadata:\n  name: {role}\n");
+        if let Some(place) = place {
+            let _ = writeln!(metadata, "  namespace: {place}");
+        }
+        let _ = write!(metadata, "  labels:\n    {LABEL_PART_OF}: {PART_OF}\n");
         let head = "---\napiVersion: rbac.authorization.k8s.io/v1\n";
         let _ = write!(text, "{head}kind: {kind}\n{metadata}rules:\n");
         for right in rights::of(scope) {
-            text += &match (right.need, asked) {
-                (Need::Always, _) | (Need::DefaultComputes, Asked::All) => rule(right),
-                (Need::DefaultComputes, Asked::ByValues) => {
-                    when("include \"poros.defaultComputes\" .", &rule(right))
-                }
+            let condition = match right.need {
+                Need::Always => None,
+                Need::DefaultComputes => Some("include \"poros.defaultComputes\" ."),
+                Need::Webhook => Some(BY_WEBHOOK),
+            };
+            text += &match (condition, asked) {
+                (Some(condition), Asked::ByValues) => when(condition, &rule(right)),
+                (None, _) | (_, Asked::All) => rule(right),
             };
         }
         let _ = write!(
             text,
-            "{head}kind: {binding}\n{metadata}roleRef:\n  apiGroup: rbac.authorization.k8s.io\n  kind: {kind}\n  name: {SERVICE_ACCOUNT}\nsubjects:\n- kind: ServiceAccount\n  name: {SERVICE_ACCOUNT}\n  namespace: {namespace}\n"
+            "{head}kind: {binding}\n{metadata}roleRef:\n  apiGroup: rbac.authorization.k8s.io\n  kind: {kind}\n  name: {role}\nsubjects:\n- kind: ServiceAccount\n  name: {SERVICE_ACCOUNT}\n  namespace: {namespace}\n"
         );
     }
     text

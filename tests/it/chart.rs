@@ -3,6 +3,7 @@
 mod forbidden;
 mod installed;
 mod rendered;
+mod retired;
 mod roads;
 mod schemas;
 mod stolen;
@@ -17,10 +18,15 @@ use xtask::report::Terminal;
 
 /// The tests of the chart.
 pub fn trials() -> Vec<Trial> {
-    [roads::trials(), schemas::trials(), installed::trials(), forbidden::trials(), rendered::trials()]
-        .into_iter()
-        .flatten()
-        .collect()
+    let modules = [
+        roads::trials(),
+        schemas::trials(),
+        installed::trials(),
+        retired::trials(),
+        forbidden::trials(),
+        rendered::trials(),
+    ];
+    modules.into_iter().flatten().collect()
 }
 
 /// The folder of the chart.
@@ -62,9 +68,14 @@ fn of_version(mutates: bool) -> &'static [&'static str] {
 
 /// The documents of the chart with these values, each with its text.
 fn documents(mutates: bool, flags: &[&str]) -> Vec<(Value, String)> {
+    documents_in("elsewhere", mutates, flags)
+}
+
+/// As [`documents`], in this namespace.
+fn documents_in(namespace: &str, mutates: bool, flags: &[&str]) -> Vec<(Value, String)> {
     let mut command = helm();
     command
-        .args(["template", "poros", CHART, "--namespace", "elsewhere"])
+        .args(["template", "poros", CHART, "--namespace", namespace])
         .args(of_version(mutates))
         .args(flags);
     let text = printed(&mut command);

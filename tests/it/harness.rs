@@ -8,6 +8,7 @@ pub mod people;
 pub mod poros;
 pub mod proxy;
 pub mod rights;
+pub mod runbook;
 pub mod seed;
 pub mod wait;
 

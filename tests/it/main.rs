@@ -51,6 +51,7 @@ fn main() {
         chart::trials(),
         rows::trials(),
         startup::trials(),
+        startup::webhook::trials(),
         replicas::trials(),
         kills::trials(),
         proofs::trials(),

@@ -1,5 +1,7 @@
 //! What `poros run` says when it cannot work: what is missing, what it is for, how to mend it. It goes on trying, and heals.
 
+pub mod webhook;
+
 use std::process::Command;
 use std::time::{Duration, Instant};
 
@@ -9,7 +11,7 @@ use serde_json::{Value, json};
 use xtask::rig::Options;
 
 use crate::harness::cluster::{Cluster, NAMESPACE};
-use crate::harness::objects::{compute, create, raw_computes};
+use crate::harness::objects::compute;
 use crate::harness::poros::{Poros, READY};
 use crate::harness::{until, wait};
 use crate::rows::poolless;
@@ -17,7 +19,6 @@ use crate::trials;
 
 trials![
     each_right_that_is_taken_away_is_told_and_heals,
-    who_answers_the_webhook_goes_on_answering,
     what_is_not_installed_is_told_until_it_is,
     an_api_server_without_validating_policies_is_told,
     wrong_flags_are_told_before_anything_is_started,
@@ -56,7 +57,7 @@ fn without(cluster: &Cluster, scope: Scope, gone: &[&Right]) {
     match scope.namespace(NAMESPACE) {
         None => cluster.kubectl(&["patch", "clusterrole", "poros", "--type=merge", "-p", &patch]),
         Some(namespace) => {
-            cluster.kubectl(&["patch", "role", "poros", "-n", namespace, "--type=merge", "-p", &patch])
+            cluster.kubectl(&["patch", "role", scope.role(), "-n", namespace, "--type=merge", "-p", &patch])
         }
     };
 }
@@ -90,7 +91,13 @@ async fn each_right_that_is_taken_away_is_told_and_heals() {
         .filter(|right| lacks::needed(asked).iter().any(|needed| needed.why == right.why))
         .collect();
     assert_eq!(used.len(), RIGHTS.len() - 4, "all but those of the webhook");
+    // As the chart gives them here, it has no others.
+    let of_the_webhook = webhook::rights();
+    let without = |cluster: &Cluster, scope: Scope, gone: &[&Right]| {
+        super::startup::without(cluster, scope, &[&of_the_webhook, gone].concat());
+    };
     let started = Instant::now();
+    without(&cluster, Scope::Home, &[]);
     without(&cluster, used[0].scope, &used[..1]);
     cluster.install_crds();
     cluster.install_policies();
@@ -150,61 +157,6 @@ fn said(poros: &Poros, right: &Right, resource: &str) -> usize {
     let verbs = right.verbs.join(", ");
     let words = format!("WARN poros::controller::lacks: Poros may not {verbs} {resource} ");
     poros.log_text().lines().filter(|line| line.contains(&words)).count()
-}
-
-async fn who_answers_the_webhook_goes_on_answering() {
-    let cluster = strict(Options::api_only("it-startup-webhook").without_mutating_policies()).await;
-    let client = cluster.client().await;
-    let of_the_webhook: Vec<&'static Right> = RIGHTS
-        .iter()
-        .filter(|right| right.why.contains("Not used where policies") || right.names == ["poros-webhook"])
-        .collect();
-    assert_eq!(of_the_webhook.len(), 4);
-    for scope in [Scope::Cluster, Scope::Home] {
-        let gone: Vec<&Right> = of_the_webhook.iter().copied().filter(|right| right.scope == scope).collect();
-        without(&cluster, scope, &gone);
-    }
-    cluster.install_crds();
-    let printed =
-        Command::new(env!("CARGO_BIN_EXE_poros")).args(["policies", "--validating-only"]).output().unwrap();
-    let file = cluster.rig.dir().join("policies.yaml");
-    std::fs::write(&file, printed.stdout).unwrap();
-    cluster.kubectl(&["apply", "--server-side", "-f", file.to_str().unwrap()]);
-    // The registration is the installer's, as in the chart.
-    let registration = cluster.rig.dir().join("registration.json");
-    let endpoint = poros::decide::registration::Endpoint::Url("https://127.0.0.1:1".into());
-    let mut object = poros::decide::registration::to_json(&endpoint, "");
-    for webhook in object["webhooks"].as_array_mut().unwrap() {
-        webhook["clientConfig"].as_object_mut().unwrap().remove("caBundle");
-    }
-    std::fs::write(&registration, object.to_string()).unwrap();
-    cluster.kubectl(&["apply", "-f", registration.to_str().unwrap()]);
-    let poros = Poros::launch(&cluster, &cluster.poros_kubeconfig(), &BRIEF);
-    until("all four to be missed", wait::LIMIT, || async {
-        let (code, lines) = readyz(&poros)?;
-        let missed = lines.iter().filter(|line| line.starts_with("not ready: Poros may not")).count();
-        if (code, missed) == (503, 4) { Ok(()) } else { Err(lines.join("\n")) }
-    })
-    .await;
-    for scope in [Scope::Cluster, Scope::Home] {
-        without(&cluster, scope, &[]);
-    }
-    poros.await_ready(READY);
-    // Once it answers, it goes on, whatever it may write no more: unanswered, pods would be refused.
-    let status = RIGHTS.iter().find(|right| right.resources == ["computes/status"]).unwrap();
-    without(&cluster, Scope::Cluster, &[status]);
-    wait::may(&cluster, "default", "update", "computes.poros.dataos.io/status", false).await;
-    create(&raw_computes(&client), &compute("startup-answered")).await.unwrap();
-    assert_eq!(names(&poros, status).await, 200);
-    let (_, lines) = readyz(&poros).unwrap();
-    assert_eq!(lines[0], "ok");
-    without(&cluster, Scope::Cluster, &[]);
-    until("it to be written", wait::LIMIT, || async {
-        let words =
-            wait::words(&crate::harness::objects::computes(&client).get("startup-answered").await.unwrap());
-        if words == "no status" || words.starts_with("pending/building Unseen") { Err(words) } else { Ok(()) }
-    })
-    .await;
 }
 
 async fn what_is_not_installed_is_told_until_it_is() {
@@ -341,7 +293,9 @@ async fn wrong_flags_are_told_before_anything_is_started() {
     std::fs::write(&pod, "{\"apiVersion\": \"v1\", \"kind\": \"Pod\"}").unwrap();
     let of = |file: &std::path::Path| format!("--default-computes={}", file.display());
     let (broken, pod, absent) = (of(&broken), of(&pod), of(&dir.join("absent.json")));
-    let cases: [(&[&str], &str); 24] = [
+    let cases: [(&[&str], &str); 26] = [
+        (&["--probe-image="], "--probe-image"),
+        (&["--probe-image=poros 1"], "an image is expected"),
         (&["--namespace=Not_A_Namespace"], "--namespace"),
         (&["--namespace="], "--namespace"),
         (&["--dataplane=my cluster"], "--dataplane"),

@@ -247,6 +247,16 @@ fn the_install_section_is_four_lines_of_this_version() {
     }
 }
 
+#[test]
+fn the_dockerfile_speaks_of_this_version() {
+    let text = read("Dockerfile");
+    let line = text.lines().find(|line| line.starts_with("#   docker build ")).expect("no line to type");
+    let version = env!("CARGO_PKG_VERSION");
+    for word in [format!("VERSION={version}"), format!("poros:{version}")] {
+        assert!(line.split(' ').any(|other| other == word), "Dockerfile: {line} has no {word}");
+    }
+}
+
 /// Each claim names the file that holds it or the test that tries it.
 #[test]
 fn the_threat_model_speaks_of_files_that_there_are() {

@@ -1,14 +1,17 @@
 //! The image of Poros: one static program on nothing, as an OCI archive, with its bill of materials beside it.
 //!
-//! No container program and no registry takes part. One state of a checkout gives one digest, wherever it lies: nothing of
-//! the time, the place or the person goes in. What goes in beside the checkout is the compiler that rust-toolchain.toml
-//! names, and of the host the linker and the static C library.
+//! No container program and no registry takes part. One state of a checkout gives one digest on one distribution, wherever
+//! it lies: nothing of the time, the place or the person goes in. What goes in beside the checkout is the compiler that
+//! rust-toolchain.toml names, of the host the linker, `objcopy` and the static C library, of cargo's settings a linker that
+//! they name, and of git the commit.
 
 pub mod archive;
 mod bill;
+mod licenses;
 mod parts;
 pub mod previous;
 mod program;
+mod sources;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -17,13 +20,17 @@ use std::process::{Command, Stdio};
 use sha2::{Digest, Sha256};
 
 pub use bill::Runtime;
-pub use parts::{Part, Role, checksums};
-pub use program::{BuildError, CTL, POROS, Program};
+pub use parts::{Origin, Part, Role, checksums};
+pub use program::{BuildError, CTL, LICENSES, POROS, Program};
 
-use crate::assets::hex;
+use crate::assets::{Platform, hex};
 use crate::workspace;
 use archive::{ArchiveError, Content};
 use bill::{Subject, bill};
+
+/// The files beside the folder of what the image holds.
+const ARCHIVE: &str = "poros.tar";
+const BILL: &str = "poros.cdx.json";
 
 /// Why there is no image.
 #[derive(Debug, thiserror::Error)]
@@ -96,14 +103,16 @@ pub struct Image {
     pub size: u64,
     /// What it takes unpacked, in bytes.
     pub unpacked: u64,
+    /// The system and processor that it is for, like `linux/amd64`: those of this machine.
+    pub platform: String,
     /// What its program is made of.
     pub parts: Vec<Part>,
 }
 
-/// Builds the program as the image has it: what the demo runs.
+/// Builds the program as the image has it: what the demo runs. An image of another program beside it is removed.
 pub fn program(recipe: &Recipe) -> Result<Program, BuildError> {
-    let links: Vec<&str> = recipe.links.clone();
-    program::build(&recipe.checkout, &recipe.folder.join("root"), &links)
+    let _lock = lock(recipe)?;
+    make(recipe)
 }
 
 /// Builds the program, then writes the image and its bill of materials. The first time takes some minutes.
@@ -111,11 +120,12 @@ pub fn build(recipe: &Recipe) -> Result<Image, ImageError> {
     if !cfg!(target_os = "linux") {
         return Err(ImageError::Host);
     }
-    let built = program(recipe).map_err(ImageError::Build)?;
+    let _lock = lock(recipe).map_err(ImageError::Build)?;
+    let built = make(recipe).map_err(ImageError::Build)?;
     let revision = recipe.revision.clone().or_else(|| revision(&recipe.checkout));
     let reference = format!("{}:{}", recipe.repository, built.version);
     let links: Vec<String> = recipe.links.iter().map(|link| format!("/{link}")).collect();
-    let archive = recipe.folder.join("poros.tar");
+    let archive = recipe.folder.join(ARCHIVE);
     let written = archive::write_content(
         &archive,
         &Content {
@@ -123,11 +133,12 @@ pub fn build(recipe: &Recipe) -> Result<Image, ImageError> {
             program: &built.path(),
             place: "/poros",
             links: &links.iter().map(String::as_str).collect::<Vec<_>>(),
+            notices: Some((&built.folder.join(LICENSES), &format!("/{LICENSES}"))),
             labels: labels(&built, revision.as_deref()),
         },
     )
     .map_err(ImageError::Archive)?;
-    let file = recipe.folder.join("poros.cdx.json");
+    let file = recipe.folder.join(BILL);
     let error = |source| ImageError::Bill { path: file.clone(), source };
     let sum = hex(&Sha256::digest(std::fs::read(built.path()).map_err(error)?));
     let subject = Subject { reference: &reference, digest: &written.digest, root: POROS, program: &sum };
@@ -143,8 +154,29 @@ pub fn build(recipe: &Recipe) -> Result<Image, ImageError> {
         digest: written.digest,
         size: written.size,
         unpacked: written.unpacked,
+        platform: format!("linux/{}", Platform::running().arch),
         parts: built.parts,
     })
+}
+
+/// Two at once would each replace what the other has just made.
+fn lock(recipe: &Recipe) -> Result<std::fs::File, BuildError> {
+    program::lock(&recipe.folder.with_extension("lock"))
+}
+
+fn make(recipe: &Recipe) -> Result<Program, BuildError> {
+    let root = recipe.folder.join("root");
+    let sum = || std::fs::read(root.join(POROS)).ok().map(Sha256::digest);
+    let before = sum();
+    let links: Vec<&str> = recipe.links.clone();
+    let built = program::build(&recipe.checkout, &root, &links)?;
+    if sum() != before {
+        for file in [ARCHIVE, BILL] {
+            // Most often there is none.
+            let _ = std::fs::remove_file(recipe.folder.join(file));
+        }
+    }
+    Ok(built)
 }
 
 /// What the image tells of itself. The commit is among it: one commit gives one digest, and another commit another.

@@ -322,7 +322,7 @@ impl Rig {
         let system = on_path(component.program()).filter(|_| component == Component::Node);
         let program = system.as_deref().unwrap_or_else(|| assets.path(component.tool()));
         let policies = *self.mutating_policies.lock().unwrap_or_else(PoisonError::into_inner);
-        let arguments = arguments::of(
+        let mut arguments = arguments::of(
             component,
             program,
             &self.layout,
@@ -331,6 +331,7 @@ impl Rig {
             policies,
             self.machine,
         );
+        arguments.extend(machine::seen(component, assets));
         let child =
             process::spawn(component, program, &arguments, &self.layout).map_err(RigError::Process)?;
         // Into the hands of `Drop` before anything else can fail.
@@ -349,7 +350,6 @@ impl Rig {
         self.probe.wait(component, self.address_of(component), &log, exited).map_err(RigError::Probe)
     }
 
-    /// Starts the node's machine, empty as yet, and joins it to this host.
     /// Lets the processes live on after this owner; [`standing`] finds them again.
     fn release(mut self) {
         self.running().clear();
@@ -362,7 +362,8 @@ impl Rig {
     fn halt(&mut self) -> Result<(), RigError> {
         let mut running = std::mem::take(&mut *self.running());
         let result = process::stop_all(&mut running).map_err(RigError::Process);
-        let cleared = self.machine.map_or(Ok(()), Machine::clear).map_err(RigError::Machine);
+        let cleared =
+            self.machine.map_or(Ok(()), |machine| machine.clear(&self.layout.dir)).map_err(RigError::Machine);
         let result = result.and(cleared);
         let guard = self.guard.take();
         if let (Some(guard), Ok(())) = (guard, &result) {

@@ -103,6 +103,7 @@ fn machine(name: &str, url: &str, named: bool) -> Settings {
         kubernetes: None,
         node: false,
         helm: false,
+        works: Vec::new(),
         go: PathBuf::from("no-such-go"),
         sites: [site(Project::Kubernetes, "k8s"), site(Project::Etcd, "etcd"), site(Project::Kwok, "kwok")]
             .into(),

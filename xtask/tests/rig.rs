@@ -2,9 +2,13 @@
 
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
+#[path = "shared/seen.rs"]
+mod seen;
+
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
+use seen::{processes_of, until};
 use xtask::rig::{Component, Options, Rig, Signal, Taint, node_yaml};
 
 fn kubectl(rig: &Rig, arguments: &[&str]) -> String {
@@ -20,24 +24,6 @@ fn apply(rig: &Rig, manifest: &str) {
     assert!(child.wait().unwrap().success());
 }
 
-/// The processes whose command line names the folder.
-fn processes(folder: &str) -> Vec<String> {
-    let output = Command::new("sh")
-        .args(["-c", "for f in /proc/[0-9]*/cmdline; do tr '\\0' ' ' <$f 2>/dev/null; echo; done"])
-        .output()
-        .unwrap();
-    let text = String::from_utf8_lossy(&output.stdout).into_owned();
-    text.lines().filter(|line| line.contains(folder)).map(str::to_owned).collect()
-}
-
-fn until(what: &str, seconds: u64, mut holds: impl FnMut() -> bool) {
-    let deadline = Instant::now() + Duration::from_secs(seconds);
-    while !holds() {
-        assert!(Instant::now() < deadline, "not within {seconds} s: {what}");
-        std::thread::sleep(Duration::from_millis(50));
-    }
-}
-
 #[test]
 fn api_server_alone_serves_audits_and_survives_restarts() {
     let begin = Instant::now();
@@ -48,7 +34,7 @@ fn api_server_alone_serves_audits_and_survives_restarts() {
 
     kubectl(&rig, &["create", "namespace", "kept"]);
     for stage in ["RequestReceived", "ResponseComplete"] {
-        until(stage, 20, || {
+        until(stage, || {
             let audit = std::fs::read_to_string(rig.audit_log()).unwrap();
             let mut lines =
                 audit.lines().filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
@@ -75,7 +61,7 @@ fn api_server_alone_serves_audits_and_survives_restarts() {
     }
     rig.stop_etcd(Signal::Term).unwrap();
     rig.start_etcd().unwrap();
-    until("the API server finds etcd again", 30, || {
+    until("the API server finds etcd again", || {
         rig.kubectl().args(["get", "namespace", "kept"]).output().unwrap().status.success()
     });
 
@@ -85,12 +71,12 @@ fn api_server_alone_serves_audits_and_survives_restarts() {
     let output = rig.kubectl().env("KUBECONFIG", refused).args(["get", "namespaces"]).output().unwrap();
     assert!(!output.status.success());
 
-    let folder = rig.dir().to_string_lossy().into_owned();
+    let folder = rig.dir().to_owned();
     let begin = Instant::now();
     rig.stop().unwrap();
     println!("stopped in {:?}", begin.elapsed());
-    assert_eq!(processes(&folder), Vec::<String>::new());
-    assert!(!std::path::Path::new(&folder).exists());
+    assert_eq!(processes_of(&folder), []);
+    assert!(!folder.exists());
     drop(other);
 }
 
@@ -114,8 +100,8 @@ fn whole_control_plane_runs_a_deployment_on_nodes_with_heartbeats() {
         audit.lines().filter(|l| l.contains("rig-kwok") && l.contains("nodes/taken/status")).count()
     };
     let before = beats(&rig);
-    until("heartbeats", 20, || beats(&rig) >= before + 3);
-    until("leases", 20, || {
+    until("heartbeats", || beats(&rig) >= before + 3);
+    until("leases", || {
         kubectl(&rig, &["get", "leases", "-n=kube-node-lease", "-o=name"]).lines().count() == 2
     });
     let token = kubectl(&rig, &["create", "token", "default"]);
@@ -139,7 +125,6 @@ fn nothing_is_left_of_a_killed_owner() {
         return;
     }
     let folder = xtask::workspace::target().join("rig").join(format!("killed-owner-{}", std::process::id()));
-    let name = folder.to_string_lossy().into_owned();
     let mut owner = Command::new(std::env::current_exe().unwrap())
         .args(["--exact", "nothing_is_left_of_a_killed_owner", "--nocapture"])
         .env("RIG_OWNER_DIR", &folder)
@@ -147,15 +132,15 @@ fn nothing_is_left_of_a_killed_owner() {
         .spawn()
         .unwrap();
     // Five components and the guard.
-    until("the rig is up", 120, || folder.join("state.json").exists() && processes(&name).len() >= 6);
+    until("the rig is up", || folder.join("state.json").exists() && processes_of(&folder).len() >= 6);
     let sleeper = folder.join("pids").join("companion-sleeper");
-    until("the companion is noted", 10, || sleeper.exists());
+    until("the companion is noted", || sleeper.exists());
     let sleeper = std::fs::read_to_string(sleeper).unwrap();
     let sleeper = std::path::Path::new("/proc").join(sleeper.trim()).join("environ");
     owner.kill().unwrap();
     owner.wait().unwrap();
     let begin = Instant::now();
-    until("all processes are gone", 30, || processes(&name).is_empty());
+    until("all processes are gone", || processes_of(&folder).is_empty());
     assert!(std::fs::read_to_string(&sleeper).unwrap_or_default().is_empty(), "the companion lives on");
     println!("gone after {:?}", begin.elapsed());
     std::fs::remove_dir_all(&folder).unwrap();

@@ -5,13 +5,16 @@
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 #![allow(clippy::print_stdout, reason = "times are reported")]
 
-use std::path::Path;
-use std::process::Command;
-use std::time::{Duration, Instant};
+#[path = "shared/seen.rs"]
+mod seen;
+
+use std::time::Instant;
 
 use libtest_mimic::{Arguments, Failed, Trial};
+use seen::{processes_of, until};
 use serde_json::Value;
 use xtask::assets::{Settings, Tool, chain, known_kubernetes};
+use xtask::command;
 use xtask::rig::standing::version_of;
 use xtask::rig::{MutatingPolicies, Options, Rig, node_yaml};
 
@@ -58,7 +61,7 @@ fn starts_serves_and_leaves_nothing(minor: &str) -> Result<(), String> {
     rig.stop().map_err(|error| chain(&error))?;
     println!("Kubernetes {minor} is stopped after {:?}", begin.elapsed());
     assert!(!folder.exists());
-    assert_eq!(processes(&folder), 0);
+    assert_eq!(processes_of(&folder), []);
     Ok(())
 }
 
@@ -89,32 +92,12 @@ fn pod_runs(rig: &Rig) -> Result<(), String> {
     kubectl(rig, &["create", "deployment", "one", "--image=none"])?;
     kubectl(rig, &["rollout", "status", "deployment/one", "--timeout=60s"])?;
     kubectl(rig, &["delete", "deployment", "one", "--cascade=foreground", "--timeout=60s"])?;
-    let deadline = Instant::now() + Duration::from_mins(1);
-    loop {
-        let left = kubectl(rig, &["get", "pods,replicasets", "-o=name"])?;
-        if left.is_empty() {
-            return Ok(());
-        }
-        if Instant::now() > deadline {
-            return Err(format!("not collected within a minute: {left}"));
-        }
-        std::thread::sleep(Duration::from_millis(100));
-    }
+    until("what was deleted to be collected", || {
+        kubectl(rig, &["get", "pods,replicasets", "-o=name"]).is_ok_and(|left| left.is_empty())
+    });
+    Ok(())
 }
 
 fn kubectl(rig: &Rig, arguments: &[&str]) -> Result<String, String> {
-    let output = rig.kubectl().args(arguments).output().map_err(|error| error.to_string())?;
-    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    if output.status.success() {
-        return Ok(text(&output.stdout));
-    }
-    Err(format!("kubectl {arguments:?}: {}", text(&output.stderr)))
-}
-
-/// How many processes have the folder in their command line.
-fn processes(folder: &Path) -> usize {
-    let script = "for f in /proc/[0-9]*/cmdline; do tr '\\0' ' ' <$f 2>/dev/null; echo; done";
-    let output = Command::new("sh").args(["-c", script]).output().unwrap();
-    let folder = folder.to_string_lossy();
-    String::from_utf8_lossy(&output.stdout).lines().filter(|line| line.contains(&*folder)).count()
+    command::answer(rig.kubectl().args(arguments)).map_err(|error| chain(&error))
 }

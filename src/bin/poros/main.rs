@@ -17,7 +17,7 @@ use std::time::Duration;
 
 use crate::election::{Election, host};
 use crate::retire::Retire;
-use crate::values::{Defaults, address, default_computes, label, seconds, some_seconds};
+use crate::values::{Defaults, address, default_computes, image, label, seconds, some_seconds};
 use crate::webhook::Webhook;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use poros::cluster::call::chain;
@@ -105,6 +105,9 @@ struct Run {
     /// The name of this cluster, as `spec.dataplane` gives it
     #[arg(long, env = "POROS_DATAPLANE", default_value = "hub", value_name = "NAME", value_parser = label)]
     dataplane: String,
+    /// The image that proofs name: nobody pulls it, but the cluster must let it in. Name the one of this pod
+    #[arg(long, env = "POROS_PROBE_IMAGE", default_value = concat!("poros:", env!("CARGO_PKG_VERSION")), value_name = "IMAGE", value_parser = image)]
+    probe_image: String,
     /// What tells this Poros from others, in its events and in the Lease. Default: the pod (`POD_NAME`), else the host
     #[arg(long, env = "POROS_INSTANCE", value_name = "NAME")]
     instance: Option<String>,
@@ -139,7 +142,7 @@ struct Run {
 #[derive(Args)]
 #[command(next_help_heading = "How it tells what it does")]
 struct Telling {
-    /// Serve /healthz, /readyz and /metrics here
+    /// Serve /healthz, /readyz and /metrics here; [::] is every address, of either family
     #[arg(long, env = "POROS_LISTEN", default_value = "127.0.0.1:8080", value_name = "ADDRESS:PORT", value_parser = address)]
     listen: SocketAddr,
     /// Serve metrics about each Compute (status, conditions, counts) and about all of them (totals); none for none of these
@@ -340,6 +343,7 @@ async fn serve(
         webhook,
         discovery_settle: arguments.webhook.discovery_settle,
         namespace: arguments.namespace,
+        probe_image: arguments.probe_image,
         manage_policies,
         audit: arguments.audit_interval,
         defaults: arguments.default_computes.map(|Defaults(computes)| computes).unwrap_or_default(),

@@ -28,7 +28,7 @@ pub(crate) struct Retire {
     /// and delete its Lease and certificates
     #[arg(long)]
     delete_computes: bool,
-    /// How long it may take
+    /// How long it waits while no fewer Computes are left to be done
     #[arg(long, default_value = "120", value_name = "SECONDS", value_parser = seconds)]
     timeout: Duration,
 }

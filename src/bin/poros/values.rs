@@ -27,6 +27,17 @@ pub(crate) fn label(text: &str) -> Result<String, String> {
     if fits { Ok(text.to_owned()) } else { Err(wrong.to_owned()) }
 }
 
+/// An image: what it may be exactly, registries say; this is what no image can be.
+pub(crate) fn image(text: &str) -> Result<String, String> {
+    let fits = text.starts_with(|letter: char| letter.is_ascii_alphanumeric())
+        && text.chars().all(|letter| letter.is_ascii_alphanumeric() || "-._/:@".contains(letter));
+    if fits {
+        Ok(text.to_owned())
+    } else {
+        Err("an image is expected, such as registry/poros:1.0.0".to_owned())
+    }
+}
+
 pub(crate) fn address(text: &str) -> Result<SocketAddr, String> {
     text.parse().map_err(|_| "an address and a port are expected, such as 0.0.0.0:8080 or [::]:8080".into())
 }

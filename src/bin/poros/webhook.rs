@@ -17,7 +17,7 @@ use crate::values::{address, label, seconds};
 )]
 #[allow(clippy::struct_field_names)] // the names are those of the flags
 pub(crate) struct Webhook {
-    /// Serve the webhook here; port 0 is a free one
+    /// Serve the webhook here; port 0 is a free one, [::] every address, of either family
     #[arg(long, env = "POROS_WEBHOOK_LISTEN", default_value = "127.0.0.1:0", value_name = "ADDRESS:PORT", value_parser = address)]
     webhook_listen: SocketAddr,
     /// The URL by which the API server finds it, without a path. Default: where it listens

@@ -13,7 +13,7 @@ use kube::{Api, Resource, ResourceExt};
 use serde::de::DeserializeOwned;
 use tokio::time::Instant;
 
-use crate::cluster::call::chain;
+use crate::cluster::call::{chain, is_forbidden};
 use crate::cluster::client::Unknown;
 use crate::world::Change;
 
@@ -45,9 +45,22 @@ pub enum News {
     Failing {
         /// Why.
         why: String,
-        /// The HTTP status, if the API server answered.
-        code: Option<u16>,
+        /// Who or what is the cause of it.
+        cause: Cause,
     },
+}
+
+/// Why a watch fails.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cause {
+    /// A permission is lacking.
+    Forbidden,
+    /// The API server serves no such resource.
+    Unserved,
+    /// The API server refuses for another reason.
+    Refused,
+    /// Nobody answers, or what is answered cannot be read.
+    Unanswered,
 }
 
 /// The names that a watch told of. Who begins a watch anew after its death gives it the same ones, so that what went
@@ -112,7 +125,7 @@ pub(super) async fn supervise<K>(
                 Err(_) if !listing => break,
                 Err(_) => {
                     let why = format!("no answer to a list within {} s", LIST_TIMEOUT.as_secs());
-                    tell(News::Failing { why, code: None });
+                    tell(News::Failing { why, cause: Cause::Unanswered });
                     tokio::time::sleep(pauses.next().unwrap_or(LONGEST_PAUSE)).await;
                     break;
                 }
@@ -221,12 +234,17 @@ fn failing(error: &watcher::Error) -> News {
         | Error::WatchStartFailed(kube::Error::Service(error))
             if error.is::<Unknown>() =>
         {
-            News::Failing { why: error.to_string(), code: Some(401) }
+            News::Failing { why: error.to_string(), cause: Cause::Refused }
         }
-        error => News::Failing { why: chain(error), code: None },
+        error => News::Failing { why: chain(error), cause: Cause::Unanswered },
     }
 }
 
 fn said(status: &kube::core::Status) -> News {
-    News::Failing { why: format!("{} (status {})", status.message, status.code), code: Some(status.code) }
+    let cause = match status.code {
+        404 => Cause::Unserved,
+        _ if is_forbidden(status) => Cause::Forbidden,
+        _ => Cause::Refused,
+    };
+    News::Failing { why: format!("{} (status {})", status.message, status.code), cause }
 }

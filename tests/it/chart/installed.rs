@@ -96,7 +96,7 @@ impl Installed {
     }
 
     /// Gives an account of the chart's hooks what its hook would: its roles, and a kubeconfig with a token of it.
-    fn hook_account(&self, hooks: &[(Value, String)], name: &str) -> PathBuf {
+    pub(super) fn hook_account(&self, hooks: &[(Value, String)], name: &str) -> PathBuf {
         for (object, text) in hooks.iter().filter(|(object, _)| object["metadata"]["name"] == name) {
             if ["ServiceAccount", "ClusterRole", "ClusterRoleBinding", "Role", "RoleBinding"]
                 .map(Value::from)
@@ -129,7 +129,7 @@ impl Installed {
 }
 
 /// What the Job of the uninstall hook runs, under its account.
-fn retire(kubeconfig: &Path, flags: &[&str]) -> (bool, String) {
+pub(super) fn retire(kubeconfig: &Path, flags: &[&str]) -> (bool, String) {
     let output = Command::new(env!("CARGO_BIN_EXE_poros"))
         .arg("retire")
         .args(flags)
@@ -361,6 +361,7 @@ async fn without_keep_nothing_stays_and_nothing_in_use_goes() {
     let (well, said) = retire(&kubeconfig, &["--delete-computes"]);
     assert!(!well && said.contains("nothing was deleted") && said.contains("default/chart-user"), "{said}");
     assert!(raw_computes(client).get("chart-free").await.unwrap().metadata.deletion_timestamp.is_none());
+    super::retired::a_guard_that_only_warns_is_kept_to(&installed, &kubeconfig).await;
     delete(&pods(client), "chart-user").await.unwrap();
     wait::compute(client, "chart-used", "no users", |compute| {
         compute

@@ -6,7 +6,7 @@ use poros::decide::policies::{self, Choice};
 use poros::decide::rights::{self, Need, Scope};
 use serde_json::{Value, json};
 
-use super::{CHART, documents, helm, printed, run};
+use super::{CHART, documents, documents_in, helm, printed, run};
 use crate::trials;
 
 trials![
@@ -16,6 +16,7 @@ trials![
     crds_are_those_of_the_code_byte_for_byte,
     rights_are_those_of_the_table,
     no_role_of_the_chart_is_a_way_to_more,
+    nothing_is_rendered_twice,
     nothing_optional_is_kept,
     alerts_and_dashboard_speak_of_metrics_that_there_are,
 ];
@@ -239,23 +240,54 @@ async fn crds_are_those_of_the_code_byte_for_byte() {
 }
 
 async fn rights_are_those_of_the_table() {
-    for (flags, all) in [(&[][..], false), (&["--set=defaultComputes.query-default.enabled=true"][..], true)]
-    {
-        let found = documents(true, flags);
+    let defaults = &["--set=defaultComputes.query-default.enabled=true"][..];
+    for (mutates, flags) in [(true, &[][..]), (false, &[]), (true, defaults), (false, defaults)] {
+        let found = documents(mutates, flags);
         for scope in Scope::ALL {
             let kind = if scope == Scope::Cluster { "ClusterRole" } else { "Role" };
             let place = scope.namespace("elsewhere").map_or(Value::Null, Value::from);
             let role = found.iter().find(|(object, _)| {
                 is(object, kind)
-                    && object["metadata"]["name"] == "poros"
+                    && object["metadata"]["name"] == scope.role()
                     && object["metadata"]["namespace"] == place
             });
             let given = role.unwrap_or_else(|| panic!("no {kind} of {scope:?}")).0["rules"].clone();
             let wanted: Vec<Value> = rights::of(scope)
-                .filter(|right| all || right.need == Need::Always)
+                .filter(|right| match right.need {
+                    Need::Always => true,
+                    Need::DefaultComputes => !flags.is_empty(),
+                    Need::Webhook => !mutates,
+                })
                 .map(crate::harness::rights::rule)
                 .collect();
-            assert_eq!(given, json!(wanted), "{scope:?}");
+            assert_eq!(given, json!(wanted), "{scope:?} {mutates} {flags:?}");
+        }
+    }
+}
+
+/// Values with which all is rendered that can be.
+const VALUES: [&[&str]; 5] = [
+    &[],
+    &["--set=crds.keep=false"],
+    &["--set=poolUsage=true,requireUse=true,defaultComputes.query-default.enabled=true"],
+    &["--set=serviceMonitor.enabled=true,prometheusRule.enabled=true,dashboard.enabled=true"],
+    &["--set=roles.create=false,networkPolicy.enabled=false,crds.enabled=false"],
+];
+
+/// Of two objects of one name Helm 3 refuses the second one, and Helm 4 lets it replace the first one. The namespace of the
+/// release may be any, also the one of events.
+async fn nothing_is_rendered_twice() {
+    for (namespace, mutates) in
+        ["default", "kube-system", "elsewhere"].into_iter().flat_map(|one| [(one, true), (one, false)])
+    {
+        for flags in VALUES {
+            let mut seen = BTreeSet::new();
+            for (object, _) in documents_in(namespace, mutates, flags) {
+                let metadata = &object["metadata"];
+                let key = format!("{} {} {}", object["kind"], metadata["namespace"], metadata["name"]);
+                assert!(seen.insert(key.clone()), "{key} is rendered twice in {namespace} with {flags:?}");
+            }
+            assert!(seen.len() > 20, "{seen:?}");
         }
     }
 }
@@ -263,13 +295,7 @@ async fn rights_are_those_of_the_table() {
 /// Of every role that the chart can render, whatever the values, and of every binding.
 async fn no_role_of_the_chart_is_a_way_to_more() {
     let (mut roles, mut bindings) = (BTreeSet::new(), BTreeSet::new());
-    for flags in [
-        &[][..],
-        &["--set=crds.keep=false"],
-        &["--set=poolUsage=true,requireUse=true,defaultComputes.query-default.enabled=true"],
-        &["--set=serviceMonitor.enabled=true,prometheusRule.enabled=true,dashboard.enabled=true"],
-        &["--set=roles.create=false,networkPolicy.enabled=false,crds.enabled=false"],
-    ] {
+    for flags in VALUES {
         for (object, _) in [documents(true, flags), documents(false, flags)].concat() {
             let name = object["metadata"]["name"].as_str().unwrap().to_owned();
             match object["kind"].as_str().unwrap() {
@@ -282,7 +308,9 @@ async fn no_role_of_the_chart_is_a_way_to_more() {
                 "RoleBinding" | "ClusterRoleBinding" => {
                     // Its own role, for its own account.
                     assert_eq!(object["roleRef"]["name"], name.as_str());
-                    let subject = json!([{"kind": "ServiceAccount", "name": name, "namespace": "elsewhere"}]);
+                    let account = name.trim_end_matches("-events");
+                    let subject =
+                        json!([{"kind": "ServiceAccount", "name": account, "namespace": "elsewhere"}]);
                     assert_eq!(object["subjects"], subject, "{name}");
                     bindings.insert(name);
                 }
@@ -291,7 +319,7 @@ async fn no_role_of_the_chart_is_a_way_to_more() {
         }
     }
     let people = ["poros-assign-owner", "poros-edit", "poros-use", "poros-view"];
-    let robots = ["poros", "poros-delete-computes", "poros-retire", "poros-test"];
+    let robots = ["poros", "poros-delete-computes", "poros-events", "poros-retire", "poros-test"];
     assert_eq!(roles, robots.into_iter().chain(people).map(str::to_owned).collect());
     assert_eq!(
         bindings,

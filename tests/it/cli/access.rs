@@ -82,7 +82,7 @@ async fn a_role_suffices_and_a_missing_one_is_named() {
     let (cluster, client) = own("it-roles").await;
     let cluster = &cluster;
     let _poros = Poros::start(cluster, &[&["--manage-policies"], &SHORT[..]].concat());
-    cluster.kubectl(&["apply", "-f", concat!(env!("CARGO_MANIFEST_DIR"), "/examples/roles.yaml")]);
+    cluster.kubectl(&["apply", "-f", concat!(env!("CARGO_MANIFEST_DIR"), "/examples/access/roles.yaml")]);
     // `viola` has what is bound as `view`: no controller joins roles here, and that these join it is another trial's.
     for (user, role) in [
         ("vera", "poros-view"),
@@ -365,7 +365,7 @@ async fn a_cluster_without_poros_says_so_and_its_roles_join_those_of_all_cluster
     told.run("kubectl poros get computes");
     told.compare();
 
-    cluster.kubectl(&["apply", "-f", concat!(env!("CARGO_MANIFEST_DIR"), "/examples/roles.yaml")]);
+    cluster.kubectl(&["apply", "-f", concat!(env!("CARGO_MANIFEST_DIR"), "/examples/access/roles.yaml")]);
     for (role, verbs) in [
         ("view", "get,list,watch"),
         ("edit", "create,delete,get,list,patch,update,watch"),

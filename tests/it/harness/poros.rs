@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use super::cluster::Cluster;
+use super::runbook;
 
 static COUNT: AtomicU32 = AtomicU32::new(0);
 
@@ -117,6 +118,9 @@ impl Poros {
         stream.read_to_string(&mut text)?;
         let code = text.split(' ').nth(1).and_then(|code| code.parse().ok()).unwrap_or(0);
         let body = text.split_once("\r\n\r\n").map(|(_, body)| body.to_owned()).unwrap_or_default();
+        if path == "/readyz" {
+            runbook::tells(&body);
+        }
         Ok((code, body))
     }
 

@@ -32,13 +32,19 @@ fn poolless_manifest(name: &str) -> Value {
 
 async fn faults_of_rights_and_of_the_api_server_heal() {
     let (cluster, client) = own("it-rights").await;
-    let flags =
-        ["--manage-policies", "--forbidden-grace=1", "--proof-blocked-grace=4", "--counter-interval=1"];
+    let flags = [
+        "--manage-policies",
+        "--forbidden-grace=1",
+        "--proof-blocked-grace=4",
+        "--counter-interval=1",
+        "--probe-image=registry.example.com/poros:1",
+    ];
     let _poros = Poros::start(&cluster, &flags);
     poolless(&client, "rights-before").await;
     forbidden_names_verb_and_resource(&cluster, &client).await;
     apply_failed_is_pending_until_the_deadline(&client).await;
     a_blocked_proof_is_no_fault_but_is_told(&client).await;
+    a_proof_passes_where_registries_and_users_are_limited(&cluster, &client).await;
     let unharmed = wait::active(&client, "rights-before").await;
     assert_eq!(seq(&unharmed), unharmed.status.as_ref().unwrap().history.len() as u64);
     clear(&client, "rights-before").await;
@@ -206,6 +212,52 @@ async fn a_blocked_proof_is_no_fault_but_is_told(client: &Client) {
     assert_eq!(info(&proven), "revision 1 is in force");
     assert_eq!(seq(&proven), seq(&unproven), "no transition");
     clear(client, name).await;
+}
+
+/// As clusters limit what may run: images of one registry alone, no user id of one's own choice, and `restricted`.
+async fn a_proof_passes_where_registries_and_users_are_limited(cluster: &Cluster, client: &Client) {
+    let (name, limit) = ("rights-limited", "limit.example.com");
+    cluster.kubectl(&["label", "namespace", NAMESPACE, "pod-security.kubernetes.io/enforce=restricted"]);
+    let policy = json!({
+        "apiVersion": GROUP, "kind": "ValidatingAdmissionPolicy", "metadata": {"name": limit},
+        "spec": {
+            "matchConstraints": {"resourceRules": [
+                {"apiGroups": [""], "apiVersions": ["v1"], "operations": ["CREATE"], "resources": ["pods"]},
+            ]},
+            "validations": [{
+                "expression": "object.spec.containers.all(c, c.image.startsWith('registry.example.com/'))",
+                "message": "not of our registry",
+            }, {
+                "expression": "!has(object.spec.securityContext.runAsUser) && !has(object.spec.securityContext.fsGroup)",
+                "message": "not of our range",
+            }],
+        },
+    });
+    let binding = json!({
+        "apiVersion": GROUP, "kind": "ValidatingAdmissionPolicyBinding", "metadata": {"name": limit},
+        "spec": {
+            "policyName": limit, "validationActions": ["Deny"],
+            "matchResources": {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": NAMESPACE}}},
+        },
+    });
+    let policies = dynamic(client, GROUP, "ValidatingAdmissionPolicy", "validatingadmissionpolicies", None);
+    let bound =
+        dynamic(client, GROUP, "ValidatingAdmissionPolicyBinding", "validatingadmissionpolicybindings", None);
+    create(&policies, &policy).await.unwrap();
+    create(&bound, &binding).await.unwrap();
+    let there = dynamic(client, "v1", "Pod", "pods", Some(NAMESPACE));
+    until("the limit to hold", LIMIT, || async {
+        match dry_run(&there, &poros::decide::prove::pod("nobody", "elsewhere/poros:1")).await {
+            Err(error) if error.to_string().contains("not of our registry") => Ok(()),
+            other => Err(format!("{other:?}")),
+        }
+    })
+    .await;
+    apply(client, &poolless_manifest(name)).await;
+    wait::proven(client, name).await;
+    clear(client, name).await;
+    delete(&bound, limit).await.unwrap();
+    delete(&policies, limit).await.unwrap();
 }
 
 async fn what_is_within_a_grace_or_a_restart_is_no_news() {

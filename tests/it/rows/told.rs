@@ -163,7 +163,7 @@ async fn states_are_metrics_and_go_with_their_compute(poros: &Poros, client: &Cl
 async fn without_the_right_passes_go_on(cluster: &Cluster, client: &Client, poros: &Poros) {
     let name = "told-well";
     cluster.expect_refusals();
-    cluster.kubectl(&["delete", "rolebinding", "poros", "-n", "default"]);
+    cluster.kubectl(&["delete", "rolebinding", "poros-events", "-n", "default"]);
     wait::may(cluster, "default", "create", "events.events.k8s.io", false).await;
     for (dataplane, words) in [("elsewhere", "error/error UnknownDataplane"), ("hub", "active/built Active")]
     {

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use super::build::{self, RECIPE};
 use super::cache::{self, CacheError, Slot};
 use super::download::{self, DownloadError};
-use super::host;
+use super::host::{Need, Work};
 use super::modules::{Module, Modules};
 use super::release::{Release, releases};
 use super::settings::{is_program, on_path};
@@ -43,7 +43,7 @@ pub struct Plan {
     todo: BTreeMap<Tool, Todo>,
     modules: Modules,
     go: Option<String>,
-    node: bool,
+    works: Vec<Work>,
 }
 
 impl Plan {
@@ -52,8 +52,9 @@ impl Plan {
         let modules = Modules::read(settings).map_err(AssetsError::Versions)?;
         check_folder(settings)?;
         let go = settings.go_version();
-        let mut plan =
-            Self { found: BTreeMap::new(), todo: BTreeMap::new(), modules, go, node: settings.node };
+        let node = settings.node.then_some(Work::RealNode);
+        let works = node.into_iter().chain(settings.works.iter().copied()).collect();
+        let mut plan = Self { found: BTreeMap::new(), todo: BTreeMap::new(), modules, go, works };
         for tool in plan.modules.clone().tools() {
             match plan.look(settings, tool)? {
                 Some(found) => drop(plan.found.insert(tool, found)),
@@ -90,7 +91,14 @@ impl Plan {
         let compiler = on_path("cc").map(|path| path.display().to_string()).unwrap_or_default();
         let missing = if compiler.is_empty() { "cargo needs one: install gcc or clang" } else { "" };
         table.row(["C compiler".to_owned(), compiler, missing.to_owned(), String::new()]);
-        for need in host::needs().into_iter().filter(|_| self.node) {
+        let mut needs: Vec<Need> = Vec::new();
+        for need in self.works.iter().flat_map(|work| work.needs()) {
+            // Two of them need root.
+            if !needs.contains(&need) {
+                needs.push(need);
+            }
+        }
+        for need in needs {
             let found = need.found().unwrap_or_default();
             let missing = if found.is_empty() { need.remedy() } else { String::new() };
             table.row([need.what().to_owned(), found, missing, String::new()]);
@@ -100,9 +108,9 @@ impl Plan {
 
     /// Brings what is missing.
     pub fn carry_out(mut self, settings: &Settings, report: &mut dyn Report) -> Result<Assets, AssetsError> {
-        if self.node {
+        if self.works.contains(&Work::RealNode) {
             // Before minutes of work for nothing.
-            host::can_run_node().map_err(AssetsError::Host)?;
+            Work::RealNode.is_possible().map_err(AssetsError::Host)?;
         }
         if !self.is_complete() {
             self.download(settings, report)?;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use super::Project;
+use super::{Project, Work};
 
 /// An operating system and a processor, in Go's words.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -56,6 +56,8 @@ pub struct Settings {
     pub node: bool,
     /// Whether Helm is wanted too.
     pub helm: bool,
+    /// What else is to be done here, so that the table lists what it needs of the host.
+    pub works: Vec<Work>,
     /// The program called for Go.
     pub go: PathBuf,
     /// Where each project's releases are.
@@ -80,6 +82,7 @@ impl Settings {
             kubernetes: None,
             node: false,
             helm: false,
+            works: Vec::new(),
             go: PathBuf::from("go"),
             sites: Project::ALL.into_iter().map(site).collect(),
             platform: Platform::running(),

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use xtask::assets::{Plan, Settings};
+use xtask::assets::{Plan, Settings, Work};
 use xtask::demo::Story;
 use xtask::report::{Report, Terminal};
 use xtask::rig::{Options, Rig, free_port};
@@ -32,6 +32,8 @@ pub(crate) fn run(arguments: &Arguments) -> Ended {
     say("Poros turns a pool of nodes into a name that pods can rely on. Here it does so on a real control\n\
          plane, all of it on this machine; no cluster of yours is touched.\n");
     let mut report = Terminal::new();
+    // Before minutes of other work.
+    Work::Image.is_possible()?;
     let settings = Settings::from_environment();
     let plan = Plan::make(&settings)?;
     if !plan.is_complete() {

@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
 use std::time::{Duration, Instant};
 
-use xtask::assets::{Assets, Plan, Settings, cache_home, can_run_node, chain, known_kubernetes, on_path};
+use xtask::assets::{Assets, Plan, Settings, Work, cache_home, chain, known_kubernetes, on_path};
+use xtask::command;
 use xtask::report::{Report, Terminal};
 use xtask::table::Table;
 use xtask::workspace;
@@ -24,6 +25,8 @@ const ALL: &str = "POROS_TEST_ALL";
 const IMAGE: &str = "POROS_TEST_IMAGE";
 /// Lists the tests of the real node.
 const NODE: &str = "POROS_TEST_NODE";
+/// Makes it an error that this host cannot run a real node, or build the Dockerfile.
+const REQUIRED: &str = "POROS_REQUIRE_NODE";
 /// The Kubernetes of the cluster ring; by default the main one.
 const KUBERNETES: &str = "POROS_TEST_KUBERNETES";
 /// The modules of the cluster ring that every Kubernetes must pass.
@@ -146,13 +149,16 @@ impl Checks {
 
     fn assets(&mut self) -> Result<Outcome, String> {
         let mut report = Terminal::new();
-        let node = can_run_node();
-        if let Err(error) = &node {
-            report.line(&format!("The tests of the real node will not be run: {}.", chain(error)));
+        // Before minutes of work; the table has the same, and more.
+        let node = lacks(Work::RealNode)?;
+        for why in [&node, &lacks(Work::Dockerfile)?].into_iter().flatten() {
+            report.line(&format!("Not all will be done: {why}."));
         }
-        let settings = Settings { node: node.is_ok(), helm: true, ..Settings::from_environment() };
+        let works = vec![Work::Image, Work::Dockerfile];
+        let settings = Settings { node: node.is_none(), helm: true, works, ..Settings::from_environment() };
         let plan = Plan::make(&settings).map_err(|error| chain(&error))?;
         report.line(&plan.table().text());
+        Work::Image.is_possible().map_err(|error| chain(&error))?;
         plan.carry_out(&settings, &mut report).map_err(|error| chain(&error))?;
         for kubernetes in self.others()? {
             let settings = Settings { kubernetes: Some(kubernetes), ..settings.clone() };
@@ -226,15 +232,12 @@ impl Checks {
             command.env(ALL, "1");
         }
         let outcome = passed(command.env(IMAGE, "1"))?;
-        if rustix::process::geteuid().is_root() {
-            return Ok(outcome);
-        }
-        Ok(Outcome::NotDone("ok; not done: the Dockerfile, which buildah builds as root".to_owned()))
+        Ok(lacks(Work::Dockerfile)?.map_or(outcome, |why| Outcome::NotDone(format!("ok; not done: {why}"))))
     }
 
     fn real_node(&mut self) -> Result<Outcome, String> {
-        if let Err(error) = can_run_node() {
-            return Ok(Outcome::NotDone(format!("not done: {}", chain(&error))));
+        if let Some(why) = lacks(Work::RealNode)? {
+            return Ok(Outcome::NotDone(format!("not done: {why}")));
         }
         for package in ["xtask", "poros"] {
             let command = || Self::cargo(&["test", "--locked", "--package", package, "--test", "node"]);
@@ -294,11 +297,21 @@ impl Drop for Checks {
     }
 }
 
+/// Why something cannot be done here, in words; an error where it must be.
+fn lacks(work: Work) -> Result<Option<String>, String> {
+    let Err(error) = work.is_possible() else { return Ok(None) };
+    let what = match work {
+        Work::RealNode => "the real node",
+        Work::Image => "the image",
+        Work::Dockerfile => "the Dockerfile",
+    };
+    let text = format!("{what}: {}", chain(&error));
+    let is_required = std::env::var_os(REQUIRED).is_some_and(|value| !value.is_empty());
+    if is_required { Err(format!("{text} ({REQUIRED} is set)")) } else { Ok(Some(text)) }
+}
+
 fn passed(command: &mut Command) -> Result<Outcome, String> {
-    // As a person types it: the program's name without its folder.
-    let program = Path::new(command.get_program()).file_name().unwrap_or_default();
-    let words = std::iter::once(program).chain(command.get_args());
-    let typed = words.map(|word| word.to_string_lossy().into_owned()).collect::<Vec<_>>().join(" ");
+    let typed = command::typed(command);
     say(&format!("$ {typed}"));
     let status = command.status().map_err(|error| format!("cannot run `{typed}`: {error}"))?;
     if status.success() { Ok(Outcome::Passed) } else { Err(format!("`{typed}` ended with {status}")) }

@@ -17,8 +17,9 @@ pub(crate) struct Arguments {
     /// Run another Kubernetes than the main one, like 1.30; it is built when first asked for
     #[arg(long, value_name = "MINOR")]
     kubernetes: Option<String>,
-    /// Add a node that runs real containers; it needs Linux, root and a few packages, which it names
-    #[arg(long)]
+    /// Add a node that runs real containers; it needs Linux, root and a few packages, which it names. It is of the main
+    /// Kubernetes, and a kubelet may not be newer than its API server
+    #[arg(long, conflicts_with = "kubernetes")]
     real_node: bool,
 }
 

@@ -34,6 +34,8 @@ pub struct Content<'a> {
     pub place: &'a str,
     /// Absolute paths in the image that are links to the program.
     pub links: &'a [&'a str],
+    /// A file of notices and its absolute path in the image.
+    pub notices: Option<(&'a Path, &'a str)>,
     /// The image's labels.
     pub labels: BTreeMap<&'a str, String>,
 }
@@ -65,29 +67,25 @@ impl Blob {
     }
 }
 
-/// A file of an archive.
+/// What is in an archive.
 enum Entry<'a> {
+    Folder { name: String },
     File { name: &'a str, content: &'a [u8], mode: u32 },
     Link { name: &'a str, to: &'a str },
 }
 
 /// Writes an archive with one image: the program at `place`, which is also its entry point.
 pub fn write(archive: &Path, reference: &str, program: &Path, place: &str) -> Result<Written, ArchiveError> {
-    write_content(archive, &Content { reference, program, place, links: &[], labels: BTreeMap::new() })
+    write_content(
+        archive,
+        &Content { reference, program, place, links: &[], notices: None, labels: BTreeMap::new() },
+    )
 }
 
 /// Writes an archive with one image. An older archive there is replaced at once, never half.
 pub fn write_content(archive: &Path, content: &Content<'_>) -> Result<Written, ArchiveError> {
-    let program = std::fs::read(content.program).map_err(|source| ArchiveError {
-        verb: "read",
-        path: content.program.to_owned(),
-        source,
-    })?;
     let error = |source| ArchiveError { verb: "write", path: archive.to_owned(), source };
-    let file = content.place.trim_start_matches('/');
-    let links = content.links.iter().map(|link| Entry::Link { name: link.trim_start_matches('/'), to: file });
-    let entries = std::iter::once(Entry::File { name: file, content: &program, mode: 0o755 }).chain(links);
-    let files = pack(entries).map_err(error)?;
+    let (files, unpacked) = layer(content)?;
     let layer = compress(&files).map_err(error)?;
     let layer = Blob { bytes: layer, kind: "application/vnd.oci.image.layer.v1.tar+gzip" };
     let platform = Platform::running();
@@ -119,16 +117,45 @@ pub fn write_content(archive: &Path, content: &Content<'_>) -> Result<Written, A
     let index = json!({"schemaVersion": 2, "manifests": [entry]}).to_string();
     let blobs = [&layer, &config, &manifest];
     let names = blobs.map(|blob| format!("blobs/{}", digest(&blob.bytes).replace(':', "/")));
+    // What Docker before 25 reads instead of all that.
+    let docker =
+        json!([{"Config": names[1], "RepoTags": [content.reference], "Layers": [names[0]]}]).to_string();
     let plain = |name, content| Entry::File { name, content, mode: 0o644 };
-    let heads =
-        [plain("oci-layout", br#"{"imageLayoutVersion":"1.0.0"}"#), plain("index.json", index.as_bytes())];
+    let heads = [
+        plain("oci-layout", br#"{"imageLayoutVersion":"1.0.0"}"#),
+        plain("index.json", index.as_bytes()),
+        plain("manifest.json", docker.as_bytes()),
+    ];
     let parts = names.iter().zip(blobs).map(|(name, blob)| plain(name, &blob.bytes));
     replace(archive, &pack(heads.into_iter().chain(parts)).map_err(error)?).map_err(error)?;
     Ok(Written {
         digest: digest(&manifest.bytes),
         size: blobs.iter().map(|blob| blob.bytes.len() as u64).sum(),
-        unpacked: program.len() as u64,
+        unpacked,
     })
+}
+
+/// The files of an image as a tar file, and what they take unpacked.
+fn layer(content: &Content<'_>) -> Result<(Vec<u8>, u64), ArchiveError> {
+    let read = |path: &Path| {
+        std::fs::read(path).map_err(|source| ArchiveError { verb: "read", path: path.to_owned(), source })
+    };
+    let program = read(content.program)?;
+    let file = content.place.trim_start_matches('/');
+    let mut entries = vec![Entry::File { name: file, content: &program, mode: 0o755 }];
+    entries.extend(
+        content.links.iter().map(|link| Entry::Link { name: link.trim_start_matches('/'), to: file }),
+    );
+    let notices = content.notices.map(|(path, place)| Ok((read(path)?, place.trim_start_matches('/'))));
+    let notices = notices.transpose()?;
+    if let Some((content, name)) = &notices {
+        let above = Path::new(name).parent().filter(|folder| !folder.as_os_str().is_empty());
+        entries.extend(above.map(|folder| Entry::Folder { name: format!("{}/", folder.display()) }));
+        entries.push(Entry::File { name, content, mode: 0o644 });
+    }
+    let unpacked = program.len() + notices.as_ref().map_or(0, |(content, _)| content.len());
+    let error = |source| ArchiveError { verb: "pack", path: content.program.to_owned(), source };
+    Ok((pack(entries.into_iter()).map_err(error)?, unpacked as u64))
 }
 
 fn digest(bytes: &[u8]) -> String {
@@ -144,6 +171,12 @@ fn pack<'a>(entries: impl Iterator<Item = Entry<'a>>) -> std::io::Result<Vec<u8>
         header.set_uid(0);
         header.set_gid(0);
         match entry {
+            Entry::Folder { name } => {
+                header.set_entry_type(tar::EntryType::Directory);
+                header.set_size(0);
+                header.set_mode(0o755);
+                archive.append_data(&mut header, name, std::io::empty())?;
+            }
             Entry::File { name, content, mode } => {
                 header.set_size(content.len() as u64);
                 header.set_mode(mode);

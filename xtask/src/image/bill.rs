@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::parts::{Part, Role};
+use super::parts::{Origin, Part, Role};
 
 /// What is in a program beside packages of Rust.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -102,6 +102,7 @@ fn system(runtime: &Runtime) -> Vec<Value> {
 }
 
 fn purl(part: &Part) -> String {
-    // A plus separates build metadata, and means a space in an address.
-    format!("pkg:cargo/{}@{}", part.name, part.version.replace('+', "%2B"))
+    // A package of the type `cargo` is one of crates.io. A plus separates build metadata, and means a space in an address.
+    let kind = if part.origin == Origin::CratesIo { "cargo" } else { "generic" };
+    format!("pkg:{kind}/{}@{}", part.name, part.version.replace('+', "%2B"))
 }

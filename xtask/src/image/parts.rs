@@ -2,6 +2,7 @@
 //! compiled with.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -57,6 +58,43 @@ pub enum Role {
     AtBuild,
 }
 
+/// Where the source of a package comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Origin {
+    /// The workspace.
+    Local,
+    /// crates.io.
+    CratesIo,
+    /// Another registry.
+    Registry,
+    /// A repository of git.
+    Git,
+}
+
+impl Origin {
+    /// Of what `cargo metadata` calls a source, like `registry+https://…`.
+    fn of(source: Option<&str>) -> Self {
+        match source.map(|source| source.split_once('+').unwrap_or((source, ""))) {
+            None => Self::Local,
+            Some(("git", _)) => Self::Git,
+            Some((_, "https://github.com/rust-lang/crates.io-index" | "https://index.crates.io/")) => {
+                Self::CratesIo
+            }
+            Some(_) => Self::Registry,
+        }
+    }
+
+    /// Its name in the format of cargo-auditable.
+    fn name(self) -> &'static str {
+        match self {
+            Self::Local => "local",
+            Self::CratesIo => "crates.io",
+            Self::Registry => "registry",
+            Self::Git => "git",
+        }
+    }
+}
+
 /// A package that a program was made of.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Part {
@@ -64,14 +102,16 @@ pub struct Part {
     pub name: String,
     /// Its version.
     pub version: String,
-    /// Whether it comes from crates.io; else it is of the workspace.
-    pub from_registry: bool,
+    /// Where its source comes from.
+    pub origin: Origin,
     /// Its licence, as an SPDX expression, where it names one.
     pub license: Option<String>,
     /// The SHA-256 of its archive, as Cargo.lock has it, in hexadecimal digits.
     pub checksum: Option<String>,
     /// How it takes part.
     pub role: Role,
+    /// Where its source lies on this machine.
+    pub(super) folder: PathBuf,
     /// The parts that it uses itself: places in the list of all.
     pub uses: BTreeSet<usize>,
 }
@@ -128,9 +168,10 @@ impl Compiled {
                     checksum: checksums.get(&key).cloned(),
                     name: key.0,
                     version: key.1,
-                    from_registry: package.source.is_some(),
+                    origin: Origin::of(package.source.as_deref()),
                     license: package.license.clone(),
                     role: own,
+                    folder: Path::new(&package.manifest_path).parent().unwrap_or(Path::new("")).to_owned(),
                     uses: deps
                         .filter(counts)
                         .filter_map(|dep| places.get(dep.pkg.as_str()).copied())
@@ -162,7 +203,7 @@ pub(super) fn auditable(parts: &[Part], root: &str) -> Value {
         let mut package = json!({
             "name": part.name,
             "version": part.version,
-            "source": if part.from_registry { "crates.io" } else { "local" },
+            "source": part.origin.name(),
         });
         if part.role == Role::AtBuild {
             package["kind"] = json!("build");
@@ -170,7 +211,7 @@ pub(super) fn auditable(parts: &[Part], root: &str) -> Value {
         if !part.uses.is_empty() {
             package["dependencies"] = json!(part.uses);
         }
-        if !part.from_registry && part.name == root {
+        if part.origin == Origin::Local && part.name == root {
             package["root"] = json!(true);
         }
         package
@@ -201,6 +242,19 @@ mod tests {
         compiled.note(&json!({"reason": "build-finished", "success": true}), "/t/host");
         let roles = [("both".to_owned(), Role::Inside), ("macro".to_owned(), Role::AtBuild)];
         assert_eq!(compiled.0, BTreeMap::from(roles));
+    }
+
+    #[test]
+    fn a_source_is_called_what_it_is() {
+        for (source, name) in [
+            (None, "local"),
+            (Some("registry+https://github.com/rust-lang/crates.io-index"), "crates.io"),
+            (Some("sparse+https://index.crates.io/"), "crates.io"),
+            (Some("sparse+https://crates.example.org/"), "registry"),
+            (Some("git+https://example.org/a?branch=b#c"), "git"),
+        ] {
+            assert_eq!(Origin::of(source).name(), name, "{source:?}");
+        }
     }
 
     #[test]

@@ -1,16 +1,20 @@
 //! The release build: one program that needs nothing of the system, and that does not tell where it was built.
 
 use std::collections::BTreeSet;
-use std::ffi::OsStr;
+use std::fs::{File, Permissions};
 use std::io::{BufRead, BufReader};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
+use std::time::SystemTime;
 
 use serde_json::Value;
 
 use super::bill::Runtime;
 use super::parts::{Compiled, Metadata, Part, auditable};
+use super::{licenses, sources};
+use crate::assets::{HostError, Work};
+use crate::command::{self, CommandError};
 use crate::workspace;
 
 /// The package and its program.
@@ -18,29 +22,24 @@ pub const POROS: &str = "poros";
 /// The other name of that program: by it, it is the command line.
 pub const CTL: &str = "dataos-ctl";
 
+/// The file in the image that names who made what is inside, and under which licence.
+pub const LICENSES: &str = "licenses/THIRD-PARTY";
+
 /// The section in which a program carries its list of packages.
 const LIST: &str = ".dep-v0";
 
 /// Why there is no program.
 #[derive(Debug, thiserror::Error)]
 pub enum BuildError {
-    /// A command could not be run.
-    #[error("cannot run {program}")]
-    Run {
-        /// Which.
-        program: String,
-        /// Why.
-        #[source]
-        source: std::io::Error,
-    },
+    /// This host lacks what the build needs beside the compiler.
+    #[error("Poros cannot be built as an image has it")]
+    Host(#[source] HostError),
     /// A command failed.
-    #[error("`{program}` failed: {answer}")]
-    Command {
-        /// Which.
-        program: String,
-        /// What it said.
-        answer: String,
-    },
+    #[error("a command of the build failed")]
+    Command(#[source] CommandError),
+    /// Cargo could not be run.
+    #[error("cannot run cargo")]
+    Cargo(#[source] std::io::Error),
     /// Cargo said something else than it is known to.
     #[error("what cargo says of {place:?} is not understood")]
     Metadata {
@@ -51,13 +50,14 @@ pub enum BuildError {
         source: serde_json::Error,
     },
     /// The build failed.
-    #[error(
-        "Poros could not be built ({0}; see above). It is linked with a static C library, which Debian has in libc6-dev and Fedora in glibc-static"
-    )]
+    #[error("Poros could not be built ({0}; see above)")]
     Failed(ExitStatus),
     /// It built something else.
     #[error("cargo built no program named {POROS}")]
     Nothing,
+    /// The licences of what is inside could not be read.
+    #[error("cannot read the licences of the packages")]
+    Licenses(#[source] std::io::Error),
     /// A file resists.
     #[error("cannot write {path:?}")]
     File {
@@ -72,7 +72,7 @@ pub enum BuildError {
 /// The program, as the image has it and the demo runs it.
 #[derive(Debug, Clone)]
 pub struct Program {
-    /// The folder with nothing but the program and, where it has two names, a link to it.
+    /// The folder with nothing but the program, links to it, and the licences.
     pub folder: PathBuf,
     /// Its version.
     pub version: String,
@@ -93,22 +93,38 @@ impl Program {
 ///
 /// Other checkouts are built where this one is, so that the packages that they share are built once.
 pub(super) fn build(checkout: &Path, folder: &Path, links: &[&str]) -> Result<Program, BuildError> {
+    Work::Image.is_possible().map_err(BuildError::Host)?;
     let toolchain = Toolchain::find(checkout)?;
     let own = metadata(&workspace::root(), &toolchain)?;
     let metadata = if checkout == workspace::root() { own.clone() } else { metadata(checkout, &toolchain)? };
     let output = Path::new(&own.target_directory);
-    let (file, compiled) = compile(checkout, &toolchain, &metadata, output)?;
+    // Another checkout that builds there would put its program where this one's is taken from.
+    let _lock = lock(&output.join("poros-image.lock"))?;
+    let (file, compiled) = compile(&Order { checkout, toolchain: &toolchain, metadata: &metadata, output })?;
     let lock = checkout.join("Cargo.lock");
-    let text = std::fs::read_to_string(&lock).map_err(|source| BuildError::File { path: lock, source })?;
+    let text = std::fs::read_to_string(&lock).map_err(error(&lock))?;
     let parts = compiled.parts(&metadata, &text);
-    place(&file, folder, links, &parts)?;
-    let version = parts.iter().find(|part| part.name == POROS).map(|part| part.version.clone());
     let glibc = cfg!(all(target_os = "linux", target_env = "gnu"))
         .then(|| answer(Command::new("getconf").arg("GNU_LIBC_VERSION")))
         .transpose()?
         .map(|text| text.trim().trim_start_matches("glibc ").to_owned());
+    let version = parts.iter().find(|part| part.name == POROS).map(|part| part.version.clone());
+    let version = version.ok_or(BuildError::Nothing)?;
     let runtime = Runtime { rust: toolchain.release, glibc };
-    Ok(Program { folder: folder.to_owned(), version: version.ok_or(BuildError::Nothing)?, parts, runtime })
+    let licenses = licenses::text(&parts, &runtime).map_err(BuildError::Licenses)?;
+    place(&file, folder, links, &parts, &licenses)?;
+    Ok(Program { folder: folder.to_owned(), version, parts, runtime })
+}
+
+/// Waits until nobody else holds the file. It is let go with what is given back, or with this process.
+pub(super) fn lock(path: &Path) -> Result<File, BuildError> {
+    let open = || {
+        std::fs::create_dir_all(path.parent().unwrap_or(path))?;
+        let file = File::create(path)?;
+        file.lock()?;
+        Ok(file)
+    };
+    open().map_err(error(path))
 }
 
 /// The compiler that builds the checkout.
@@ -163,37 +179,80 @@ fn flags(toolchain: &Toolchain, metadata: &Metadata, output: &Path) -> Vec<Strin
     flags
 }
 
-fn compile(
-    checkout: &Path,
-    toolchain: &Toolchain,
-    metadata: &Metadata,
-    output: &Path,
-) -> Result<(PathBuf, Compiled), BuildError> {
-    let mut command = workspace::cargo();
-    command.current_dir(checkout);
+/// What to compile, with what, and where to.
+struct Order<'a> {
+    checkout: &'a Path,
+    toolchain: &'a Toolchain,
+    metadata: &'a Metadata,
+    output: &'a Path,
+}
+
+/// What cargo did.
+#[derive(Default)]
+struct Built {
+    compiled: Compiled,
+    program: Option<PathBuf>,
+    /// Something of the checkout itself was there already, by cargo's word.
+    was_there: bool,
+}
+
+/// Compiles the checkout, and no other: what cargo finds there already counts only where it was made of the same files.
+fn compile(order: &Order<'_>) -> Result<(PathBuf, Compiled), BuildError> {
+    let own =
+        order.metadata.packages.iter().find(|package| package.name == POROS && package.source.is_none());
+    let own = own.ok_or(BuildError::Nothing)?;
+    let folder = order.output.join(&order.toolchain.host).join("release");
+    let note = folder.join(format!("{POROS}-{}.sources", own.version));
+    let is_known = sources::are_as_noted(&note, order.checkout);
+    let begin = SystemTime::now();
+    // Until the build has ended well, nobody knows.
+    let _ = std::fs::remove_file(&note);
+    let mut built = run(order, &own.id)?;
+    if built.was_there && !is_known {
+        let mut clean = cargo(order);
+        clean.args(["clean", "--release", "--locked", "--package", POROS, "--target", &order.toolchain.host]);
+        answer(clean.arg("--target-dir").arg(order.output))?;
+        built = run(order, &own.id)?;
+    }
+    let program = built.program.ok_or(BuildError::Nothing)?;
+    sources::note(&note, order.checkout, &program.with_extension("d"), begin).map_err(error(&note))?;
+    Ok((program, built.compiled))
+}
+
+fn run(order: &Order<'_>, own: &str) -> Result<Built, BuildError> {
+    let mut command = cargo(order);
     command.args(["build", "--release", "--locked", "--package", POROS, "--bin", POROS]);
     // With the target named, the flags are for the program alone, not for what the build itself runs.
-    command.args(["--target", &toolchain.host]).arg("--target-dir").arg(output);
+    command.args(["--target", &order.toolchain.host]).arg("--target-dir").arg(order.output);
     command.arg("--message-format=json-render-diagnostics");
-    command.env("CARGO_ENCODED_RUSTFLAGS", flags(toolchain, metadata, output).join("\x1f"));
-    command.env("CARGO_INCREMENTAL", "0");
-    // As today's profile has it; an older version's would build all packages anew, too.
-    command.env("CARGO_PROFILE_RELEASE_LTO", "off");
-    let run = |source| BuildError::Run { program: "cargo".to_owned(), source };
+    let flags = flags(order.toolchain, order.metadata, order.output);
+    command.env("CARGO_ENCODED_RUSTFLAGS", flags.join("\x1f"));
     // Progress and errors go to the terminal; what was built comes as JSON.
-    let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().map_err(run)?;
+    let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().map_err(BuildError::Cargo)?;
     let lines = child.stdout.take().into_iter().flat_map(|pipe| BufReader::new(pipe).lines());
-    let folder = output.join(&toolchain.host);
-    let (mut compiled, mut file) = (Compiled::default(), None);
+    let folder = order.output.join(&order.toolchain.host);
+    let mut built = Built::default();
     for message in lines.map_while(Result::ok).filter_map(|line| serde_json::from_str::<Value>(&line).ok()) {
-        compiled.note(&message, &folder.to_string_lossy());
-        file = executable(&message).or(file);
+        built.compiled.note(&message, &folder.to_string_lossy());
+        built.program = executable(&message).or(built.program);
+        built.was_there |= message["package_id"] == own && message["fresh"] == true;
     }
-    let status = child.wait().map_err(run)?;
-    if !status.success() {
-        return Err(BuildError::Failed(status));
+    let status = child.wait().map_err(BuildError::Cargo)?;
+    if status.success() { Ok(built) } else { Err(BuildError::Failed(status)) }
+}
+
+/// Cargo in the checkout, with the profile of today's, whatever its own says and whatever the environment: another would
+/// make another program, and build all packages anew.
+fn cargo(order: &Order<'_>) -> Command {
+    let mut command = workspace::cargo();
+    for (name, _) in std::env::vars_os() {
+        if name.to_string_lossy().starts_with("CARGO_PROFILE_") {
+            command.env_remove(&name);
+        }
     }
-    Ok((file.ok_or(BuildError::Nothing)?, compiled))
+    command.current_dir(order.checkout).env("CARGO_INCREMENTAL", "0");
+    command.env("CARGO_PROFILE_RELEASE_LTO", "off").env("CARGO_PROFILE_RELEASE_STRIP", "symbols");
+    command
 }
 
 /// The path in cargo's message that the program was built, or is there.
@@ -202,19 +261,25 @@ fn executable(message: &Value) -> Option<PathBuf> {
     message["executable"].as_str().filter(|_| is_program).map(PathBuf::from)
 }
 
-/// Puts the program with its list of packages into the folder, and nothing else.
-fn place(file: &Path, folder: &Path, links: &[&str], parts: &[Part]) -> Result<(), BuildError> {
-    let error = |path: &Path| {
-        let path = path.to_owned();
-        move |source| BuildError::File { path, source }
-    };
+/// Puts the program with its list of packages and their licences into the folder, and nothing else.
+fn place(
+    file: &Path,
+    folder: &Path,
+    links: &[&str],
+    parts: &[Part],
+    licenses: &str,
+) -> Result<(), BuildError> {
     let bench = folder.with_extension("new");
     let _ = std::fs::remove_dir_all(&bench);
-    std::fs::create_dir_all(&bench).map_err(error(&bench))?;
+    let notices = bench.join(LICENSES);
+    let above = notices.parent().unwrap_or(&bench);
+    std::fs::create_dir_all(above).map_err(error(above))?;
+    std::fs::write(&notices, licenses).map_err(error(&notices))?;
     let program = bench.join(POROS);
     std::fs::copy(file, &program).map_err(error(&program))?;
-    let anyone = std::fs::Permissions::from_mode(0o755);
-    std::fs::set_permissions(&program, anyone).map_err(error(&program))?;
+    for (path, mode) in [(&*program, 0o755), (&notices, 0o644), (above, 0o755)] {
+        std::fs::set_permissions(path, Permissions::from_mode(mode)).map_err(error(path))?;
+    }
     if cfg!(target_os = "linux") {
         let list = bench.join(LIST);
         let text = auditable(parts, POROS).to_string();
@@ -232,6 +297,11 @@ fn place(file: &Path, folder: &Path, links: &[&str], parts: &[Part]) -> Result<(
     std::fs::rename(&bench, folder).map_err(error(folder))
 }
 
+fn error(path: &Path) -> impl FnOnce(std::io::Error) -> BuildError + use<> {
+    let path = path.to_owned();
+    move |source| BuildError::File { path, source }
+}
+
 fn zlib(bytes: &[u8]) -> Vec<u8> {
     let mut encoder = flate2::write::ZlibEncoder::new(Vec::new(), flate2::Compression::best());
     // Into memory: there is nothing that could fail.
@@ -240,15 +310,7 @@ fn zlib(bytes: &[u8]) -> Vec<u8> {
 }
 
 fn answer(command: &mut Command) -> Result<String, BuildError> {
-    let name = Path::new(command.get_program()).file_name().unwrap_or_default();
-    let words = std::iter::once(name).chain(command.get_args().take(1));
-    let program = words.map(OsStr::to_string_lossy).collect::<Vec<_>>().join(" ");
-    let run = |source| BuildError::Run { program: program.clone(), source };
-    let output = command.stdin(Stdio::null()).output().map_err(run)?;
-    if output.status.success() {
-        return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
-    }
-    Err(BuildError::Command { answer: String::from_utf8_lossy(&output.stderr).trim().to_owned(), program })
+    command::answer(command).map_err(BuildError::Command)
 }
 
 #[cfg(test)]

@@ -140,7 +140,7 @@ fn apiserver(
 /// What the API server needs besides to work with a real node. Of a flag given twice the last value counts; lists add up.
 fn reachable(layout: &Layout, machine: Machine) -> Vec<String> {
     vec![
-        // Of all the host's addresses the one that only its own node reaches.
+        // Of all the host's addresses the one that its own node reaches. Others may, too: certificates keep them out.
         format!("--bind-address={}", machine.host()),
         format!("--advertise-address={}", machine.host()),
         // Keeps the endpoint of the service `kubernetes`, which pods call.
@@ -156,7 +156,8 @@ fn reachable(layout: &Layout, machine: Machine) -> Vec<String> {
     ]
 }
 
-/// Namespaces of its own; `--kill-child` ends the first process in them, and so all, when this one is killed.
+/// Namespaces of its own; `--kill-child` ends the first process in them, and so all, when this one is killed. The folders
+/// that it must see come after these.
 fn node(layout: &Layout) -> Vec<String> {
     let mut arguments: Vec<String> =
         ["--mount", "--net", "--pid", "--fork", "--kill-child", "/bin/sh"].map(str::to_owned).into();

@@ -39,13 +39,17 @@ for group in 'companion-*' 'k*' etcd; do
   left && kill -KILL $pids
 done
 cd /
-# The machine's end takes all of it away but its cgroups.
-name=$(sed -n 's/^NAME=//p' "$dir/node/settings" 2>/dev/null)
-case $name in poros-*)
+# The machine's end takes all of it away but its cgroups. By then another rig may have its name.
+NAME= CGROUP= CLAIM=
+[ ! -e "$dir/node/settings" ] || . "$dir/node/settings"
+free() {
+  [ ! -e "/sys/class/net/$NAME" ] || [ "$(cat "/sys/class/net/$NAME/ifalias" 2>/dev/null)" = "$CLAIM" ]
+}
+case $CGROUP in poros-*)
   for tree in /sys/fs/cgroup /sys/fs/cgroup/*; do
     turn=0
-    while [ -d "$tree/$name" ] && [ $turn -lt 80 ]; do
-      find "$tree/$name" -depth -type d -exec rmdir {} \; 2>/dev/null
+    while [ -d "$tree/$CGROUP" ] && [ $turn -lt 80 ] && free; do
+      find "$tree/$CGROUP" -depth -type d -exec rmdir {} \; 2>/dev/null
       sleep 0.1; turn=$((turn + 1))
     done
   done ;;

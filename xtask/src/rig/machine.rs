@@ -1,20 +1,26 @@
 //! The machine of the real node: namespaces of its own on this host, joined to it by one link.
 //!
 //! kubelet, containerd, kube-proxy, `CoreDNS` and every pod live in them, with all their mounts, links and
-//! packet filters, so nothing of the host's is changed and all of it ends with the machine's first process
-//! (`machine.sh`). What the kernel does not take away by itself are the cgroups; [`Machine::clear`] does.
+//! packet filters, so all of it ends with the machine's first process (`machine.sh`). What the kernel does not take away
+//! by itself are the cgroups; [`Machine::clear`] does. What stays of the host's is what the kernel loaded (modules, and the
+//! settings that come with them), and on cgroup version 2 that the top of the tree hands its controllers down.
 //!
 //! The link's name is the claim to its addresses: one of the 512 networks `198.18.N.0/24` of the range
-//! that RFC 2544 sets apart for measurements, of which the first rig to make the link `poros-N` has the use.
+//! that RFC 2544 sets apart for measurements, of which the first rig to make the link `poros-N` has the use. Whose it is
+//! says the link's alias, the rig's folder. The cgroup's name has the number of the host's network namespace besides: two
+//! containers may see one tree of cgroups, but not each other's links.
 
+use std::collections::BTreeSet;
 use std::net::Ipv4Addr;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use super::layout::{Layout, file};
-use super::{RigError, machine_files};
-use crate::assets::{Assets, Tool};
+use super::{Component, RigError, machine_files};
+use crate::assets::{Assets, Tool, folders_of_node};
+use crate::command::{CommandError, answer};
 
 /// The node's name.
 pub const NODE: &str = "rig-node";
@@ -34,13 +40,11 @@ const POLL: Duration = Duration::from_millis(20);
 #[derive(Debug, thiserror::Error)]
 pub enum MachineError {
     /// A command failed.
-    #[error("`{command}` failed: {answer}")]
-    Command {
-        /// The command line.
-        command: String,
-        /// What it said.
-        answer: String,
-    },
+    #[error("a command of its machine failed")]
+    Command(#[source] CommandError),
+    /// Its first process did not leave this one's network.
+    #[error("`unshare --net` made no namespaces; the log `node.log` says why")]
+    Namespaces,
     /// The host uses every network.
     #[error(
         "each network of 198.18.0.0/15 is in use: see `ip route`, and `cargo xtask down` in other checkouts"
@@ -53,10 +57,14 @@ pub enum MachineError {
         what: PathBuf,
     },
     /// The node is not Ready.
-    #[error("the node is not Ready after {seconds} s ({answer}); the last lines of {log:?}:\n{tail}")]
+    #[error(
+        "the node is not Ready after {seconds} s ({answer}). Does a firewall of this host drop what comes in on {link}? The last lines of {log:?}:\n{tail}"
+    )]
     NotReady {
         /// How long it was waited for.
         seconds: u64,
+        /// The link that joins it to this host.
+        link: String,
         /// What the API server says of it.
         answer: String,
         /// The kubelet's log.
@@ -73,8 +81,8 @@ pub(super) struct Machine {
 }
 
 impl Machine {
-    /// Joins the namespaces of a process to the host, by a link and addresses that nobody else has.
-    pub(super) fn join(pid: u32) -> Result<Self, MachineError> {
+    /// Joins the namespaces of a process to the host, by a link and addresses that nobody but this rig's folder has.
+    pub(super) fn join(pid: u32, dir: &Path) -> Result<Self, MachineError> {
         outwait_namespace(pid)?;
         sweep();
         // Two rigs that start together begin at different places; the kernel lets one have a name.
@@ -94,6 +102,7 @@ impl Machine {
                 }
                 return Err(error);
             }
+            ip(&["link", "set", &name, "alias", &claim(dir)])?;
             let (host, node) = (format!("{}/30", machine.host()), machine.node().to_string());
             ip(&["address", "add", &host, "dev", &name])?;
             ip(&["link", "set", &name, "up"])?;
@@ -115,9 +124,14 @@ impl Machine {
         (network < NETWORKS).then_some(Self { network })
     }
 
-    /// Of the link's end on the host, and of the cgroup.
+    /// Of the link's end on the host.
     pub(super) fn name(self) -> String {
         format!("{PREFIX}{}", self.network)
+    }
+
+    /// The name of the cgroup of all its pods.
+    pub(super) fn cgroup(self) -> String {
+        format!("{}{}", self.name(), suffix())
     }
 
     /// The host's address on the link: the API server's.
@@ -155,28 +169,34 @@ impl Machine {
             .any(|route| !route.trim().is_empty() && !route.starts_with("default")))
     }
 
-    /// Waits until the machine, whose first process was killed, is gone, and removes its cgroups.
-    pub(super) fn clear(self) -> Result<(), MachineError> {
+    /// Waits until the machine of this folder, whose first process was killed, is gone, and removes its cgroups. After a
+    /// crash another rig may have its name by now, and have removed what this one had left.
+    pub(super) fn clear(self, dir: &Path) -> Result<(), MachineError> {
         let deadline = Instant::now() + PATIENCE;
-        while self.link().exists() {
+        while let Some(claimed) = self.claimed() {
+            if claimed != claim(dir) {
+                return Ok(());
+            }
             if Instant::now() > deadline {
                 return Err(MachineError::Left { what: self.link() });
             }
             std::thread::sleep(POLL);
         }
-        for cgroup in cgroups(|name| name == self.name()) {
+        for cgroup in cgroups(|name| name == self.cgroup()) {
             remove(&cgroup, deadline)?;
         }
         Ok(())
     }
 
+    /// Whose the link is that has the machine's name, if there is one.
+    fn claimed(self) -> Option<String> {
+        let text = std::fs::read_to_string(self.link().join("ifalias")).ok();
+        text.map(|text| text.trim_end_matches('\n').to_owned())
+    }
+
     /// Writes what the machine waits for: from then on it becomes a node.
     pub(super) fn furnish(self, layout: &Layout, assets: &Assets) -> Result<(), RigError> {
-        let folders: Vec<String> = Tool::OF_NODE
-            .iter()
-            .filter_map(|tool| assets.path(*tool).parent())
-            .map(|folder| folder.display().to_string())
-            .collect();
+        let tools: Vec<String> = folders(assets).iter().map(|folder| folder.display().to_string()).collect();
         let folder = layout.dir.join("node");
         for (name, text) in machine_files::all(self, layout) {
             let path = folder.join(name);
@@ -184,16 +204,49 @@ impl Machine {
         }
         // Last, and whole or not at all: the machine reads it as soon as it is there.
         let settings = format!(
-            "NAME={}\nNODE={}\nNODE_NAME={NODE}\nPODS={}\nSERVICES={SERVICES}\nTOOLS='{}'\n",
+            "NAME={}\nCGROUP={}\nCLAIM={}\nNODE={}\nNODE_NAME={NODE}\nPODS={}\nSERVICES={SERVICES}\nTOOLS={}\n",
             self.name(),
+            self.cgroup(),
+            quoted(&claim(&layout.dir)),
             self.node(),
             self.pods(),
-            folders.join(":").replace('\'', r"'\''"),
+            quoted(&tools.join(":")),
         );
         let (draft, path) = (folder.join("settings.new"), folder.join("settings"));
         std::fs::write(&draft, settings).map_err(|source| file("write", &draft, source))?;
         std::fs::rename(&draft, &path).map_err(|source| file("write", &path, source))
     }
+}
+
+/// The folders of the node's binaries.
+fn folders(assets: &Assets) -> BTreeSet<PathBuf> {
+    Tool::OF_NODE.iter().filter_map(|tool| Some(assets.path(*tool).parent()?.to_owned())).collect()
+}
+
+/// The folders that the machine must see, wherever this host has them, as arguments of its first process.
+pub(super) fn seen(component: Component, assets: &Assets) -> Vec<String> {
+    if component != Component::Node {
+        return Vec::new();
+    }
+    let folders: BTreeSet<PathBuf> = folders(assets).into_iter().chain(folders_of_node()).collect();
+    folders.iter().map(|folder| folder.display().to_string()).collect()
+}
+
+/// What a link's alias says of the rig in this folder; an alias has room for 255 bytes.
+fn claim(dir: &Path) -> String {
+    let text = dir.to_string_lossy();
+    text[text.ceil_char_boundary(text.len().saturating_sub(255))..].to_owned()
+}
+
+/// What the names of cgroups of this network namespace end with.
+fn suffix() -> String {
+    let number = std::fs::metadata("/proc/self/ns/net").map_or(0, |namespace| namespace.ino());
+    format!("-{number}")
+}
+
+/// As a word of a shell.
+fn quoted(text: &str) -> String {
+    format!("'{}'", text.replace('\'', r"'\''"))
 }
 
 /// A command that runs in the machine whose first process this is, at its root, as root.
@@ -205,7 +258,10 @@ pub(super) fn inside(pid: u32, program: &Path) -> Command {
 
 /// Removes the cgroups of machines that are gone, whoever left them.
 pub(super) fn sweep() {
-    let gone = |name: &str| Machine::named(name).is_some_and(|machine| !machine.link().exists());
+    let end = suffix();
+    let gone = |name: &str| {
+        name.strip_suffix(&end).and_then(Machine::named).is_some_and(|machine| !machine.link().exists())
+    };
     for cgroup in cgroups(gone) {
         // Another rig may be at it; what resists is tried again by the next.
         let _ = remove(&cgroup, Instant::now());
@@ -250,28 +306,13 @@ fn outwait_namespace(pid: u32) -> Result<(), MachineError> {
         match network(&pid.to_string()) {
             Some(other) if Some(&other) != own.as_ref() => return Ok(()),
             Some(_) if Instant::now() < deadline => std::thread::sleep(POLL),
-            _ => {
-                let answer = "it made no namespaces; its log says why".to_owned();
-                return Err(MachineError::Command { command: "unshare --net".to_owned(), answer });
-            }
+            _ => return Err(MachineError::Namespaces),
         }
     }
 }
 
 fn ip(arguments: &[&str]) -> Result<String, MachineError> {
-    answer(Command::new("ip").args(arguments))
-}
-
-/// What a command prints.
-pub(super) fn answer(command: &mut Command) -> Result<String, MachineError> {
-    let words = std::iter::once(command.get_program()).chain(command.get_args());
-    let line = words.map(|word| word.to_string_lossy().into_owned()).collect::<Vec<_>>().join(" ");
-    let error = |answer: String| MachineError::Command { command: line.clone(), answer };
-    let output = command.stdin(Stdio::null()).output().map_err(|source| error(source.to_string()))?;
-    if output.status.success() {
-        return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
-    }
-    Err(error(String::from_utf8_lossy(&output.stderr).trim().to_owned()))
+    answer(Command::new("ip").args(arguments)).map_err(MachineError::Command)
 }
 
 #[cfg(test)]
@@ -295,8 +336,17 @@ mod tests {
     #[test]
     fn only_names_of_machines_are_taken_for_one() {
         assert_eq!(Machine::named("poros-17"), Some(Machine { network: 17 }));
-        for other in ["poros-", "poros-x", "poros-512", "poros-17/x", "poros", "system.slice"] {
+        for other in ["poros-", "poros-x", "poros-512", "poros-17/x", "poros", "system.slice", "poros-17-1"] {
             assert_eq!(Machine::named(other), None, "{other}");
         }
+        assert_eq!(Machine { network: 17 }.cgroup().strip_prefix("poros-17"), Some(&*suffix()));
+    }
+
+    #[test]
+    fn a_claim_fits_an_alias_and_is_the_end_of_the_folder() {
+        assert_eq!(claim(Path::new("/a/target/rig/up")), "/a/target/rig/up");
+        let long = format!("/{}/rig", "ä".repeat(200));
+        let short = claim(Path::new(&long));
+        assert!(short.len() <= 255 && short.ends_with("ä/rig") && long.ends_with(&short), "{short}");
     }
 }

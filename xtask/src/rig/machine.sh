@@ -10,11 +10,17 @@ shift
 # Until the owner has joined the machine to the host and has written its settings, there is nothing to do.
 while [ ! -e "$rig/node/settings" ]; do sleep 0.05; done
 . "$rig/node/settings"
-PATH=$TOOLS:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
+PATH=$TOOLS:$PATH
+
+# By both names, the given one and that behind its links.
+set -- "$rig" "$@"
+for folder in "$@"; do set -- "$@" "$(readlink -f "$folder")"; done
 
 # A root that is the host's but for what the node writes: that is memory, and gone with the machine.
 # It is put together at /run, whose own files the machine does not need.
 root=/run
+# What is here goes on to see the files below.
+cd "$root"
 mount -t tmpfs -o mode=755 tmpfs "$root"
 for entry in /*; do
   case $entry in /proc | /sys | /run | /tmp | /var | /lost+found) continue ;; esac
@@ -25,10 +31,16 @@ for entry in /*; do
     mount --rbind "$entry" "$root$entry"
   fi
 done
-for folder in "$rig" "$@"; do
-  case $folder in /tmp/* | /var/*)
+for folder in "$@"; do
+  # Of one within another nothing is missing.
+  [ ! -e "$root$folder" ] || continue
+  case $folder in
+  /tmp/* | /var/*)
     mkdir -p "$root$folder"
     mount --rbind "$folder" "$root$folder" ;;
+  /run/*)
+    mkdir -p "$root$folder"
+    mount --no-canonicalize --rbind "./${folder#/run/}" "$root$folder" ;;
   esac
 done
 mkdir -p "$root/proc" "$root/sys" "$root/run" "$root/tmp" "$root/var/lib" "$root/var/log" "$root/old"
@@ -72,21 +84,25 @@ echo 1 >/proc/sys/net/ipv4/ip_forward
 # Pods live below a cgroup of the machine's own: version 2 is one tree, version 1 a tree a controller.
 cgroups=/sys/fs/cgroup
 if [ -e "$cgroups/cgroup.controllers" ]; then
-  mkdir -p "$cgroups/$NAME"
+  mkdir -p "$cgroups/$CGROUP"
   for controller in $(cat "$cgroups/cgroup.controllers"); do
     # Not every controller can be handed down, and the kubelet says which ones it misses.
     echo "+$controller" 2>/dev/null >"$cgroups/cgroup.subtree_control" || true
-    echo "+$controller" 2>/dev/null >"$cgroups/$NAME/cgroup.subtree_control" || true
+    echo "+$controller" 2>/dev/null >"$cgroups/$CGROUP/cgroup.subtree_control" || true
   done
 else
   for tree in "$cgroups"/*; do
     [ -d "$tree" ] && [ ! -L "$tree" ] || continue
-    mkdir -p "$tree/$NAME"
+    mkdir -p "$tree/$CGROUP"
     for file in cpuset.cpus cpuset.mems; do
-      [ ! -e "$tree/$file" ] || cat "$tree/$file" >"$tree/$NAME/$file"
+      [ ! -e "$tree/$file" ] || cat "$tree/$file" >"$tree/$CGROUP/$file"
     done
   done
 fi
+
+for program in containerd containerd-shim-runc-v2 ctr kubelet kube-proxy coredns runc nft; do
+  command -v "$program" >/dev/null || { echo "$program is not in the machine; PATH is $PATH" >&2; exit 1; }
+done
 
 # One that ends is started again, as an init system would.
 keep() {
@@ -98,7 +114,9 @@ keep() {
   done
 }
 keep containerd containerd --config "$rig/node/containerd.toml" &
+echo "Waiting until containerd answers; its log is $rig/logs/containerd.log"
 until ctr --connect-timeout 1s version >/dev/null 2>&1; do sleep 0.1; done
+echo "It does; the images are imported, then the kubelet starts"
 for image in "$rig"/node/images/*.tar; do
   ctr --namespace k8s.io images import --local "$image"
 done

@@ -83,7 +83,7 @@ fn kubelet(machine: Machine, layout: &Layout) -> String {
         "clusterDomain": "cluster.local",
         "resolvConf": layout.dir.join("node").join("resolv.conf"),
         "cgroupDriver": "cgroupfs",
-        "cgroupRoot": format!("/{}", machine.name()),
+        "cgroupRoot": format!("/{}", machine.cgroup()),
         "failCgroupV1": false,
         "failSwapOn": false,
         "enforceNodeAllocatable": ["none"],

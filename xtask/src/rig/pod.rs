@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use super::machine::{MachineError, answer};
+use crate::command::{CommandError, answer};
 use crate::image::archive::{self, ArchiveError};
 
 /// The image that holds a pod's namespaces open.
@@ -29,7 +29,7 @@ pub enum PodError {
     #[error(
         "the program of the rig's pods was not compiled: a static C library is needed (Debian: libc6-dev)"
     )]
-    Compile(#[source] MachineError),
+    Compile(#[source] CommandError),
     /// The image was not written.
     #[error("the image of the rig's pods was not written")]
     Image(#[source] ArchiveError),

@@ -1,6 +1,7 @@
 //! Starts, signals and outwaits the processes of a rig.
 
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::fs::OpenOptions;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -75,10 +76,20 @@ pub(super) fn spawn(
     let mut command = Command::new(program);
     command.args(arguments).current_dir(&layout.dir).stdin(Stdio::null()).stdout(output).stderr(errors);
     // The user's environment must not steer a control plane: proxies, kubeconfigs, Go's debug flags.
-    command.env_clear().env("HOME", layout.home()).env("PATH", "/usr/bin:/bin");
+    command.env_clear().env("HOME", layout.home()).env("PATH", search_path(component));
     // A group of its own: Ctrl-C reaches the owner alone, who then stops the processes in order.
     command.process_group(0);
     command.spawn().map_err(|source| ProcessError::Start { program: program.to_owned(), source })
+}
+
+/// The node's programs are the system's, wherever it keeps them; the others call none.
+fn search_path(component: Component) -> OsString {
+    let mut path = OsString::from("/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin");
+    if let (Component::Node, Some(own)) = (component, std::env::var_os("PATH")) {
+        path.push(":");
+        path.push(own);
+    }
+    path
 }
 
 /// Stops one child, and waits until it is gone.

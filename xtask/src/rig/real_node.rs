@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 
 use super::machine::{self, Machine, MachineError, NODE};
 use super::{Component, Rig, RigError, layout, pod, probe};
-use crate::assets::Tool;
+use crate::assets::{Tool, chain};
+use crate::command::answer;
 
 /// What the node's machine does first.
 const MACHINE: &str = include_str!("machine.sh");
@@ -23,7 +24,7 @@ impl Rig {
     pub fn import_images(&self, archive: &Path) -> Result<(), RigError> {
         let mut command = self.on_node(self.assets.path(Tool::Ctr));
         command.args(["--namespace", "k8s.io", "images", "import", "--local"]).arg(archive);
-        machine::answer(&mut command).map(drop).map_err(RigError::Machine)
+        answer(&mut command).map(drop).map_err(MachineError::Command).map_err(RigError::Machine)
     }
 
     /// Makes the machine and starts it.
@@ -34,7 +35,7 @@ impl Rig {
         std::fs::write(&script, MACHINE).map_err(|source| layout::file("write", &script, source))?;
         self.launch(Component::Node)?;
         let pid = self.pid_of(Component::Node).unwrap_or_default();
-        self.machine = Some(Machine::join(pid).map_err(RigError::Machine)?);
+        self.machine = Some(Machine::join(pid, &self.layout.dir).map_err(RigError::Machine)?);
         Ok(())
     }
 
@@ -43,21 +44,28 @@ impl Rig {
         let path = "-o=jsonpath={.status.conditions[?(@.type==\"Ready\")].status}";
         let begin = Instant::now();
         loop {
-            let mut asked = machine::answer(self.kubectl().args(["get", "node", NODE, path]));
+            let mut asked = answer(self.kubectl().args(["get", "node", NODE, path]));
             if self.options.controller_manager && matches!(asked.as_deref(), Ok("True")) {
                 // No pod is let in before its service account is there, which is made as the namespace is seen.
                 let account = ["get", "serviceaccount", "default", "-o=jsonpath=True"];
-                asked = machine::answer(self.kubectl().args(account));
+                asked = answer(self.kubectl().args(account));
             }
-            let answer = match asked {
-                Ok(answer) if answer == "True" => return Ok(()),
-                Ok(answer) => format!("Ready is {answer:?}"),
-                Err(error) => error.to_string(),
+            let told = match asked {
+                Ok(told) if told == "True" => return Ok(()),
+                Ok(told) => format!("Ready is {told:?}"),
+                Err(error) => chain(&error),
             };
             if begin.elapsed() > NODE_PATIENCE {
                 let log = self.layout.dir.join("logs").join("kubelet.log");
                 let (seconds, tail) = (NODE_PATIENCE.as_secs(), probe::tail(&log));
-                return Err(RigError::Machine(MachineError::NotReady { seconds, answer, log, tail }));
+                let link = self.machine.map(Machine::name).unwrap_or_default();
+                return Err(RigError::Machine(MachineError::NotReady {
+                    seconds,
+                    link,
+                    answer: told,
+                    log,
+                    tail,
+                }));
             }
             std::thread::sleep(Duration::from_millis(200));
         }

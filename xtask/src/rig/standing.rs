@@ -144,7 +144,7 @@ impl Standing {
             stopped.extend(running.into_iter().cloned());
         }
         if let Some(machine) = Machine::of(&self.dir) {
-            machine.clear().map_err(RigError::Machine)?;
+            machine.clear(&self.dir).map_err(RigError::Machine)?;
         }
         machine::sweep();
         match std::fs::remove_dir_all(&self.dir) {

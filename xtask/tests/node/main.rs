@@ -5,17 +5,24 @@
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 #![allow(clippy::print_stdout, reason = "times are reported")]
 
-use std::collections::BTreeMap;
+mod host;
+#[path = "../shared/seen.rs"]
+mod seen;
+
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use libtest_mimic::{Arguments, Failed, Trial};
-use xtask::assets::chain;
+use xtask::assets::{cache_home, chain};
+use xtask::command;
 use xtask::image::archive::write;
 use xtask::image::{self, Recipe};
 use xtask::rig::standing::Standing;
 use xtask::rig::{Component, NODE, Options, POD_IMAGE, Rig};
+
+use host::{Host, Machine};
+use seen::{processes_of, until};
 
 /// Names the folder of the rig of which this program is then only the owner.
 const OWNER: &str = "RIG_OWNER_DIR";
@@ -95,7 +102,6 @@ fn main() {
     let trials = if std::env::var_os("POROS_TEST_NODE").is_some() {
         vec![
             trial("pods_run_answer_and_are_found_by_name", pods_run_answer_and_are_found_by_name),
-            trial("helm_installs_a_chart_that_runs", helm_installs_a_chart_that_runs),
             trial("the_image_of_poros_finds_names_in_a_pod", the_image_of_poros_finds_names_in_a_pod),
             trial("two_nodes_at_once_share_nothing", two_nodes_at_once_share_nothing),
             trial("nothing_is_left_of_two_rounds", nothing_is_left_of_two_rounds),
@@ -155,46 +161,15 @@ fn pods_run_answer_and_are_found_by_name() -> Result<(), String> {
     assert!(told.contains("system:serviceaccount:default:default") && told.contains("pod-uid"), "{told}");
 
     // A crash of the runtime: it comes back, and the pods have not noticed.
-    let runtime = process_ids(&rig.dir().join("node/containerd.toml"));
+    let runtime = processes_of(&rig.dir().join("node/containerd.toml"));
     assert_eq!(runtime.len(), 1, "{runtime:?}");
-    answer(Command::new("kill").args(["-9", &runtime[0].to_string()]))?;
+    answer(Command::new("kill").args(["-9", &runtime[0].0.to_string()]))?;
     assert_eq!(get(&format!("http://{address}:8080/"))?, "server");
     until("containerd is back", || inside(&["get", "server:80"]).is_ok());
     let restarts = "-o=jsonpath={.items[*].status.containerStatuses[*].restartCount}";
     assert_eq!(kubectl(&rig, &["get", "pods", restarts])?, "0 0");
 
     kubectl(&rig, &["delete", "pods", "--all", "--timeout=60s"])?;
-    stop(rig)
-}
-
-fn helm_installs_a_chart_that_runs() -> Result<(), String> {
-    let options = Options { helm: true, ..Options::real_node("helm") };
-    let rig = Rig::start(options).map_err(|error| chain(&error))?;
-    let chart = rig.dir().join("chart");
-    std::fs::create_dir_all(chart.join("templates")).unwrap();
-    let head = "apiVersion: v2\nname: one\nversion: 0.1.0\n";
-    std::fs::write(chart.join("Chart.yaml"), head).unwrap();
-    let container = format!("{{name: server, image: {POD_IMAGE:?}, args: [serve, '8080']}}");
-    let deployment = format!(
-        "apiVersion: apps/v1
-kind: Deployment
-metadata: {{name: \"{{{{ .Release.Name }}}}\"}}
-spec:
-  replicas: 2
-  selector: {{matchLabels: {{app: one}}}}
-  template:
-    metadata: {{labels: {{app: one}}}}
-    spec: {{terminationGracePeriodSeconds: 0, containers: [{container}]}}
-"
-    );
-    std::fs::write(chart.join("templates/deployment.yaml"), deployment).unwrap();
-    let begin = Instant::now();
-    answer(rig.helm().args(["install", "first"]).arg(&chart).args(["--wait", "--timeout=60s"]))?;
-    println!("installed after {:?}", begin.elapsed());
-    let ready = "-o=jsonpath={.status.readyReplicas}";
-    assert_eq!(kubectl(&rig, &["get", "deployment", "first", ready])?, "2");
-    answer(rig.helm().args(["uninstall", "first", "--wait", "--timeout=60s"]))?;
-    assert_eq!(kubectl(&rig, &["get", "deployments,secrets", "-o=name"])?, "");
     stop(rig)
 }
 
@@ -233,7 +208,13 @@ fn the_image_of_poros_finds_names_in_a_pod() -> Result<(), String> {
 fn two_nodes_at_once_share_nothing() -> Result<(), String> {
     let (one, other) = (start("node")?, start("node")?);
     assert_ne!(one.address_of(Component::Node), other.address_of(Component::Node));
-    assert_ne!(machine(one.dir()), machine(other.dir()));
+    assert_ne!(Machine::of(one.dir()), Machine::of(other.dir()));
+    // A third that was lost in a crash had a name that the first has now: it is not waited for, and nothing is cleared.
+    let lost = one.dir().with_file_name(format!("lost-node-{}", std::process::id()));
+    std::fs::create_dir_all(lost.join("node")).unwrap();
+    std::fs::copy(one.dir().join("node/settings"), lost.join("node/settings")).unwrap();
+    assert_eq!(Standing::read(&lost).stop().map_err(|error| chain(&error))?.len(), 0);
+    assert!(!lost.exists());
     for rig in [one, other] {
         kubectl(&rig, &["run", "server", &format!("--image={POD_IMAGE}"), "--", "serve", "8080"])?;
         kubectl(&rig, &["wait", "--for=condition=Ready", "pod/server", "--timeout=60s"])?;
@@ -246,58 +227,55 @@ fn two_nodes_at_once_share_nothing() -> Result<(), String> {
 }
 
 fn nothing_is_left_of_two_rounds() -> Result<(), String> {
-    let before = host();
+    let before = Host::now();
     for _ in 0..2 {
         let rig = start("node")?;
         kubectl(&rig, &["run", "server", &format!("--image={POD_IMAGE}"), "--", "serve", "8080"])?;
         kubectl(&rig, &["wait", "--for=condition=Ready", "pod/server", "--timeout=60s"])?;
-        let during = host();
-        assert_eq!((&during["settings"], &during["filter"]), (&before["settings"], &before["filter"]));
-        assert_ne!(during["links"], before["links"]);
-        let (folder, machine) = (rig.dir().to_owned(), machine(rig.dir()));
+        before.assert_unchanged();
+        let (folder, machine) = (rig.dir().to_owned(), Machine::of(rig.dir()));
+        assert!(machine.left().len() > 10, "{:?}", machine.left());
         stop(rig)?;
         assert!(!folder.exists());
-        assert_eq!(left(&folder, &machine), Vec::<String>::new());
-        assert_eq!(host(), before);
+        assert_eq!(machine.left(), Vec::<String>::new());
+        before.assert_unchanged();
     }
     Ok(())
 }
 
 fn nothing_is_left_of_a_killed_owner() -> Result<(), String> {
-    let before = host();
+    let before = Host::now();
     let (mut owner, folder) = owner("killed");
-    let machine = machine(&folder);
-    assert!(!left(&folder, &machine).is_empty());
+    let machine = Machine::of(&folder);
+    assert!(!machine.left().is_empty());
     owner.kill().unwrap();
     owner.wait().unwrap();
     let begin = Instant::now();
-    until("the guard has cleared all", || left(&folder, &machine).is_empty());
+    until("the guard has cleared all", || machine.left().is_empty());
     println!("gone after {:?}", begin.elapsed());
-    assert_eq!(host(), before);
+    before.assert_unchanged();
     std::fs::remove_dir_all(&folder).map_err(|error| error.to_string())
 }
 
 fn down_clears_what_nobody_else_did() -> Result<(), String> {
-    let before = host();
+    let before = Host::now();
     let (mut owner, folder) = owner("unguarded");
-    let machine = machine(&folder);
-    let guards: Vec<u32> = process_ids(&folder)
-        .into_iter()
-        .filter(|pid| command_line(*pid).contains("poros-rig-guard"))
-        .collect();
+    let machine = Machine::of(&folder);
+    let mut guards = processes_of(&folder);
+    guards.retain(|(_, line)| line.contains("poros-rig-guard"));
     assert_eq!(guards.len(), 1, "{guards:?}");
-    answer(Command::new("kill").args(["-9", &guards[0].to_string()]))?;
+    answer(Command::new("kill").args(["-9", &guards[0].0.to_string()]))?;
     owner.kill().unwrap();
     owner.wait().unwrap();
     // containerd crashes as well, so that nobody has the pods in hand.
-    for pid in process_ids(&folder.join("node/containerd.toml")) {
+    for (pid, _) in processes_of(&folder.join("node/containerd.toml")) {
         answer(Command::new("kill").args(["-9", &pid.to_string()]))?;
     }
     let stopped = Standing::read(&folder).stop().map_err(|error| chain(&error))?;
     assert_eq!(stopped.len(), Options::real_node("").components().len());
-    assert_eq!(left(&folder, &machine), Vec::<String>::new());
+    assert_eq!(machine.left(), Vec::<String>::new());
     assert!(!folder.exists());
-    assert_eq!(host(), before);
+    before.assert_unchanged();
     Ok(())
 }
 
@@ -314,11 +292,16 @@ fn stop(rig: Rig) -> Result<(), String> {
     Ok(())
 }
 
-/// This program as the owner of a rig, once that is ready and has a pod.
+/// This program as the owner of a rig, once that is ready and has a pod. Its binaries lie where the machine has files of its
+/// own, as a cache in `/run/user` does.
 fn owner(name: &str) -> (std::process::Child, PathBuf) {
     let folder = xtask::workspace::target().join("rig").join(format!("{name}-node-{}", std::process::id()));
+    let cache = PathBuf::from(format!("/run/poros-{name}-{}", std::process::id()));
+    std::fs::create_dir(&cache).unwrap();
+    std::os::unix::fs::symlink(cache_home().join("poros"), cache.join("poros")).unwrap();
     let owner = Command::new(std::env::current_exe().unwrap())
         .env(OWNER, &folder)
+        .env("XDG_CACHE_HOME", &cache)
         .stdout(Stdio::null())
         .spawn()
         .unwrap();
@@ -334,79 +317,8 @@ fn owner(name: &str) -> (std::process::Child, PathBuf) {
         kubectl(&["run", "server", &format!("--image={POD_IMAGE}"), "--", "serve", "8080"]).is_ok()
     });
     kubectl(&["wait", "--for=condition=Ready", "pod/server", "--timeout=60s"]).unwrap();
+    std::fs::remove_dir_all(&cache).unwrap();
     (owner, folder)
-}
-
-/// The name of the link and of the cgroups of a rig's machine.
-fn machine(folder: &Path) -> String {
-    let settings = std::fs::read_to_string(folder.join("node/settings")).unwrap();
-    settings.lines().find_map(|line| line.strip_prefix("NAME=")).unwrap().to_owned()
-}
-
-/// What there is of a rig: processes, links, cgroups, mounts.
-fn left(folder: &Path, machine: &str) -> Vec<String> {
-    let mut left: Vec<String> = process_ids(folder).into_iter().map(command_line).collect();
-    for pid in all_process_ids() {
-        let cgroups = std::fs::read_to_string(format!("/proc/{pid}/cgroup")).unwrap_or_default();
-        if cgroups.contains(&format!("/{machine}/")) {
-            left.push(command_line(pid));
-        }
-    }
-    let cgroups = answer(Command::new("find").args(["/sys/fs/cgroup", "-name", machine])).unwrap();
-    left.extend(cgroups.lines().map(str::to_owned));
-    let link = Path::new("/sys/class/net").join(machine);
-    left.extend(link.exists().then(|| link.display().to_string()));
-    let mounts = std::fs::read_to_string("/proc/self/mounts").unwrap();
-    left.extend(mounts.lines().filter(|line| line.contains(&*folder.to_string_lossy())).map(str::to_owned));
-    left
-}
-
-/// What of the whole host a node could change.
-fn host() -> BTreeMap<&'static str, String> {
-    let names = [
-        "vm/overcommit_memory",
-        "vm/panic_on_oom",
-        "kernel/panic",
-        "kernel/panic_on_oops",
-        "kernel/keys/root_maxkeys",
-        "kernel/keys/root_maxbytes",
-        "net/ipv4/ip_forward",
-        "net/netfilter/nf_conntrack_max",
-    ];
-    let read = |name: &str| std::fs::read_to_string(format!("/proc/sys/{name}")).unwrap_or_default();
-    let settings = names.map(|name| format!("{name}={}", read(name))).concat();
-    let run = |line: &str| answer(Command::new("sh").args(["-c", line])).unwrap();
-    BTreeMap::from([
-        ("settings", settings),
-        ("filter", run("nft list ruleset")),
-        ("routes", run("ip -4 route show table all")),
-        ("links", run("ip -o link | cut -d: -f2")),
-        ("mounts", std::fs::read_to_string("/proc/self/mounts").unwrap()),
-        ("cgroups", run("find /sys/fs/cgroup -name 'poros-*' -o -name 'kubepods*'")),
-        (
-            "folders",
-            run(
-                "ls -d /etc/cni /opt/cni /run/containerd /run/netns /var/lib/kubelet /var/lib/cni /var/log/pods 2>/dev/null; true",
-            ),
-        ),
-    ])
-}
-
-fn all_process_ids() -> Vec<u32> {
-    let entries = std::fs::read_dir("/proc").unwrap().flatten();
-    entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect()
-}
-
-/// The processes whose command line names the path, but for this one.
-fn process_ids(path: &Path) -> Vec<u32> {
-    let path = path.to_string_lossy();
-    let named = |pid: &u32| *pid != std::process::id() && command_line(*pid).contains(&*path);
-    all_process_ids().into_iter().filter(named).collect()
-}
-
-fn command_line(pid: u32) -> String {
-    let bytes = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
-    String::from_utf8_lossy(&bytes).replace('\0', " ")
 }
 
 fn kubectl(rig: &Rig, arguments: &[&str]) -> Result<String, String> {
@@ -414,13 +326,7 @@ fn kubectl(rig: &Rig, arguments: &[&str]) -> Result<String, String> {
 }
 
 fn answer(command: &mut Command) -> Result<String, String> {
-    let output = command.stdin(Stdio::null()).output().map_err(|error| error.to_string())?;
-    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    if output.status.success() {
-        Ok(text(&output.stdout))
-    } else {
-        Err(format!("{command:?}: {}", text(&output.stderr)))
-    }
+    command::answer(command).map_err(|error| chain(&error))
 }
 
 fn get(url: &str) -> Result<String, String> {
@@ -429,12 +335,4 @@ fn get(url: &str) -> Result<String, String> {
     let agent: ureq::Agent = config.into();
     let mut response = agent.get(url).call().map_err(|error| format!("{url}: {error}"))?;
     response.body_mut().read_to_string().map_err(|error| error.to_string())
-}
-
-fn until(what: &str, mut holds: impl FnMut() -> bool) {
-    let deadline = Instant::now() + Duration::from_mins(2);
-    while !holds() {
-        assert!(Instant::now() < deadline, "not within 2 minutes: {what}");
-        std::thread::sleep(Duration::from_millis(100));
-    }
 }

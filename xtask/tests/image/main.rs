@@ -5,20 +5,28 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a failed unwrap is a failed test")]
 #![allow(clippy::print_stdout, reason = "sizes and times are reported")]
 
+mod again;
+mod archive;
+mod folder;
+
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::Read;
 use std::os::unix::fs::symlink;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::path::PathBuf;
+use std::process::Command;
 use std::sync::LazyLock;
-use std::time::Instant;
 
 use libtest_mimic::{Arguments, Failed, Trial};
 use serde_json::{Value, json};
-use sha2::{Digest, Sha256};
-use xtask::assets::{chain, hex, on_path};
+use xtask::assets::{Work, chain, on_path};
 use xtask::image::{self, Image, Recipe, Role, checksums};
-use xtask::workspace;
+use xtask::{command, workspace};
+
+use again::{
+    another_checkout_gives_the_same_digest, nothing_shared_gives_the_same_digest,
+    two_checkouts_with_one_output_have_a_digest_each, xtask,
+};
+use archive::Archive;
+use folder::{Folder, sum};
 
 /// What may be pulled, in bytes.
 const SIZE: u64 = 20 << 20;
@@ -36,14 +44,20 @@ fn main() {
     };
     let mut trials = Vec::new();
     if std::env::var_os("POROS_TEST_IMAGE").is_some() {
-        let root = rustix::process::geteuid().is_root();
+        let can_build = Work::Dockerfile.is_possible().is_ok();
         trials.extend([
             trial("the_archive_is_what_the_command_tells", the_archive_is_what_the_command_tells),
             trial("the_program_needs_nothing_of_the_system", the_program_needs_nothing_of_the_system),
             trial("no_place_of_this_machine_is_in_the_program", no_place_of_this_machine_is_in_the_program),
             trial("the_program_carries_its_list_of_packages", the_program_carries_its_list_of_packages),
             trial("the_bill_of_materials_is_whole", the_bill_of_materials_is_whole),
-            trial("the_dockerfile_makes_the_same", the_dockerfile_makes_the_same).with_ignored_flag(!root),
+            trial("the_dockerfile_makes_the_same", the_dockerfile_makes_the_same)
+                .with_ignored_flag(!can_build),
+            trial("the_licences_of_all_packages_are_told", the_licences_of_all_packages_are_told),
+            trial(
+                "two_checkouts_with_one_output_have_a_digest_each",
+                two_checkouts_with_one_output_have_a_digest_each,
+            ),
             trial("another_checkout_gives_the_same_digest", another_checkout_gives_the_same_digest),
         ]);
         if std::env::var_os("POROS_TEST_ALL").is_some() {
@@ -56,7 +70,7 @@ fn main() {
 fn the_archive_is_what_the_command_tells() -> Result<(), String> {
     let image = &*BUILT;
     let told = xtask(&workspace::root(), &[], &[])?.0;
-    for fact in [&image.reference, &image.digest, &image.archive.display().to_string()] {
+    for fact in [&image.reference, &image.digest, &image.platform, &image.archive.display().to_string()] {
         assert!(told.contains(fact.as_str()), "{fact} is not in: {told}");
     }
     assert_eq!(image.reference, format!("poros:{}", env!("CARGO_PKG_VERSION")));
@@ -64,11 +78,13 @@ fn the_archive_is_what_the_command_tells() -> Result<(), String> {
     assert_eq!(read.name, format!("docker.io/library/{}", image.reference));
     assert_eq!((&read.digest, read.size), (&image.digest, image.size));
     let program = std::fs::read(image.root.join("poros")).unwrap();
+    let notices = std::fs::read(image.root.join(image::LICENSES)).unwrap();
     assert_eq!(
         read.files,
         BTreeMap::from([
             ("poros".to_owned(), format!("755 0:0 {}", sum(&program))),
             ("dataos-ctl".to_owned(), "777 0:0 -> poros".to_owned()),
+            (image::LICENSES.to_owned(), format!("644 0:0 {}", sum(&notices))),
         ])
     );
     let mut labels = json!({
@@ -170,7 +186,7 @@ fn the_bill_of_materials_is_whole() -> Result<(), String> {
         assert!(references.insert(text("bom-ref")), "{key:?} is there twice");
         let license = component["licenses"][0]["expression"].as_str().unwrap_or_default();
         assert!(!license.is_empty() && !license.contains('/'), "{key:?}: {license:?}");
-        if !text("purl").starts_with("pkg:cargo/") {
+        if !text("purl").starts_with("pkg:cargo/") && key.0 != "poros" {
             others.push(key.0);
             continue;
         }
@@ -195,6 +211,39 @@ fn the_bill_of_materials_is_whole() -> Result<(), String> {
     Ok(())
 }
 
+/// What is redistributed with the program is named there, with the texts that its licences ask for.
+fn the_licences_of_all_packages_are_told() -> Result<(), String> {
+    let text = std::fs::read_to_string(BUILT.root.join(image::LICENSES)).unwrap();
+    let (list, texts) = text.split_once("\n======== 1 ========\n").unwrap();
+    let told: BTreeSet<(String, String)> = list
+        .lines()
+        .filter_map(|line| line.split_once(": ")?.0.rsplit_once(' '))
+        .map(|(name, version)| (name.to_owned(), version.to_owned()))
+        .collect();
+    for package in normal()? {
+        assert!(told.contains(&package), "{package:?}");
+    }
+    for part in ["Rust standard library ", "GNU C library "] {
+        assert!(list.lines().any(|line| line.starts_with(part)), "{part}");
+    }
+    for license in [
+        "Apache License\n",
+        "GNU LESSER GENERAL PUBLIC LICENSE",
+        "Permission is hereby granted, free of charge",
+        "Permission to use, copy, modify, and/or distribute this software",
+        "Redistributions in binary form must reproduce",
+    ] {
+        assert!(texts.contains(license), "{license}");
+    }
+    // Each number leads to a text.
+    let numbers = list.lines().filter_map(|line| line.rsplit_once(" [")?.1.strip_suffix(']'));
+    let greatest =
+        numbers.flat_map(|line| line.split(", ")).map(|number| number.parse::<u32>().unwrap()).max();
+    assert!(text.contains(&format!("\n======== {} ========\n", greatest.unwrap())));
+    println!("{} bytes of licences", text.len());
+    Ok(())
+}
+
 fn the_dockerfile_makes_the_same() -> Result<(), String> {
     let Some(program) = on_path("buildah") else {
         return Err("buildah is not on PATH: apt-get install buildah".to_owned());
@@ -202,12 +251,17 @@ fn the_dockerfile_makes_the_same() -> Result<(), String> {
     let folder = Folder::under_target("buildah");
     let policy = folder.0.join("policy.json");
     std::fs::write(&policy, r#"{"default": [{"type": "insecureAcceptAnything"}]}"#).unwrap();
-    let buildah = |verb: &str| {
+    let plain = |verb: &str| {
         let mut command = Command::new(&program);
         for (option, place) in [("--root", "storage"), ("--runroot", "run")] {
             command.arg(option).arg(folder.0.join(place));
         }
-        command.args(["--storage-driver", "vfs", verb, "--signature-policy"]).arg(&policy);
+        command.args(["--storage-driver", "vfs", verb]);
+        command
+    };
+    let buildah = |verb: &str| {
+        let mut command = plain(verb);
+        command.arg("--signature-policy").arg(&policy);
         command
     };
     let mut build = buildah("bud");
@@ -231,66 +285,11 @@ fn the_dockerfile_makes_the_same() -> Result<(), String> {
         assert_eq!(Some(theirs).filter(|place| **place != json!("/")).unwrap_or(&Value::Null), ours, "{key}");
     }
     assert_eq!(theirs.config["architecture"], ours.config["architecture"]);
+    // As an older Docker reads the archive: by its `manifest.json` alone.
+    answer(buildah("pull").arg(format!("docker-archive:{}", BUILT.archive.display())))?;
+    let told = answer(plain("images").args(["--noheading", "--format={{.Name}}:{{.Tag}}"]))?;
+    assert!(told.lines().any(|name| name.ends_with(&format!("library/{}", BUILT.reference))), "{told}");
     Ok(())
-}
-
-/// Poros itself is compiled and linked again; the packages that it uses are those of the first build.
-fn another_checkout_gives_the_same_digest() -> Result<(), String> {
-    let folder = Folder::new("checkout");
-    let own = cargo_metadata()?["target_directory"].as_str().unwrap().to_owned();
-    same_again(&folder.0, &[("CARGO_TARGET_DIR", &own)])
-}
-
-fn nothing_shared_gives_the_same_digest() -> Result<(), String> {
-    let (folder, home) = (Folder::new("alone"), Folder::new("home"));
-    // The archives of the packages, so that none is asked for again; they are unpacked there.
-    for part in ["cache", "index"] {
-        let from = cargo_home().join("registry").join(part);
-        if from.is_dir() {
-            copy(&from, &home.0.join("registry").join(part), &[]);
-        }
-    }
-    let output = folder.0.join("output").display().to_string();
-    same_again(&folder.0, &[("CARGO_HOME", &home.0.display().to_string()), ("CARGO_TARGET_DIR", &output)])
-}
-
-fn same_again(folder: &Path, environment: &[(&str, &str)]) -> Result<(), String> {
-    let first = &*BUILT;
-    let checkout = folder.join("source");
-    copy(&workspace::root(), &checkout, &["target", ".git"]);
-    let begin = Instant::now();
-    let revision = first.revision.iter().flat_map(|revision| ["--revision", revision.as_str()]);
-    let (told, talk) = xtask(&checkout, &revision.collect::<Vec<_>>(), environment)?;
-    println!("built again after {:?}", begin.elapsed());
-    let compiled = format!("Compiling poros v{} ({})", first.version, checkout.display());
-    assert!(talk.contains(&compiled), "it was not built again: {talk}");
-    let digest = told.lines().find_map(|line| line.strip_prefix("digest ")).unwrap_or_default().trim();
-    println!("{}\n{digest}", first.digest);
-    let again = checkout.join("target/image");
-    for file in ["root/poros", "poros.tar", "poros.cdx.json"] {
-        let read = |folder: &Path| sum(&std::fs::read(folder.join(file)).unwrap());
-        assert_eq!(read(&again), read(&workspace::target().join("image")), "{file}");
-    }
-    assert_eq!(digest, first.digest);
-    Ok(())
-}
-
-/// `cargo xtask image` of a checkout: what it writes to standard output, and to standard error.
-fn xtask(
-    checkout: &Path,
-    arguments: &[&str],
-    environment: &[(&str, &str)],
-) -> Result<(String, String), String> {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_xtask"));
-    command
-        .arg("image")
-        .args(arguments)
-        .current_dir(checkout)
-        .env("CARGO_MANIFEST_DIR", checkout.join("xtask"));
-    let output = command.envs(environment.iter().copied()).stdin(Stdio::null()).output().unwrap();
-    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    let (told, talk) = (text(&output.stdout), text(&output.stderr));
-    if output.status.success() { Ok((told, talk)) } else { Err(format!("{}: {talk}", output.status)) }
 }
 
 /// The packages whose code is in Poros, as `cargo tree` tells them.
@@ -304,140 +303,11 @@ fn normal() -> Result<BTreeSet<(String, String)>, String> {
     Ok(words.map(|words| (words[0].to_owned(), words[1].trim_start_matches('v').to_owned())).collect())
 }
 
-fn cargo_metadata() -> Result<Value, String> {
-    let mut command = workspace::cargo();
-    let text = answer(command.args(["metadata", "--format-version=1", "--no-deps", "--locked"]))?;
-    Ok(serde_json::from_str(&text).unwrap())
-}
-
 fn cargo_home() -> PathBuf {
     let home = || PathBuf::from(std::env::var_os("HOME").unwrap_or_default()).join(".cargo");
     std::env::var_os("CARGO_HOME").map_or_else(home, PathBuf::from)
 }
 
-/// What an OCI archive with one image holds.
-struct Archive {
-    name: String,
-    digest: String,
-    /// Manifest, configuration and layers.
-    size: u64,
-    config: Value,
-    /// By path: mode, owner and group, and the sum of the content or where a link leads.
-    files: BTreeMap<String, String>,
-}
-
-impl Archive {
-    fn read(path: &Path) -> Self {
-        let mut blobs: BTreeMap<String, Vec<u8>> = BTreeMap::new();
-        each(&std::fs::read(path).unwrap(), |name, _, content| {
-            if let Some(named) = name.strip_prefix("blobs/sha256/").filter(|named| !named.is_empty()) {
-                assert_eq!(named, sum(content), "a blob is not what its name says");
-            }
-            blobs.insert(name.to_owned(), content.to_owned());
-        });
-        let json = |bytes: &[u8]| serde_json::from_slice::<Value>(bytes).unwrap();
-        let size = std::cell::Cell::new(0);
-        let blob = |descriptor: &Value| {
-            let digest = descriptor["digest"].as_str().unwrap();
-            let bytes = &blobs[&format!("blobs/{}", digest.replace(':', "/"))];
-            assert_eq!(descriptor["size"], json!(bytes.len()));
-            size.set(size.get() + bytes.len() as u64);
-            bytes.as_slice()
-        };
-        assert_eq!(json(&blobs["oci-layout"]), json!({"imageLayoutVersion": "1.0.0"}));
-        let index = json(&blobs["index.json"]);
-        let entry = &index["manifests"][0];
-        assert_eq!(index["manifests"].as_array().unwrap().len(), 1);
-        let manifest = json(blob(entry));
-        let config = json(blob(&manifest["config"]));
-        let mut files = BTreeMap::new();
-        let layers = manifest["layers"].as_array().unwrap();
-        let sums = config["rootfs"]["diff_ids"].as_array().unwrap();
-        assert_eq!(layers.len(), sums.len());
-        for (layer, diff) in layers.iter().zip(sums) {
-            let mut plain = Vec::new();
-            flate2::read::GzDecoder::new(blob(layer)).read_to_end(&mut plain).unwrap();
-            assert_eq!(*diff, json!(format!("sha256:{}", sum(&plain))));
-            each(&plain, |name, header, content| {
-                let owner = format!("{}:{}", header.uid().unwrap(), header.gid().unwrap());
-                let link = header.link_name().unwrap().map(|to| format!("-> {}", to.display()));
-                let what = link.unwrap_or_else(|| sum(content));
-                files
-                    .insert(name.to_owned(), format!("{:o} {owner} {what}", header.mode().unwrap() & 0o7777));
-            });
-        }
-        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-        let name = text(&entry["annotations"]["io.containerd.image.name"]);
-        Self { name, digest: text(&entry["digest"]), size: size.get(), config, files }
-    }
-}
-
-/// Each file and link of a tar file.
-fn each(bytes: &[u8], mut note: impl FnMut(&str, &tar::Header, &[u8])) {
-    for entry in tar::Archive::new(bytes).entries().unwrap() {
-        let mut entry = entry.unwrap();
-        if entry.header().entry_type().is_dir() {
-            continue;
-        }
-        let mut content = Vec::new();
-        entry.read_to_end(&mut content).unwrap();
-        let name = entry.path().unwrap().display().to_string();
-        note(name.trim_start_matches("./"), &entry.header().clone(), &content);
-    }
-}
-
-fn sum(bytes: &[u8]) -> String {
-    hex(&Sha256::digest(bytes))
-}
-
-/// A folder that goes with the test.
-struct Folder(PathBuf);
-
-impl Folder {
-    fn new(name: &str) -> Self {
-        Self::at(&std::env::temp_dir(), name)
-    }
-
-    fn under_target(name: &str) -> Self {
-        Self::at(&workspace::target(), name)
-    }
-
-    fn at(above: &Path, name: &str) -> Self {
-        let folder = above.join(format!("poros-image-{name}-{}", std::process::id()));
-        std::fs::create_dir_all(&folder).unwrap();
-        Self(folder)
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
-}
-
-/// Copies a folder; all that is copied is as new as the copy.
-fn copy(from: &Path, to: &Path, but: &[&str]) {
-    std::fs::create_dir_all(to).unwrap();
-    for entry in std::fs::read_dir(from).unwrap() {
-        let entry = entry.unwrap();
-        let name = entry.file_name();
-        let (from, to) = (entry.path(), to.join(&name));
-        if but.iter().any(|other| *other == name) {
-            continue;
-        }
-        if entry.file_type().unwrap().is_dir() {
-            copy(&from, &to, &[]);
-        } else {
-            std::fs::copy(&from, &to).unwrap();
-        }
-    }
-}
-
 fn answer(command: &mut Command) -> Result<String, String> {
-    let output = command.stdin(Stdio::null()).output().map_err(|error| format!("{command:?}: {error}"))?;
-    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    if output.status.success() {
-        return Ok(text(&output.stdout));
-    }
-    Err(format!("{command:?}: {}", text(&output.stderr)))
+    command::answer(command).map_err(|error| chain(&error))
 }
