@@ -103,6 +103,8 @@ pub const VERB_USE: &str = "use";
 pub const WEBHOOK: &str = "poros.dataos.io";
 /// Name of its webhook for pods.
 pub const WEBHOOK_PODS: &str = "pods.poros.dataos.io";
+/// Name of its webhook for pods of the namespaces that are exempt in the chart, where nobody has to answer.
+pub const WEBHOOK_EXEMPT: &str = "exempt.poros.dataos.io";
 /// Name of its webhook for Computes.
 pub const WEBHOOK_COMPUTES: &str = "computes.poros.dataos.io";
 /// The Service in front of the webhook, in the namespace of Poros, where a chart installs it.

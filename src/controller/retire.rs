@@ -10,8 +10,9 @@ use kube::Client;
 use thiserror::Error;
 use tracing::{info, warn};
 
-use crate::api::names::FINALIZER;
+use crate::api::names::{FINALIZER, LEASE};
 use crate::cluster::call::CallError;
+use crate::cluster::lease::Place;
 use crate::cluster::{computes, remove, status};
 use crate::decide::in_use;
 use crate::decide::observed::Compute;
@@ -20,6 +21,10 @@ use crate::decide::observed::Compute;
 const LOOK: Duration = Duration::from_secs(1);
 /// Calls at one time.
 const AT_ONCE: usize = 16;
+/// How long nobody may lead before it is said that no Poros runs: longer than a Lease lasts whose holder died.
+const LEADERLESS: Duration = Duration::from_secs(30);
+/// How long a look at the Lease may take.
+const CALL: Duration = Duration::from_secs(10);
 /// Nothing is to be found for this long: a Poros that stops finishes its passes for up to 6 s, and may add the finalizer in one.
 const QUIET: Duration = Duration::from_secs(10);
 
@@ -40,6 +45,14 @@ pub enum RetireError {
         /// Whether others were deleted before.
         deleted: bool,
     },
+    /// No Poros would take its finalizer off.
+    #[error(
+        "nothing was deleted: nobody holds the Lease {LEASE} in namespace {namespace}, so no Poros runs that takes down what was built; start it (kubectl -n {namespace} scale deployment/poros --replicas=1) and uninstall again, or go without it: helm uninstall --no-hooks, then poros retire"
+    )]
+    Leaderless {
+        /// Where Poros should be.
+        namespace: String,
+    },
     /// The API server did not do as asked.
     #[error("Compute {name} could not be written")]
     Write {
@@ -59,12 +72,14 @@ pub enum RetireError {
         source: CallError,
     },
     /// It went no further.
-    #[error("since {} s there are as many left: {left}; a Poros that runs writes the finalizer, and one that does not run deletes nothing", .after.as_secs())]
+    #[error("since {} s there are as many left: {left}; {hint}", .after.as_secs())]
     Left {
         /// How long nothing became fewer.
         after: Duration,
         /// How many, and names.
         left: String,
+        /// What to look for.
+        hint: &'static str,
     },
 }
 
@@ -73,6 +88,7 @@ impl RetireError {
     pub fn is_refusal(&self) -> bool {
         match self {
             Self::Refused { deleted, .. } => !deleted,
+            Self::Leaderless { .. } => true,
             Self::List(_) | Self::Write { .. } | Self::Own { .. } | Self::Left { .. } => false,
         }
     }
@@ -97,13 +113,14 @@ async fn each<'a, F: Future<Output = Result<(), RetireError>>>(
 /// Whether it goes on: how few are left, and since when.
 struct Progress {
     limit: Duration,
+    hint: &'static str,
     least: usize,
     since: Instant,
 }
 
 impl Progress {
-    fn new(limit: Duration, now: Instant) -> Self {
-        Self { limit, least: usize::MAX, since: now }
+    fn new(limit: Duration, hint: &'static str, now: Instant) -> Self {
+        Self { limit, hint, least: usize::MAX, since: now }
     }
 
     /// So many are left: an error if that was so for too long. None left is never too late.
@@ -117,7 +134,8 @@ impl Progress {
         }
         let names: Vec<_> = computes.iter().take(10).map(|compute| compute.name.as_str()).collect();
         let more = if computes.len() > names.len() { ", …" } else { "" };
-        Err(RetireError::Left { after, left: format!("{} ({}{more})", computes.len(), names.join(", ")) })
+        let left = format!("{} ({}{more})", computes.len(), names.join(", "));
+        Err(RetireError::Left { after, left, hint: self.hint })
     }
 }
 
@@ -125,7 +143,8 @@ impl Progress {
 /// in its namespace. For when Poros was stopped. It gives up when no fewer have the finalizer for `limit`.
 pub async fn release(client: &Client, namespace: &str, limit: Duration) -> Result<(), RetireError> {
     let mut found = Instant::now();
-    let mut progress = Progress::new(limit, found);
+    let hint = "does a Poros run, which puts the finalizer back? Stop it first";
+    let mut progress = Progress::new(limit, hint, found);
     loop {
         let mut held = all(client).await?;
         held.retain(|compute| compute.finalizers.iter().any(|finalizer| finalizer == FINALIZER));
@@ -160,15 +179,19 @@ fn passing(compute: &Compute, result: Result<(), CallError>) -> Result<(), Retir
     }
 }
 
-/// Deletes all Computes, and waits until Poros has taken down what it built for them; none if one of them is in use. It gives
-/// up when no fewer are left for `limit`.
-pub async fn delete(client: &Client, limit: Duration) -> Result<(), RetireError> {
-    let mut progress = Progress::new(limit, Instant::now());
+/// Deletes all Computes, and waits until the Poros of this namespace has taken down what it built for them; none if one of
+/// them is in use, or if no Poros runs. It gives up when no fewer are left for `limit`.
+pub async fn delete(client: &Client, namespace: &str, limit: Duration) -> Result<(), RetireError> {
+    let hint = "what does Poros say of them, and does another finalizer hold them?";
+    let mut progress = Progress::new(limit, hint, Instant::now());
     let mut deleted = false;
     loop {
         let left = all(client).await?;
         if left.is_empty() {
             return Ok(());
+        }
+        if !deleted {
+            led(client, namespace, limit.min(LEADERLESS)).await?;
         }
         progress.left(&left, Instant::now())?;
         let kept = || left.iter().filter(|compute| !compute.deleting);
@@ -176,6 +199,30 @@ pub async fn delete(client: &Client, limit: Duration) -> Result<(), RetireError>
         each(kept(), |compute| ask(client, compute, deleted)).await?;
         deleted |= kept().next().is_some();
         each(kept(), |compute| go(client, compute)).await?;
+        tokio::time::sleep(LOOK).await;
+    }
+}
+
+/// Waits until somebody leads. Where there is no Lease replicas choose no leader, and one that died last holds it still:
+/// neither is known from here to be gone.
+async fn led(client: &Client, namespace: &str, patience: Duration) -> Result<(), RetireError> {
+    let lease = Place { client: client.clone(), namespace: namespace.to_owned(), limit: CALL };
+    let begin = Instant::now();
+    loop {
+        match lease.read().await {
+            Ok(Some(record)) if record.holder().is_none() => {}
+            Ok(_) => return Ok(()),
+            Err(error) => {
+                warn!(
+                    "the Lease {LEASE} could not be read, so whether a Poros runs is not known: {}",
+                    error.chain()
+                );
+                return Ok(());
+            }
+        }
+        if begin.elapsed() >= patience {
+            return Err(RetireError::Leaderless { namespace: namespace.to_owned() });
+        }
         tokio::time::sleep(LOOK).await;
     }
 }
@@ -222,7 +269,7 @@ mod tests {
     fn it_gives_up_when_it_goes_no_further_and_never_when_nothing_is_left() {
         let start = Instant::now();
         let at = |seconds| start + Duration::from_secs(seconds);
-        let mut progress = Progress::new(Duration::from_secs(120), start);
+        let mut progress = Progress::new(Duration::from_secs(120), "look", start);
         let mut left =
             |count, seconds| progress.left(&computes(count), at(seconds)).map_err(|error| error.to_string());
         for (count, seconds) in [(300, 0), (300, 119), (299, 119), (299, 238), (12, 238), (13, 300)] {
@@ -230,7 +277,7 @@ mod tests {
         }
         let told = left(12, 359).unwrap_err();
         assert!(told.starts_with("since 121 s there are as many left: 12 (c-0, c-1, c-2,"), "{told}");
-        assert!(told.contains("c-9, …); a Poros that runs"), "{told}");
+        assert!(told.ends_with("c-9, …); look"), "{told}");
         assert_eq!(left(0, 100_000), Ok(()), "all was done, however late");
     }
 

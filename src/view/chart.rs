@@ -7,7 +7,8 @@ use serde_json::{Value, json};
 
 use crate::api::crd;
 use crate::api::names::{
-    LABEL_PART_OF, PART_OF, POLICY_COMPUTES, POLICY_DEFAULTS, SERVICE_ACCOUNT, WEBHOOK_SERVICE,
+    LABEL_PART_OF, PART_OF, POLICY_COMPUTES, POLICY_DEFAULTS, SERVICE_ACCOUNT, WEBHOOK_EXEMPT, WEBHOOK_PODS,
+    WEBHOOK_SERVICE,
 };
 use crate::decide::policies::guard::{Guard, Level};
 use crate::decide::policies::{self, Choice, Shared, SharedKind};
@@ -126,7 +127,11 @@ fn document(shared: &Shared) -> Result<String, WriteError> {
             format!("{{{{ include \"poros.actions\" (index .Values.guards \"{}\") }}}}", guard.word());
         text = text.replace(ACTIONS, &level);
         if exempts(guard) {
-            text += "  {{- with .Values.exemptNamespaces }}\n  matchResources:\n    matchPolicy: Equivalent\n    namespaceSelector:\n      matchExpressions:\n      - key: kubernetes.io/metadata.name\n        operator: NotIn\n        values: {{ toJson . }}\n    objectSelector: {}\n  {{- end }}\n";
+            let _ = write!(
+                text,
+                "  {{{{- with .Values.exemptNamespaces }}}}\n  matchResources:\n    matchPolicy: Equivalent\n    namespaceSelector:\n{}    objectSelector: {{}}\n  {{{{- end }}}}\n",
+                namespaces("      ", "NotIn")
+            );
         }
     }
     if !goes(shared) {
@@ -150,13 +155,39 @@ fn webhook() -> Result<String, WriteError> {
     let endpoint = Endpoint::Service { namespace: NAMESPACE.into(), name: WEBHOOK_SERVICE.into() };
     let mut object = registration::to_json(&endpoint, "");
     object["metadata"]["labels"] = json!({LABEL_PART_OF: PART_OF});
-    for webhook in object["webhooks"].as_array_mut().into_iter().flatten() {
+    let mut webhooks = Vec::new();
+    for mut webhook in object["webhooks"].take().as_array_mut().into_iter().flat_map(std::mem::take) {
         if let Some(client) = webhook["clientConfig"].as_object_mut() {
             client.remove("caBundle");
         }
+        let text = literal(&serde_saphyr::to_string(&json!([webhook]))?);
+        webhooks.push(if webhook["name"] == WEBHOOK_PODS { by_namespace(&text) } else { text });
     }
-    let text = literal(&serde_saphyr::to_string(&object)?);
-    Ok(text.replace(NAMESPACE, "{{ .Release.Namespace | quote }}"))
+    let head = literal(&serde_saphyr::to_string(&object)?).replace("webhooks: null\n", "webhooks:\n");
+    Ok((head + &webhooks.concat()).replace(NAMESPACE, "{{ $.Release.Namespace | quote }}"))
+}
+
+/// The webhook for pods, and the same once more for the namespaces that are exempt: there pods go in while nobody answers.
+fn by_namespace(webhook: &str) -> String {
+    let (begin, all) = ("{{- with .Values.exemptNamespaces }}\n", "  namespaceSelector: {}\n");
+    let of = |operator| format!("  namespaceSelector:\n{}", namespaces("    ", operator));
+    let pods =
+        webhook.replace(all, &format!("  {begin}{}  {{{{- else }}}}\n{all}  {{{{- end }}}}\n", of("NotIn")));
+    let exempt = webhook.replace(all, &of("In")).replace(WEBHOOK_PODS, WEBHOOK_EXEMPT);
+    let exempt = exempt.replace("failurePolicy: Fail", "failurePolicy: Ignore");
+    format!("{pods}{begin}{exempt}{{{{- end }}}}\n")
+}
+
+/// Namespaces that are in the list at hand, or are not.
+fn namespaces(indent: &str, operator: &str) -> String {
+    [
+        "matchExpressions:",
+        "- key: kubernetes.io/metadata.name",
+        &format!("  operator: {operator}"),
+        "  values: {{ toJson . }}",
+    ]
+    .map(|line| format!("{indent}{line}\n"))
+    .concat()
 }
 
 /// Which of the rights that are not always given are written down.

@@ -2,11 +2,13 @@
 
 mod forbidden;
 mod installed;
+mod pods;
 mod rendered;
 mod retired;
 mod roads;
 mod schemas;
 mod stolen;
+mod values;
 
 use std::process::{Command, Output, Stdio};
 use std::sync::OnceLock;
@@ -24,7 +26,9 @@ pub fn trials() -> Vec<Trial> {
         installed::trials(),
         retired::trials(),
         forbidden::trials(),
+        pods::trials(),
         rendered::trials(),
+        values::trials(),
     ];
     modules.into_iter().flatten().collect()
 }
@@ -88,4 +92,10 @@ fn read(text: &str) -> Vec<(Value, String)> {
     let parsed = |text: &str| serde_saphyr::from_str(text).unwrap_or_else(|error| panic!("{error}\n{text}"));
     let all = texts.map(|text| (parsed(text), text.to_owned()));
     all.filter(|(object, _): &(Value, _)| !object.is_null()).collect()
+}
+
+/// The one of this kind and name.
+fn named(documents: &[(Value, String)], kind: &str, name: &str) -> Value {
+    let is_it = |(object, _): &&(Value, String)| object["kind"] == kind && object["metadata"]["name"] == name;
+    documents.iter().find(is_it).unwrap_or_else(|| panic!("no {kind} {name}")).0.clone()
 }

@@ -28,7 +28,12 @@ pub enum CommandError {
 
 /// What a command prints, once it has ended well.
 pub fn answer(command: &mut Command) -> Result<String, CommandError> {
-    let output = command.stdin(Stdio::null()).output();
+    answer_to(command, Stdio::null())
+}
+
+/// What a command prints that reads this, once it has ended well.
+pub fn answer_to(command: &mut Command, input: Stdio) -> Result<String, CommandError> {
+    let output = command.stdin(input).output();
     let output = output.map_err(|source| CommandError::Run { line: typed(command), source })?;
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     if output.status.success() {

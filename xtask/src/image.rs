@@ -82,6 +82,11 @@ impl Recipe {
     }
 }
 
+/// Where the archive of this checkout's image is, once it was built.
+pub fn own_archive() -> PathBuf {
+    Recipe::own().folder.join(ARCHIVE)
+}
+
 /// An image that was built.
 #[derive(Debug, Clone)]
 pub struct Image {

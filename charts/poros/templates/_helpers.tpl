@@ -31,11 +31,9 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- if $items }}{{ dict "apiVersion" "v1" "kind" "List" "items" $items | toJson }}{{ end }}
 {{- end }}
 
+{{- /* No ids: the image is of a user with a number, and OpenShift gives each namespace ids of its own. */ -}}
 {{- define "poros.podSecurity" -}}
 runAsNonRoot: true
-runAsUser: 65532
-runAsGroup: 65532
-fsGroup: 65532
 seccompProfile: {type: RuntimeDefault}
 {{- end }}
 

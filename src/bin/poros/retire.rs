@@ -40,7 +40,7 @@ pub(crate) fn run(arguments: Retire) -> Result<(), Failure> {
         let access = Access { kubeconfig: arguments.kubeconfig, ..Access::default() };
         let client = connect(&access, Arc::new(|_, _| ())).await?;
         if arguments.delete_computes {
-            retire::delete(&client, arguments.timeout).await?;
+            retire::delete(&client, &arguments.namespace, arguments.timeout).await?;
         } else {
             retire::release(&client, &arguments.namespace, arguments.timeout).await?;
         }

@@ -10,7 +10,7 @@ use poros::api::compute::Compute;
 use serde_json::{Value, json};
 use xtask::rig::Options;
 
-use super::{CHART, documents, printed, run};
+use super::{CHART, printed, run};
 use crate::harness::audit::Audit;
 use crate::harness::cluster::{Cluster, NAMESPACE};
 use crate::harness::objects::{
@@ -26,7 +26,6 @@ trials![
     it_is_installed_upgraded_removed_and_adopted,
     without_keep_nothing_stays_and_nothing_in_use_goes,
     the_webhook_is_the_charts_and_its_authority_is_poros_own,
-    pods_are_let_into_a_restricted_namespace,
 ];
 
 const GROUP: &str = "admissionregistration.k8s.io/v1";
@@ -167,7 +166,7 @@ pub(super) fn identity(compute: &Compute) -> (Option<String>, Option<u64>, Optio
     )
 }
 
-const DEFAULTS: [&str; 4] = [
+pub(super) const DEFAULTS: [&str; 4] = [
     "--set=defaultComputes.query-default.enabled=true",
     "--set=defaultComputes.query-default.spec.nodePool.minReadyNodes=0",
     "--set=defaultComputes.runnable-default.enabled=true",
@@ -257,6 +256,7 @@ async fn it_is_installed_upgraded_removed_and_adopted() {
 /// What `helm test` runs, with the rights that its account has.
 async fn helm_test_passes(installed: &Installed) {
     let (cluster, client) = (&installed.cluster, &installed.client);
+    // A node that a pool of all nodes would have.
     node(client, "chart-node", "chart", true).await;
     let label = json!({"metadata": {"labels": {"kubernetes.io/os": "linux"}}});
     patch(&dynamic(client, "v1", "Node", "nodes", None), "chart-node", &label).await;
@@ -285,6 +285,11 @@ async fn helm_test_passes(installed: &Installed) {
             .unwrap();
         let said = String::from_utf8_lossy(&output.stderr);
         assert!(output.status.success(), "{}: {said}", container["name"]);
+        if container["name"] == "prove" {
+            let tried = wait::compute(client, "poros-test", "status", |tried| tried.status.is_some()).await;
+            let matched = tried.status.and_then(|status| status.nodes).map(|nodes| nodes.matched);
+            assert_eq!(matched, Some(0), "it overlaps with the pools of others");
+        }
     }
     assert!(raw_computes(client).get_opt("poros-test").await.unwrap().is_none());
     // An apply of what is not there is a patch, which the API server asks for the verb create as well.
@@ -296,7 +301,19 @@ async fn helm_test_passes(installed: &Installed) {
 async fn an_uninstall_leaves_what_places_and_guards(installed: &Installed) {
     let client = &installed.client;
     let hooks = super::read(&installed.helm(&["get", "hooks", "poros"]));
-    installed.helm(&["uninstall", "poros", "--no-hooks"]);
+    // No node runs the hook. Then Helm says so, and leaves its Job alone, without the account that may change Computes.
+    let output = run(&mut installed.command(&["uninstall", "poros", "--timeout=3s"]));
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(!output.status.success() && said.contains("poros-retire not ready"), "{said}");
+    let of_hook = "jobs,serviceaccounts,roles,rolebindings";
+    let left = installed.cluster.kubectl(&["get", of_hook, "-n", NAMESPACE, "-o", "name"]);
+    assert_eq!(
+        left.lines().filter(|name| name.contains("poros")).collect::<Vec<_>>(),
+        ["job.batch/poros-retire"]
+    );
+    let left = installed.cluster.kubectl(&["get", "clusterroles,clusterrolebindings", "-o", "name"]);
+    assert!(!left.contains("poros"), "{left}");
+    installed.cluster.kubectl(&["delete", "job", "poros-retire", "-n", NAMESPACE]);
     installed.retires(&hooks);
     assert!(
         raw_computes(client)
@@ -422,6 +439,21 @@ async fn the_webhook_is_the_charts_and_its_authority_is_poros_own() {
     assert_eq!(bundles.len(), 2);
     installed.helm(&["upgrade", "poros", CHART, "--set=replicas=3"]);
     assert_eq!(trusted().await.unwrap(), bundles, "an upgrade leaves the authority to Poros");
+    // Nobody answers here: labelled pods are refused, but for those of exempt namespaces, whose webhook is trusted as well.
+    installed.helm(&["upgrade", "poros", CHART, "--set=replicas=3,exemptNamespaces={chart-exempt}"]);
+    until("the webhook of exempt namespaces to be trusted", wait::LIMIT, || async {
+        let bundles = trusted().await?;
+        if bundles.len() == 3 { Ok(()) } else { Err(format!("{bundles:?}")) }
+    })
+    .await;
+    installed.cluster.kubectl(&["create", "namespace", "chart-exempt"]);
+    installed.cluster.kubectl(&["create", "serviceaccount", "default", "-n", "chart-exempt"]);
+    let exempt = dynamic(client, "v1", "Pod", "pods", Some("chart-exempt"));
+    until("a pod of an exempt namespace to go in", wait::LIMIT, || async {
+        dry_run(&exempt, &pod("goes-in", "never-there")).await.map(drop).map_err(|error| error.to_string())
+    })
+    .await;
+    wait::refused(client, "never-there", "failed calling webhook \"pods.poros.dataos.io\"").await;
     // Nor does a tool that compares what it applied see that Poros wrote something.
     let manifest = installed.cluster.rig.dir().join("manifest.yaml");
     std::fs::write(&manifest, installed.helm(&["get", "manifest", "poros"])).unwrap();
@@ -431,61 +463,4 @@ async fn the_webhook_is_the_charts_and_its_authority_is_poros_own() {
     installed.helm(&["uninstall", "poros", "--no-hooks"]);
     assert!(registrations.get_opt("poros.dataos.io").await.unwrap().is_none(), "nobody would answer it");
     wait::refused(client, "never-there", "is not in force").await;
-}
-
-/// Each pod template of the chart, and what makes pods of it, as a server-side dry run where `restricted` is enforced.
-async fn pods_are_let_into_a_restricted_namespace() {
-    let cluster = cluster::shared().await;
-    let namespace = "chart-restricted";
-    let labels =
-        ["enforce", "warn"].map(|mode| (format!("pod-security.kubernetes.io/{mode}"), json!("restricted")));
-    let labels: serde_json::Map<String, Value> = labels.into_iter().collect();
-    let client = cluster.client().await;
-    let namespaces = dynamic(&client, "v1", "Namespace", "namespaces", None);
-    create(
-        &namespaces,
-        &json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace, "labels": labels}}),
-    )
-    .await
-    .unwrap();
-    let mut seen = 0;
-    for flags in [&DEFAULTS[..2], &["--set=crds.keep=false"]] {
-        for (object, _) in documents(true, flags) {
-            let kind = object["kind"].as_str().unwrap();
-            let template = match kind {
-                "Deployment" | "Job" => object["spec"]["template"].clone(),
-                "Pod" => object.clone(),
-                _ => continue,
-            };
-            let account = template["spec"]["serviceAccountName"].as_str().unwrap().to_owned();
-            let accounts = dynamic(&client, "v1", "ServiceAccount", "serviceaccounts", Some(namespace));
-            create(
-                &accounts,
-                &json!({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": account}}),
-            )
-            .await
-            .ok();
-            let mut pod = json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": format!("restricted-{seen}")}, "spec": template["spec"]});
-            if kind == "Deployment" {
-                pod["spec"]["restartPolicy"] = json!("Always");
-            }
-            let mut whole = object.clone();
-            whole["metadata"]["namespace"] = json!(namespace);
-            for (what, object) in [("pod", pod), ("whole", whole)] {
-                let file: PathBuf = cluster.rig.dir().join(format!("restricted-{seen}-{what}.json"));
-                std::fs::write(&file, object.to_string()).unwrap();
-                let mut kubectl = cluster.rig.kubectl();
-                let output =
-                    run(kubectl.args(["create", "--dry-run=server", "-n", namespace, "-f"]).arg(&file));
-                let said = String::from_utf8_lossy(&output.stderr).into_owned();
-                assert!(output.status.success() && said.is_empty(), "{kind} as {what}: {said}");
-            }
-            seen += 1;
-        }
-    }
-    assert_eq!(
-        seen, 7,
-        "the Deployment and the pod of helm test, each twice; a Job of the uninstall, and then two"
-    );
-    delete(&namespaces, namespace).await.unwrap();
 }

@@ -1,24 +1,25 @@
-//! Without a cluster: lint, schema, and each generated part as Helm renders it.
+//! Without a cluster: lint, and each generated part as Helm renders it.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use poros::decide::policies::{self, Choice};
+use poros::decide::registration;
 use poros::decide::rights::{self, Need, Scope};
 use serde_json::{Value, json};
 
-use super::{CHART, documents, documents_in, helm, printed, run};
+use super::{CHART, documents, documents_in, helm, printed};
 use crate::trials;
 
 trials![
     helm_finds_no_fault,
-    wrong_values_are_refused_with_their_path,
     policies_are_those_of_the_code,
+    exempt_namespaces_need_no_answer_of_the_webhook,
     crds_are_those_of_the_code_byte_for_byte,
     rights_are_those_of_the_table,
     no_role_of_the_chart_is_a_way_to_more,
     nothing_is_rendered_twice,
     nothing_optional_is_kept,
-    alerts_and_dashboard_speak_of_metrics_that_there_are,
+    each_object_is_marked_as_part_of_poros,
 ];
 
 fn is(object: &Value, kind: &str) -> bool {
@@ -30,100 +31,6 @@ async fn helm_finds_no_fault() {
     let chart: Value =
         serde_saphyr::from_str(&std::fs::read_to_string(format!("{CHART}/Chart.yaml")).unwrap()).unwrap();
     assert_eq!(chart["appVersion"], env!("CARGO_PKG_VERSION"), "the chart installs this version");
-}
-
-async fn wrong_values_are_refused_with_their_path() {
-    for (flag, path) in [
-        // Keys that there are not, at each level.
-        ("nope=1", "''"),
-        ("image.tagg=1", "'/image'"),
-        ("crds.kept=true", "'/crds'"),
-        ("guards.plased=Deny", "'/guards'"),
-        ("roles.made=true", "'/roles'"),
-        ("resources.request.cpu=1", "'/resources'"),
-        ("metrics.group=totals", "'/metrics'"),
-        ("networkPolicy.on=true", "'/networkPolicy'"),
-        ("serviceMonitor.every=30s", "'/serviceMonitor'"),
-        ("prometheusRule.book=a", "'/prometheusRule'"),
-        ("dashboard.label=a", "'/dashboard'"),
-        ("defaultComputes.query-default.owner=me", "'/defaultComputes/query-default'"),
-        ("imagePullSecrets[0].nam=a", "'/imagePullSecrets/0'"),
-        // Values that cannot be.
-        ("replicas=0", "'/replicas'"),
-        ("replicas=-1", "'/replicas'"),
-        ("replicas=10", "'/replicas'"),
-        ("replicas=1.5", "'/replicas'"),
-        ("replicas=two", "'/replicas'"),
-        ("dataplane=My_Cluster", "'/dataplane'"),
-        ("dataplane=", "'/dataplane'"),
-        ("image.repository=", "'/image/repository'"),
-        ("image.repository=a b", "'/image/repository'"),
-        ("image.repository=poros@sha256:12", "'/image/repository'"),
-        ("image.tag=a:b", "'/image/tag'"),
-        ("image.tag=1", "'/image/tag'"),
-        ("image.digest=sha256:12", "'/image/digest'"),
-        ("image.digest=0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef", "'/image/digest'"),
-        ("image.pullPolicy=Sometimes", "'/image/pullPolicy'"),
-        ("imagePullSecrets[0]=secret", "'/imagePullSecrets/0'"),
-        ("crds.keep=maybe", "'/crds/keep'"),
-        ("crds.enabled=1", "'/crds/enabled'"),
-        ("guards.placed=Maybe", "'/guards/placed'"),
-        ("guards.placed=Block", "'/guards/placed'"),
-        ("guards.in-use=deny", "'/guards/in-use'"),
-        ("guards.use=null", "'/guards'"),
-        ("requireUse=1", "'/requireUse'"),
-        ("namespaceDefaults=yes", "'/namespaceDefaults'"),
-        ("exemptNamespaces=kube-system", "'/exemptNamespaces'"),
-        ("exemptNamespaces[0]=Not_A_Namespace", "'/exemptNamespaces/0'"),
-        ("exemptNamespaces={a,a}", "'/exemptNamespaces'"),
-        ("defaultComputes.Big.enabled=true", "'/defaultComputes'"),
-        ("defaultComputes.a_b.enabled=true", "'/defaultComputes'"),
-        (
-            "defaultComputes.a-name-that-is-longer-than-the-forty-eight-letters.enabled=true",
-            "'/defaultComputes'",
-        ),
-        ("defaultComputes.mine.enabled=true", "'/defaultComputes/mine'"),
-        ("defaultComputes.query-default.enabled=on", "'/defaultComputes/query-default/enabled'"),
-        ("defaultComputes.query-default.spec=none", "'/defaultComputes/query-default/spec'"),
-        ("roles.create=some", "'/roles/create'"),
-        ("poolUsage=yes", "'/poolUsage'"),
-        ("log=loud", "'/log'"),
-        ("log=poros=loud", "'/log'"),
-        ("logFormat=xml", "'/logFormat'"),
-        ("extraArgs[0]=run", "'/extraArgs/0'"),
-        ("extraArgs[0]=1", "'/extraArgs/0'"),
-        ("extraArgs=--events=false", "'/extraArgs'"),
-        ("listen=127.0.0.1", "'/listen'"),
-        ("listen=0.0.0.0:8080", "'/listen'"),
-        ("resources=small", "'/resources'"),
-        ("resources.requests=64Mi", "'/resources/requests'"),
-        ("priorityClassName=1", "'/priorityClassName'"),
-        ("nodeSelector.disk=1", "'/nodeSelector/disk'"),
-        ("tolerations[0]=all", "'/tolerations/0'"),
-        ("affinity=none", "'/affinity'"),
-        ("podAnnotations.a=1", "'/podAnnotations/a'"),
-        ("podLabels=a", "'/podLabels'"),
-        ("metrics.groups[0]=some", "'/metrics/groups/0'"),
-        ("metrics.groups={}", "'/metrics/groups/0'"),
-        ("metrics.groups={totals,totals}", "'/metrics/groups'"),
-        ("networkPolicy.enabled=1", "'/networkPolicy/enabled'"),
-        ("networkPolicy.metricsFrom[0]=all", "'/networkPolicy/metricsFrom/0'"),
-        ("serviceMonitor.interval=often", "'/serviceMonitor/interval'"),
-        ("prometheusRule.labels.a=1", "'/prometheusRule/labels/a'"),
-        ("dashboard.enabled=1", "'/dashboard/enabled'"),
-        ("global=1", "'/global'"),
-    ] {
-        let output = run(helm().args(["template", "poros", CHART, "--set", flag]));
-        let said = String::from_utf8_lossy(&output.stderr);
-        assert!(!output.status.success(), "{flag} is taken");
-        assert!(said.contains(&format!("at {path}")), "{flag} is refused without {path}: {said}");
-    }
-    // What an API server below 1.36 cannot have is said, not left out.
-    let output = run(helm().args(["template", "poros", CHART, "--set", "namespaceDefaults=true"]));
-    assert!(
-        String::from_utf8_lossy(&output.stderr)
-            .contains("namespaceDefaults: this API server has no MutatingAdmissionPolicy")
-    );
 }
 
 /// What is there of shared objects, by kind and name.
@@ -200,6 +107,31 @@ async fn policies_are_those_of_the_code() {
         .map(|((_, name), _)| name.split('.').next().unwrap())
         .collect();
     assert_eq!(spared, ["labels", "placed", "use", "workloads"]);
+}
+
+/// Where the webhook places pods, nobody has to answer for those of exempt namespaces; all else is as without them.
+async fn exempt_namespaces_need_no_answer_of_the_webhook() {
+    let webhooks = |flags: &[&str]| {
+        let mut found = shared(false, flags);
+        let object = found.remove(&("MutatingWebhookConfiguration".into(), "poros.dataos.io".into()));
+        object.unwrap()["webhooks"].as_array().unwrap().clone()
+    };
+    let all = webhooks(&[]);
+    let found = webhooks(&["--set=exemptNamespaces={a,b}"]);
+    let selector = |operator: &str| {
+        json!({"matchExpressions": [
+            {"key": "kubernetes.io/metadata.name", "operator": operator, "values": ["a", "b"]},
+        ]})
+    };
+    let mut pods = all[0].clone();
+    pods["namespaceSelector"] = selector("NotIn");
+    let mut exempt = all[0].clone();
+    exempt["name"] = json!("exempt.poros.dataos.io");
+    exempt["failurePolicy"] = json!("Ignore");
+    exempt["namespaceSelector"] = selector("In");
+    assert_eq!(found, [pods, exempt, all[1].clone()]);
+    // It is a registration that Poros takes for its own.
+    assert_eq!(registration::lack(Some(&json!(found))), None);
 }
 
 async fn nothing_optional_is_kept() {
@@ -385,42 +317,12 @@ fn no_way_to_more(kind: &str, rule: &Value) {
     }
 }
 
-async fn alerts_and_dashboard_speak_of_metrics_that_there_are() {
-    let flags = ["--set=serviceMonitor.enabled=true,prometheusRule.enabled=true,dashboard.enabled=true"];
-    let found = documents(true, &flags);
-    let of = |kind: &str, name: &str| {
-        let is_it = |(object, _): &&(Value, String)| is(object, kind) && object["metadata"]["name"] == name;
-        let (object, _) = found.iter().find(is_it).unwrap_or_else(|| panic!("no {kind} {name}"));
-        object.clone()
-    };
-    of("ServiceMonitor", "poros");
-    let runbook = include_str!("../../../docs/operations.md");
-    let rules = of("PrometheusRule", "poros")["spec"]["groups"][0]["rules"].as_array().unwrap().clone();
-    assert_eq!(rules.len(), 5);
-    for rule in &rules {
-        let alert = rule["alert"].as_str().unwrap();
-        assert!(
-            runbook.contains(&format!("\n### {alert}\n")),
-            "docs/operations.md has no runbook for {alert}"
-        );
-        let link = rule["annotations"]["runbook_url"].as_str().unwrap();
-        assert!(link.ends_with(&format!("#{}", alert.to_lowercase())), "{link}");
+/// By that label what an uninstall left behind is found.
+async fn each_object_is_marked_as_part_of_poros() {
+    let flags = ["--set=crds.keep=false,requireUse=true,defaultComputes.query-default.enabled=true"];
+    for (object, _) in [documents(true, &flags), documents(false, &flags)].concat() {
+        let crd = is(&object, "CustomResourceDefinition");
+        let part_of = &object["metadata"]["labels"]["app.kubernetes.io/part-of"];
+        assert!(crd || part_of == "poros", "{} {}", object["kind"], object["metadata"]["name"]);
     }
-    let dashboard = of("ConfigMap", "poros-dashboard")["data"]["poros.json"].as_str().unwrap().to_owned();
-    let dashboard: Value = serde_json::from_str(&dashboard).unwrap();
-    assert_eq!(dashboard["panels"].as_array().unwrap().len(), 10);
-    let metrics = include_str!("../../../docs/metrics.md");
-    let name = regex::Regex::new("poros_[a-z_]+").unwrap();
-    let texts = [Value::Array(rules).to_string(), dashboard.to_string()].join("\n");
-    let mut names: Vec<&str> =
-        name.find_iter(&texts).map(|found| found.as_str().trim_end_matches("_bucket")).collect();
-    names.sort_unstable();
-    names.dedup();
-    assert!(names.len() > 8, "{names:?}");
-    for name in names {
-        assert!(metrics.contains(&format!("| `{name}` |")), "there is no metric {name}");
-    }
-    // Off by default.
-    let plain = documents(true, &[]);
-    assert!(!plain.iter().any(|(object, _)| is(object, "PrometheusRule") || is(object, "ServiceMonitor")));
 }

@@ -342,7 +342,7 @@ async fn helm_says_why_it_will_not() {
     // Once in a cluster.
     let words = "annotation validation error: key \"meta.helm.sh/release-name\" must equal \"second\"";
     refused(&["install", "second", CHART], words);
-    refused(&["install", "poros", CHART], "cannot reuse a name that is still in use");
+    refused(&["install", "poros", CHART], "a name that is still in use");
 
     // keep is turned off and on, and CRDs are let go only while they are kept.
     let keeps = |kept: bool| {

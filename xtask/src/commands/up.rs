@@ -1,11 +1,12 @@
 //! `cargo xtask up`.
 
 use std::os::unix::fs::symlink;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Instant;
 
 use xtask::assets::{Assets, Plan, Settings, Tool};
+use xtask::image;
 use xtask::report::{Report, Terminal};
 use xtask::rig::standing::{Standing, version_of};
 use xtask::rig::{NODE, Options, POD_IMAGE};
@@ -17,8 +18,8 @@ pub(crate) struct Arguments {
     /// Run another Kubernetes than the main one, like 1.30; it is built when first asked for
     #[arg(long, value_name = "MINOR")]
     kubernetes: Option<String>,
-    /// Add a node that runs real containers; it needs Linux, root and a few packages, which it names. It is of the main
-    /// Kubernetes, and a kubelet may not be newer than its API server
+    /// Add a node that runs real containers, and give it the image of `cargo xtask image`; it needs Linux, root and a few
+    /// packages, which it names. It is of the main Kubernetes, for a kubelet may not be newer than its API server
     #[arg(long, conflicts_with = "kubernetes")]
     real_node: bool,
 }
@@ -26,11 +27,12 @@ pub(crate) struct Arguments {
 pub(crate) fn run(arguments: Arguments) -> Ended {
     let mut report = Terminal::new();
     let node = arguments.real_node;
-    let settings = Settings { kubernetes: arguments.kubernetes, node, ..Settings::from_environment() };
+    // With a node that runs pods the chart can be installed.
+    let settings =
+        Settings { kubernetes: arguments.kubernetes, node, helm: node, ..Settings::from_environment() };
     let plan = Plan::make(&settings)?;
     report.line(&plan.table().text());
     let assets = plan.carry_out(&settings, &mut report)?;
-    let kubectl = assets.path(Tool::Kubectl).to_owned();
 
     let _lock = lock()?;
     let folder = standing_folder();
@@ -48,7 +50,7 @@ pub(crate) fn run(arguments: Arguments) -> Ended {
             );
         }
         say("The control plane is up already.");
-        tell(&kubectl, node);
+        tell(&found, &assets)?;
         return Ok(ExitCode::SUCCESS);
     }
     let stopped = found.stop()?;
@@ -58,8 +60,8 @@ pub(crate) fn run(arguments: Arguments) -> Ended {
             stopped.len()
         ));
     }
-    start(&folder, assets, node, &mut report)?;
-    tell(&kubectl, node);
+    let standing = start(&folder, assets.clone(), node, &mut report)?;
+    tell(&standing, &assets)?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -68,7 +70,7 @@ fn start(
     assets: Assets,
     node: bool,
     report: &mut Terminal,
-) -> Result<(), Box<dyn std::error::Error>> {
+) -> Result<Standing, Box<dyn std::error::Error>> {
     let begin = Instant::now();
     let version = version_of(assets.path(Tool::Apiserver)).unwrap_or_default();
     let standing = Standing::start(Options { node, ..Options::whole("up") }, folder, assets, report)?;
@@ -78,18 +80,42 @@ fn start(
     }
     symlink(standing.kubeconfig(), &link)?;
     say(&format!("Kubernetes {version} is ready after {:.1} s.", begin.elapsed().as_secs_f64()));
+    Ok(standing)
+}
+
+/// Says how to go on by hand.
+fn tell(standing: &Standing, assets: &Assets) -> Result<(), Box<dyn std::error::Error>> {
+    let alias = |name: &str, tool| say(&format!("  alias {name}={}", quoted(assets.path(tool))));
+    say(&format!("\n  export KUBECONFIG={}", quoted(&standing_kubeconfig())));
+    alias("kubectl", Tool::Kubectl);
+    if standing.has_node() {
+        alias("helm", Tool::Helm);
+        say(&format!("\n{}", bring(standing, assets)?));
+        say(
+            "KWOK plays the nodes that have the annotation kwok.x-k8s.io/node=fake. Stop it all with: cargo xtask down",
+        );
+    } else {
+        say("\nNodes are objects: apply one and KWOK makes it Ready. Stop it all with: cargo xtask down");
+    }
     Ok(())
 }
 
-fn tell(kubectl: &Path, node: bool) {
-    say(&format!("\n  export KUBECONFIG={}", quoted(&standing_kubeconfig())));
-    say(&format!("  alias kubectl={}", quoted(kubectl)));
-    let nodes = if node {
-        format!(
-            "{NODE} runs real containers, of images that it has: for example {POD_IMAGE}.\nKWOK plays the nodes that have the annotation kwok.x-k8s.io/node=fake."
-        )
-    } else {
-        "Nodes are objects: apply one and KWOK makes it Ready.".to_owned()
-    };
-    say(&format!("\n{nodes} Stop it all with: cargo xtask down"));
+/// Gives the real node the image of this checkout, where it was built; says what the node can run.
+fn bring(standing: &Standing, assets: &Assets) -> Result<String, Box<dyn std::error::Error>> {
+    let archive: PathBuf = image::own_archive();
+    let runs = format!("{NODE} runs real containers, of images that it has: for example {POD_IMAGE}");
+    if !archive.exists() {
+        return Ok(format!("{runs}.\nTo bring it Poros: cargo xtask image, then this again."));
+    }
+    let names = standing.import_images(&archive, assets)?;
+    // What the chart presumes, unless it is told otherwise; the node calls it so in full.
+    let usual = format!("docker.io/library/{}", image::POROS);
+    let mut repositories = names.iter().filter_map(|name| name.rsplit_once(':')).map(|(found, _)| found);
+    let other = repositories.find(|found| *found != usual);
+    let set = other.map(|repository| format!(" --set image.repository={repository}")).unwrap_or_default();
+    Ok(format!(
+        "{runs}, and {}, of {}:\n  helm install poros charts/poros --namespace poros-system --create-namespace --wait{set}",
+        names.join(", "),
+        quoted(&archive)
+    ))
 }

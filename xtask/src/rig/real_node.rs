@@ -7,12 +7,23 @@ use std::time::{Duration, Instant};
 use super::machine::{self, Machine, MachineError, NODE};
 use super::{Component, Rig, RigError, layout, pod, probe};
 use crate::assets::{Tool, chain};
-use crate::command::answer;
+use crate::command::{answer, answer_to};
 
 /// What the node's machine does first.
 const MACHINE: &str = include_str!("machine.sh");
 /// Far beyond the usual 10 s: a loaded machine is slow, not broken.
 const NODE_PATIENCE: Duration = Duration::from_secs(90);
+
+/// Gives the node of this machine the images of an archive, which is handed over open: the machine need not see it. Returns
+/// their full names.
+pub(super) fn import(machine: u32, ctr: &Path, archive: &Path) -> Result<Vec<String>, RigError> {
+    let input = std::fs::File::open(archive).map_err(|source| layout::file("read", archive, source))?;
+    let mut command = machine::inside(machine, ctr);
+    command.args(["--namespace", "k8s.io", "images", "import", "--local", "-"]);
+    let told = answer_to(&mut command, input.into()).map_err(MachineError::Command);
+    let name = |line: &str| Some(line.strip_prefix("unpacking ")?.split(' ').next()?.to_owned());
+    Ok(told.map_err(RigError::Machine)?.lines().filter_map(name).collect())
+}
 
 impl Rig {
     /// A command that runs on the real node, which sees this host's programs and folders, with its own network and mounts.
@@ -22,9 +33,8 @@ impl Rig {
 
     /// Gives the real node the images of an OCI or Docker archive.
     pub fn import_images(&self, archive: &Path) -> Result<(), RigError> {
-        let mut command = self.on_node(self.assets.path(Tool::Ctr));
-        command.args(["--namespace", "k8s.io", "images", "import", "--local"]).arg(archive);
-        answer(&mut command).map(drop).map_err(MachineError::Command).map_err(RigError::Machine)
+        import(self.pid_of(Component::Node).unwrap_or_default(), self.assets.path(Tool::Ctr), archive)
+            .map(drop)
     }
 
     /// Makes the machine and starts it.

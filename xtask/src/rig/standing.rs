@@ -12,8 +12,8 @@ use super::layout::{file, write_private};
 use super::machine::{self, Machine};
 use super::probe::Probe;
 use super::process::{GRACE, ProcessError, command_line, fitting, signal_stranger};
-use super::{Component, Options, Rig, RigError, Signal};
-use crate::assets::Assets;
+use super::{Component, Options, Rig, RigError, Signal, real_node};
+use crate::assets::{Assets, Tool};
 use crate::report::Report;
 
 /// One process, as it was started.
@@ -109,6 +109,16 @@ impl Standing {
     /// Whether there is a real node.
     pub fn has_node(&self) -> bool {
         self.processes.iter().any(|process| process.name == Component::Node.name())
+    }
+
+    /// Gives the real node the images of an OCI or Docker archive. Returns their full names, like `docker.io/library/a:1`.
+    pub fn import_images(&self, archive: &Path, assets: &Assets) -> Result<Vec<String>, RigError> {
+        let node = self.processes.iter().find(|process| process.name == Component::Node.name());
+        real_node::import(
+            node.map(|process| process.pid).unwrap_or_default(),
+            assets.path(Tool::Ctr),
+            archive,
+        )
     }
 
     /// Whether what was started is the API server of these binaries.
