@@ -64,7 +64,7 @@ pub fn nothing_is_rebuilt_and_no_pod_moves() {
         "{images_before:?} {images_after:?}"
     );
     // What is written by the new version is read, and written, by the old one.
-    site.apply(&WHOLE.replace("name: whole", "name: younger"));
+    site.apply(&WHOLE.replace("name: whole", "name: younger").replace("zone: a", "zone: b"));
     site.await_proven("younger");
     before.extend(seen(&site, &["younger"]));
 

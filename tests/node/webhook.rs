@@ -14,8 +14,8 @@ pub fn pods_are_placed_through_the_service() {
     let (older, newer) = (previous.chart.display().to_string(), chart());
     site.helm(&["install", "poros", &older, &set(&previous.image), "--wait", "--timeout=120s"]);
     site.apply(&compute("served", "runnable"));
-    let served = site.await_proven("served");
-    assert_eq!(served["status"]["placement"]["mode"], "Webhook");
+    let placed = site.await_proven("served");
+    assert_eq!(placed["status"]["placement"]["mode"], "Webhook");
     let server = site.serve("web", "served");
     assert_eq!(server["spec"]["nodeSelector"]["dataos.io/purpose"], "runnable");
     let identity = facts::identity(&site, "served");
