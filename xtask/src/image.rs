@@ -2,8 +2,8 @@
 //!
 //! No container program and no registry takes part. One state of a checkout gives one digest on one distribution, wherever
 //! it lies: nothing of the time, the place or the person goes in. What goes in beside the checkout is the compiler that
-//! rust-toolchain.toml names, of the host the linker, `objcopy` and the static C library, of cargo's settings a linker that
-//! they name, and of git the commit.
+//! rust-toolchain.toml names, of the host the linker, `objcopy` and the static C library, of cargo's settings a linker or a
+//! release profile that they name, and of git the commit.
 
 pub mod archive;
 mod bill;
@@ -126,8 +126,11 @@ pub fn build(recipe: &Recipe) -> Result<Image, ImageError> {
         return Err(ImageError::Host);
     }
     let _lock = lock(recipe).map_err(ImageError::Build)?;
+    let commit = || recipe.revision.clone().or_else(|| revision(&recipe.checkout));
+    let before = commit();
     let built = make(recipe).map_err(ImageError::Build)?;
-    let revision = recipe.revision.clone().or_else(|| revision(&recipe.checkout));
+    // Of what was changed or committed during the build nobody knows what went in.
+    let revision = commit().filter(|after| Some(after) == before.as_ref());
     let reference = format!("{}:{}", recipe.repository, built.version);
     let links: Vec<String> = recipe.links.iter().map(|link| format!("/{link}")).collect();
     let archive = recipe.folder.join(ARCHIVE);

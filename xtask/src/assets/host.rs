@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use super::on_path;
 use super::settings::is_program;
@@ -194,6 +195,9 @@ fn makes_namespaces() -> bool {
     command.status().is_ok_and(|status| status.success())
 }
 
+/// How often it was tried: two threads may try at one time.
+static TRIED: AtomicU32 = AtomicU32::new(0);
+
 /// Version 2 is one tree, version 1 a tree a controller.
 fn makes_cgroups() -> bool {
     let top = Path::new(CGROUPS);
@@ -204,7 +208,7 @@ fn makes_cgroups() -> bool {
         let entries = std::fs::read_dir(top).into_iter().flatten().flatten();
         entries.map(|entry| entry.path()).filter(is_tree).collect()
     };
-    let name = format!("poros-tried-{}", std::process::id());
+    let name = format!("poros-tried-{}-{}", std::process::id(), TRIED.fetch_add(1, Ordering::Relaxed));
     let can_make = |tree: &PathBuf| {
         let cgroup = tree.join(&name);
         std::fs::create_dir(&cgroup).and_then(|()| std::fs::remove_dir(&cgroup)).is_ok()

@@ -108,14 +108,37 @@ fn bring(standing: &Standing, assets: &Assets) -> Result<String, Box<dyn std::er
         return Ok(format!("{runs}.\nTo bring it Poros: cargo xtask image, then this again."));
     }
     let names = standing.import_images(&archive, assets)?;
-    // What the chart presumes, unless it is told otherwise; the node calls it so in full.
+    let command = install(names.last().ok_or("it holds no image")?);
+    Ok(format!("{runs}, and that of {}:\n  {command}", quoted(&archive)))
+}
+
+/// The command that installs the chart with this image, which the node calls so in full.
+fn install(name: &str) -> String {
+    let (repository, tag) = name.rsplit_once(':').unwrap_or((name, ""));
     let usual = format!("docker.io/library/{}", image::POROS);
-    let mut repositories = names.iter().filter_map(|name| name.rsplit_once(':')).map(|(found, _)| found);
-    let other = repositories.find(|found| *found != usual);
-    let set = other.map(|repository| format!(" --set image.repository={repository}")).unwrap_or_default();
-    Ok(format!(
-        "{runs}, and {}, of {}:\n  helm install poros charts/poros --namespace poros-system --create-namespace --wait{set}",
-        names.join(", "),
-        quoted(&archive)
-    ))
+    // What the chart presumes needs no word.
+    let sets = [("repository", repository, usual.as_str()), ("tag", tag, env!("CARGO_PKG_VERSION"))];
+    let told = sets.iter().filter(|(_, value, usual)| value != usual);
+    let told: Vec<String> = told.map(|(key, value, _)| format!(" --set image.{key}={value}")).collect();
+    format!(
+        "helm install poros charts/poros --namespace poros-system --create-namespace --wait{}",
+        told.concat()
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_chart_is_told_what_it_does_not_presume() {
+        let version = env!("CARGO_PKG_VERSION");
+        let flags = |name: &str| install(name).split("--wait").nth(1).unwrap().to_owned();
+        assert_eq!(flags(&format!("docker.io/library/poros:{version}")), "");
+        assert_eq!(flags("docker.io/library/poros:0.0.1"), " --set image.tag=0.0.1");
+        assert_eq!(
+            flags(&format!("registry.example.org:5000/poros:{version}")),
+            " --set image.repository=registry.example.org:5000/poros"
+        );
+    }
 }

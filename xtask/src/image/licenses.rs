@@ -13,26 +13,35 @@ const LGPL: &str = include_str!("lgpl-2.1.txt");
 const NAMES: [&str; 7] = ["license", "licence", "licenses", "copying", "copyright", "notice", "unlicense"];
 
 /// Who is to be named, under which licence, and all the texts: each once, under a number. Of the same packages it is the
-/// same text.
-pub(super) fn text(parts: &[Part], runtime: &Runtime) -> std::io::Result<String> {
+/// same text. In the folder `standard` are texts of licences by their SPDX names, such as `MIT.txt`: the toolchain's.
+pub(super) fn text(parts: &[Part], runtime: &Runtime, standard: &Path) -> std::io::Result<String> {
     let mut texts = Texts::default();
     let mut list = String::new();
     for part in parts.iter().filter(|part| part.role == Role::Inside) {
-        let mut numbers = Vec::new();
-        for file in files(&part.folder)? {
-            numbers.push(texts.number(&String::from_utf8_lossy(&std::fs::read(file)?)));
+        let mut license = part.license.clone().unwrap_or_else(|| "not told".to_owned());
+        let mut files = files(&part.folder)?;
+        if files.is_empty() {
+            let _ = write!(license, ", by {}", part.authors.join(", "));
+            files = named(&license, standard);
         }
-        numbers.dedup();
-        line(&mut list, &part.name, &part.version, part.license.as_deref().unwrap_or("not told"), &numbers);
+        line(&mut list, &part.name, &part.version, &license, &texts.numbers(&files)?);
     }
-    line(&mut list, "Rust standard library", &runtime.rust, "MIT OR Apache-2.0, of the Rust Project", &[]);
+    let rust = "MIT OR Apache-2.0";
+    let numbers = texts.numbers(&named(rust, standard))?;
+    line(
+        &mut list,
+        "Rust standard library",
+        &runtime.rust,
+        &format!("{rust}, of the Rust Project"),
+        &numbers,
+    );
     if let Some(version) = &runtime.glibc {
         let lgpl = texts.number(LGPL);
         line(&mut list, "GNU C library", version, "LGPL-2.1-or-later, linked statically", &[lgpl]);
     }
     let mut whole = format!(
         "What is in this program, under which licence, and the number of each text below.\n\
-         Where there is no number, the package has no text of its own.\n\n{list}"
+         Of a package that brings no text its authors are named, and the standard text of its licence.\n\n{list}"
     );
     for (place, text) in texts.all.iter().enumerate() {
         // Writing to a String cannot fail.
@@ -55,6 +64,15 @@ struct Texts {
 }
 
 impl Texts {
+    fn numbers(&mut self, files: &[PathBuf]) -> std::io::Result<Vec<usize>> {
+        let mut numbers = Vec::new();
+        for file in files {
+            numbers.push(self.number(&String::from_utf8_lossy(&std::fs::read(file)?)));
+        }
+        numbers.dedup();
+        Ok(numbers)
+    }
+
     fn number(&mut self, text: &str) -> usize {
         let key = text.split_whitespace().collect::<Vec<_>>().join(" ");
         *self.numbers.entry(key).or_insert_with(|| {
@@ -63,6 +81,12 @@ impl Texts {
             self.all.len()
         })
     }
+}
+
+/// The standard texts of the licences that an SPDX expression names, as far as they are there.
+fn named(expression: &str, standard: &Path) -> Vec<PathBuf> {
+    let words = expression.split(|c: char| !(c.is_ascii_alphanumeric() || c == '-' || c == '.'));
+    words.map(|word| standard.join(format!("{word}.txt"))).filter(|path| path.is_file()).collect()
 }
 
 /// The files of a package that hold its licences, by name; they lie at its top, or in a folder there.

@@ -24,6 +24,8 @@ pub(super) struct Described {
     /// None for a package of the workspace.
     pub(super) source: Option<String>,
     pub(super) license: Option<String>,
+    #[serde(default)]
+    pub(super) authors: Vec<String>,
     pub(super) manifest_path: String,
 }
 
@@ -106,6 +108,8 @@ pub struct Part {
     pub origin: Origin,
     /// Its licence, as an SPDX expression, where it names one.
     pub license: Option<String>,
+    /// Who wrote it, as its manifest says.
+    pub authors: Vec<String>,
     /// The SHA-256 of its archive, as Cargo.lock has it, in hexadecimal digits.
     pub checksum: Option<String>,
     /// How it takes part.
@@ -170,6 +174,7 @@ impl Compiled {
                     version: key.1,
                     origin: Origin::of(package.source.as_deref()),
                     license: package.license.clone(),
+                    authors: package.authors.clone(),
                     role: own,
                     folder: Path::new(&package.manifest_path).parent().unwrap_or(Path::new("")).to_owned(),
                     uses: deps

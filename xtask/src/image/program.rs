@@ -110,8 +110,9 @@ pub(super) fn build(checkout: &Path, folder: &Path, links: &[&str]) -> Result<Pr
         .map(|text| text.trim().trim_start_matches("glibc ").to_owned());
     let version = parts.iter().find(|part| part.name == POROS).map(|part| part.version.clone());
     let version = version.ok_or(BuildError::Nothing)?;
+    let standard = Path::new(&toolchain.sysroot).join("share/doc/rust/licenses");
     let runtime = Runtime { rust: toolchain.release, glibc };
-    let licenses = licenses::text(&parts, &runtime).map_err(BuildError::Licenses)?;
+    let licenses = licenses::text(&parts, &runtime, &standard).map_err(BuildError::Licenses)?;
     place(&file, folder, links, &parts, &licenses)?;
     Ok(Program { folder: folder.to_owned(), version, parts, runtime })
 }

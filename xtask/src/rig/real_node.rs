@@ -31,10 +31,9 @@ impl Rig {
         machine::inside(self.pid_of(Component::Node).unwrap_or_default(), program)
     }
 
-    /// Gives the real node the images of an OCI or Docker archive.
-    pub fn import_images(&self, archive: &Path) -> Result<(), RigError> {
+    /// Gives the real node the images of an OCI or Docker archive. Returns their full names, like `docker.io/library/a:1`.
+    pub fn import_images(&self, archive: &Path) -> Result<Vec<String>, RigError> {
         import(self.pid_of(Component::Node).unwrap_or_default(), self.assets.path(Tool::Ctr), archive)
-            .map(drop)
     }
 
     /// Makes the machine and starts it.

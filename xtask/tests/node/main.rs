@@ -177,7 +177,8 @@ fn pods_run_answer_and_are_found_by_name() -> Result<(), String> {
 fn the_image_of_poros_finds_names_in_a_pod() -> Result<(), String> {
     let image = image::build(&Recipe::own()).map_err(|error| chain(&error))?;
     let rig = start("image")?;
-    rig.import_images(&image.archive).map_err(|error| chain(&error))?;
+    let names = rig.import_images(&image.archive).map_err(|error| chain(&error))?;
+    assert_eq!(names, [format!("docker.io/library/{}", image.reference)]);
     let manifest = rig.dir().join("asks.yaml");
     let pods = ["kubernetes.default.svc", "kubernetes.default", "no-such.default.svc"];
     let mut text = String::new();
