@@ -37,7 +37,7 @@ pub enum RetireError {
     /// One cannot be deleted. The message names its users.
     #[error(
         "{}: {message}; then uninstall again, or keep what there is: upgrade with crds.keep=true before",
-        if *deleted { "some were deleted before one came into use" } else { "nothing was deleted" }
+        if *deleted { "some were deleted before one came into use" } else { "this time nothing was deleted" }
     )]
     Refused {
         /// Which, its users, and what to do about them.
@@ -47,7 +47,7 @@ pub enum RetireError {
     },
     /// No Poros would take its finalizer off.
     #[error(
-        "nothing was deleted: nobody holds the Lease {LEASE} in namespace {namespace}, so no Poros runs that takes down what was built; start it (kubectl -n {namespace} scale deployment/poros --replicas=1) and uninstall again, or go without it: helm uninstall --no-hooks, then poros retire"
+        "this time nothing was deleted: nobody holds the Lease {LEASE} in namespace {namespace}, so no Poros runs that takes down what was built; start it (kubectl -n {namespace} scale deployment/poros --replicas=1) and uninstall again, or go without it: helm uninstall --no-hooks, then poros retire. One that runs with --leader-elect=false has no use for that Lease: delete it"
     )]
     Leaderless {
         /// Where Poros should be.
@@ -102,11 +102,11 @@ async fn all(client: &Client) -> Result<Vec<Compute>, RetireError> {
     }
 }
 
-/// Does this for each, some at a time, until one fails.
-async fn each<'a, F: Future<Output = Result<(), RetireError>>>(
+/// Does this for each, some at a time, until one fails. Gives back what came out of each, in no order.
+async fn each<'a, T, F: Future<Output = Result<T, RetireError>>>(
     computes: impl Iterator<Item = &'a Compute>,
     ask: impl Fn(&'a Compute) -> F,
-) -> Result<(), RetireError> {
+) -> Result<Vec<T>, RetireError> {
     futures::stream::iter(computes.map(ask)).buffer_unordered(AT_ONCE).try_collect().await
 }
 
@@ -163,19 +163,20 @@ pub async fn release(client: &Client, namespace: &str, limit: Duration) -> Resul
         .map_err(|source| RetireError::Own { namespace: namespace.to_owned(), source })
 }
 
-async fn let_go(client: &Client, compute: &Compute) -> Result<(), RetireError> {
+async fn let_go(client: &Client, compute: &Compute) -> Result<bool, RetireError> {
     passing(compute, status::release(client, compute).await)
 }
 
-/// What may be otherwise at the next look is no failure: that look sees how it is.
-fn passing(compute: &Compute, result: Result<(), CallError>) -> Result<(), RetireError> {
+/// What may be otherwise at the next look is no failure: that look sees how it is. Gives back whether it was done.
+fn passing(compute: &Compute, result: Result<(), CallError>) -> Result<bool, RetireError> {
     match result {
-        Err(CallError::Conflict(_)) => Ok(()),
+        Err(CallError::Conflict(_)) => Ok(false),
         Err(error) if !error.lasts() => {
             warn!(compute = compute.name, "could not be written, trying again: {}", error.chain());
-            Ok(())
+            Ok(false)
         }
-        result => result.map_err(|source| RetireError::Write { name: compute.name.clone(), source }),
+        Ok(()) => Ok(true),
+        Err(source) => Err(RetireError::Write { name: compute.name.clone(), source }),
     }
 }
 
@@ -195,10 +196,12 @@ pub async fn delete(client: &Client, namespace: &str, limit: Duration) -> Result
         }
         progress.left(&left, Instant::now())?;
         let kept = || left.iter().filter(|compute| !compute.deleting);
-        // All are asked about before the first one goes.
-        each(kept(), |compute| ask(client, compute, deleted)).await?;
-        deleted |= kept().next().is_some();
-        each(kept(), |compute| go(client, compute)).await?;
+        // All are asked about, and have answered, before the first one goes.
+        let asked = each(kept(), |compute| ask(client, compute, deleted)).await?;
+        if asked.iter().all(|answered| *answered) {
+            deleted |= !asked.is_empty();
+            each(kept(), |compute| go(client, compute)).await?;
+        }
         tokio::time::sleep(LOOK).await;
     }
 }
@@ -227,20 +230,22 @@ async fn led(client: &Client, namespace: &str, patience: Duration) -> Result<(),
     }
 }
 
-/// Whether it may be deleted. A guard may only warn; what was deleted could not be brought back.
-async fn ask(client: &Client, compute: &Compute, deleted: bool) -> Result<(), RetireError> {
+/// Asks whether it may be deleted, which a guard may only warn of: what was deleted could not be brought back. Gives back
+/// whether there was an answer.
+async fn ask(client: &Client, compute: &Compute, deleted: bool) -> Result<bool, RetireError> {
     if let Some(message) = in_use::refusal(compute) {
         return Err(RetireError::Refused { message, deleted });
     }
     match remove::delete(client, &compute.name, &compute.uid, true).await {
-        Ok(_) | Err(CallError::Conflict(_)) => Ok(()),
+        // Another one by that name is asked about at the next look.
+        Err(CallError::Conflict(_)) => Ok(true),
         Err(CallError::Refused { message, code: 403 }) => Err(RetireError::Refused { message, deleted }),
-        Err(source) => Err(RetireError::Write { name: compute.name.clone(), source }),
+        result => passing(compute, result.map(|_| ())),
     }
 }
 
 /// Deletes it. One that came into use since it was asked about is refused, and then others may be gone.
-async fn go(client: &Client, compute: &Compute) -> Result<(), RetireError> {
+async fn go(client: &Client, compute: &Compute) -> Result<bool, RetireError> {
     match remove::delete(client, &compute.name, &compute.uid, false).await {
         Err(CallError::Refused { message, code: 403 }) => {
             Err(RetireError::Refused { message, deleted: true })
@@ -285,7 +290,11 @@ mod tests {
     fn a_refusal_is_final_only_while_nothing_was_deleted() {
         let refused = |deleted| RetireError::Refused { message: "Compute q is in use".into(), deleted };
         assert!(refused(false).is_refusal() && !refused(true).is_refusal());
-        assert!(refused(false).to_string().starts_with("nothing was deleted: Compute q is in use; then"));
+        assert!(
+            refused(false)
+                .to_string()
+                .starts_with("this time nothing was deleted: Compute q is in use; then")
+        );
         assert!(
             refused(true).to_string().starts_with("some were deleted before one came into use: Compute q")
         );

@@ -114,8 +114,10 @@ pub fn needed(uses: Uses) -> Vec<Permission> {
         for (resource, name) in
             right.resources.iter().flat_map(|resource| names.iter().map(move |name| (*resource, *name)))
         {
-            let verbs = right.verbs.iter().filter(|_| uses.include(right, resource));
-            all.extend(verbs.map(|verb| Permission { scope, group, resource, name, verb, why }));
+            if uses.include(right, resource) {
+                let permission = |verb| Permission { scope, group, resource, name, verb, why };
+                all.extend(right.verbs.iter().copied().map(permission));
+            }
         }
     }
     all

@@ -41,6 +41,18 @@ pub fn pods_are_placed_through_the_service() {
     assert_eq!(made.refused, Vec::<String>::new());
     assert_eq!(facts::life(&site.server("web")), facts::life(&server));
 
+    // On the network of the node, for an API server that reaches no pod. The roll-out shares no port, so it has a gap.
+    site.unrestrict();
+    let host = "--set=hostNetwork=true,replicas=1";
+    site.helm(&["upgrade", "poros", &newer, &set(image), default, host, "--wait", "--timeout=180s"]);
+    let replica = until("one replica alone", || match <[_; 1]>::try_from(site.replicas()) {
+        Ok([replica]) => Ok(replica),
+        Err(replicas) => Err(format!("{} replicas", replicas.len())),
+    });
+    assert_eq!(replica["status"]["podIP"], replica["status"]["hostIP"]);
+    site.serve("by-host", "served");
+    site.kubectl(&["delete", "deployment", "by-host", "--wait"]);
+
     // Nobody is left to answer, so nobody may be asked; the guard refuses.
     site.helm(&["uninstall", "poros", "--wait", "--timeout=120s"]);
     let file = site.file(&pod("never", "runnable-default"));

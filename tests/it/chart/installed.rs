@@ -302,7 +302,7 @@ async fn an_uninstall_leaves_what_places_and_guards(installed: &Installed) {
     let client = &installed.client;
     let hooks = super::read(&installed.helm(&["get", "hooks", "poros"]));
     // No node runs the hook. Then Helm says so, and leaves its Job alone, without the account that may change Computes.
-    let output = run(&mut installed.command(&["uninstall", "poros", "--timeout=3s"]));
+    let output = run(&mut installed.command(&["uninstall", "poros", "--timeout=10s"]));
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(!output.status.success() && said.contains("poros-retire not ready"), "{said}");
     let of_hook = "jobs,serviceaccounts,roles,rolebindings";
