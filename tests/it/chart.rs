@@ -3,6 +3,7 @@
 mod forbidden;
 mod installed;
 mod pods;
+mod release;
 mod rendered;
 mod retired;
 mod roads;

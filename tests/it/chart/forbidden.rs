@@ -11,7 +11,7 @@ use kube::{Client, Config};
 use serde_json::{Value, json};
 use xtask::rig::Options;
 
-use super::installed::Installed;
+use super::release::Installed;
 use super::stolen;
 use crate::harness::cluster::{NAMESPACE, POROS_USER};
 use crate::harness::objects::{compute, create, dynamic, pod, raw_computes, with};

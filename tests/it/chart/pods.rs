@@ -5,7 +5,7 @@ use std::process::Command;
 
 use serde_json::{Value, json};
 
-use super::installed::DEFAULTS;
+use super::release::DEFAULTS;
 use super::{documents, named, run};
 use crate::harness::cluster;
 use crate::harness::objects::{create, delete, dynamic};

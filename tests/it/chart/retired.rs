@@ -7,7 +7,7 @@ use kube::api::{Api, DeleteParams, DynamicObject, ListParams};
 use serde_json::json;
 use xtask::rig::Options;
 
-use super::installed::{Installed, retire};
+use super::release::{GROUP, Installed, retire};
 use crate::harness::audit::{Audit, counted};
 use crate::harness::cluster::NAMESPACE;
 use crate::harness::objects::{bindings, create, delete, dynamic, patch, placements, raw_computes};
@@ -16,7 +16,6 @@ use crate::trials;
 
 trials![a_few_computes_are_retired; slow: many_computes_are_retired];
 
-const GROUP: &str = "admissionregistration.k8s.io/v1";
 const POOLS: usize = 10;
 
 /// The levels of the guard that refuses deletions of what is in use.

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use xtask::rig::Options;
 
 use super::CHART;
-use super::installed::{Installed, identity};
+use super::release::{Installed, identity};
 use crate::harness::cluster::{Cluster, NAMESPACE};
 use crate::harness::objects::{
     bindings, create, delete, dry_run, patch, placements, pod, pods, raw_computes,

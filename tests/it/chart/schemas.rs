@@ -8,7 +8,7 @@ use kube::api::{Api, DynamicObject, PostParams};
 use serde_json::{Value, json};
 use xtask::rig::Options;
 
-use super::installed::{Installed, identity};
+use super::release::{Installed, identity};
 use crate::harness::objects::{
     bindings, compute, delete, dry_run, dynamic, patch, placements, raw_computes, refusal, with,
 };

@@ -5,7 +5,7 @@ use kube::api::{Api, DynamicObject};
 use serde_json::{Value, json};
 
 use super::forbidden::call;
-use super::installed::Installed;
+use super::release::Installed;
 use crate::harness::cluster::NAMESPACE;
 use crate::harness::objects::{bindings, create, delete, dry_run, dynamic, patch, pod, pods};
 use crate::harness::until;
