@@ -78,7 +78,7 @@ fn the_archive_is_copied(site: &Site, line: &str, image: &Image) {
 fn pods_run_where_their_compute_says(site: &Site) {
     let server = site.serve("web", "runnable-default");
     assert_eq!(server["spec"]["nodeSelector"]["dataos.io/purpose"], "runnable");
-    site.await_users("runnable-default", 1);
+    site.await_servers("runnable-default", 1);
 
     // Of the other no node is there: its pod waits, and whoever asks is told.
     until("the empty pool to be told", || {

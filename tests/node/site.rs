@@ -162,11 +162,13 @@ impl Site {
         })
     }
 
-    /// Waits until so many pods are counted as users of a Compute.
-    pub fn await_users(&self, name: &str, pods: u32) {
-        until(&format!("{pods} users of {name}"), || {
+    /// Waits until so many servers are counted as users of a Compute, each with its Deployment and its pod: they may be
+    /// counted one after the other.
+    pub fn await_servers(&self, name: &str, servers: u32) {
+        until(&format!("{servers} servers that use {name}"), || {
             let users = self.compute(name)["status"]["users"].clone();
-            if users["pods"] == pods { Ok(()) } else { Err(users.to_string()) }
+            let counted = ["pods", "workloads"].iter().all(|what| users[*what] == servers);
+            if counted { Ok(()) } else { Err(users.to_string()) }
         });
     }
 

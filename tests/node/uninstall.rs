@@ -27,7 +27,7 @@ pub fn what_stays_is_what_keep_keeps() {
     site.apply(&compute("idle", "nowhere"));
     site.await_proven("idle");
     let server = site.serve("web", "runnable-default");
-    site.await_users("runnable-default", 1);
+    site.await_servers("runnable-default", 1);
     let identities = ["runnable-default", "idle"].map(|name| facts::identity(&site, name));
 
     let begin = Instant::now();

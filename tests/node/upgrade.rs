@@ -51,7 +51,7 @@ pub fn nothing_is_rebuilt_and_no_pod_moves() {
     }
     let server = site.serve("web", "served");
     let stream = Stream::start(&site);
-    site.await_users("served", 1);
+    site.await_servers("served", 1);
     let mut before = seen(&site, &["served", "whole", "stream"]);
 
     let begin = Instant::now();
