@@ -41,7 +41,7 @@ async fn filters_run_over_manifests_within_bounds() {
     told.run("dataos-ctl jq -f nowhere.yaml -f two.yaml --filter .name.first");
     told.run("dataos-ctl jq -f two.yaml --filter env.TOKEN");
     told.run("dataos-ctl jq -f two.yaml --filter '$ENV.TOKEN'");
-    told.run("dataos-ctl jq -f two.yaml --filter 'range(0; 300000) | select(. >= 0)' | tail -1");
+    told.run("dataos-ctl jq -f two.yaml --filter 'range(0; 300000) | select(. >= 0)' --timeout 0 | tail -1");
     told.run("dataos-ctl jq -f two.yaml --filter 'def f: f; f' --timeout 200ms");
     told.run("dataos-ctl jq -f two.yaml --filter 'def f: [f]; f' --timeout 60s");
     told.run("dataos-ctl jq -f two.yaml --filter 'first(range(0; 1e9) | select(. == 300000)) | \"x\" * 60' --timeout 0");
