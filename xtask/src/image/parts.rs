@@ -79,9 +79,8 @@ impl Origin {
         match source.map(|source| source.split_once('+').unwrap_or((source, ""))) {
             None => Self::Local,
             Some(("git", _)) => Self::Git,
-            Some((_, "https://github.com/rust-lang/crates.io-index" | "https://index.crates.io/")) => {
-                Self::CratesIo
-            }
+            // So cargo calls crates.io whatever way it asks it, and whatever mirror stands in for it.
+            Some((_, "https://github.com/rust-lang/crates.io-index")) => Self::CratesIo,
             Some(_) => Self::Registry,
         }
     }
@@ -254,7 +253,6 @@ mod tests {
         for (source, name) in [
             (None, "local"),
             (Some("registry+https://github.com/rust-lang/crates.io-index"), "crates.io"),
-            (Some("sparse+https://index.crates.io/"), "crates.io"),
             (Some("sparse+https://crates.example.org/"), "registry"),
             (Some("git+https://example.org/a?branch=b#c"), "git"),
         ] {

@@ -60,7 +60,7 @@ pub(crate) fn two_checkouts_with_one_output_have_a_digest_each() -> Result<(), S
     let build = |name: &str| -> Result<(String, bool), String> {
         let checkout = folder.0.join(name);
         let (told, talk) = xtask(&checkout, &[], &[("CARGO_TARGET_DIR", &output)])?;
-        let says = answer(&mut Command::new(checkout.join("target/image/root/poros")))?;
+        let says = answer(&mut Command::new(checkout.join("target/image").join("root").join("poros")))?;
         assert_eq!(says.trim(), name, "{talk}");
         Ok((digest(&told), talk.contains("Compiling poros")))
     };
