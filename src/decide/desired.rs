@@ -1,11 +1,11 @@
 //! From a valid spec and what stands to what should stand: which content, under which number, and whether in force.
 
-use crate::api::compute::DeletionPolicy;
 use crate::api::placement::{PlacementSpec, PreviousPlacement};
 use crate::api::status::{AggregateStatus, Stage};
 use crate::decide::fault::{Category, Fault};
+use crate::decide::in_use;
 use crate::decide::observed::{Compute, Observed, Recall, Standing};
-use crate::decide::validate::{Content, Valid, deletion_policy};
+use crate::decide::validate::{Content, Valid};
 use std::time::Duration;
 
 /// What should stand for a Compute.
@@ -116,7 +116,7 @@ fn is_in_force(observed: &Observed, compute: &Compute, stored: &PlacementSpec) -
 
 /// Whether the users of a Compute that is being deleted keep it standing.
 pub fn held_by_users(observed: &Observed, compute: &Compute) -> bool {
-    observed.users.any() && deletion_policy(compute) == DeletionPolicy::Block && !compute.delete_in_use
+    observed.users.any() && !in_use::may_go(compute)
 }
 
 /// Whether a Placement was proven, by what the status says of its number and its content.

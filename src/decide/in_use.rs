@@ -1,22 +1,34 @@
-//! Whether a Compute may be deleted, by what its status says of its users: the rule of the guard `in-use`, in its words, for
-//! who must keep to it also where the guard only warns.
+//! Whether users stand against the deletion of a Compute: the rule of the guard `in-use`, in its words, for all who keep to it
+//! or tell of it.
 
 use crate::api::compute::DeletionPolicy;
 use crate::api::names::ANNOTATION_DELETE_IN_USE;
 use crate::decide::observed::Compute;
 use crate::decide::validate::deletion_policy;
 
+/// Whether it may be deleted while it is in use: its pods run on where they are.
+pub fn may_go(compute: &Compute) -> bool {
+    compute.delete_in_use || deletion_policy(compute) == DeletionPolicy::Detach
+}
+
+/// The command that lets it be deleted while it is in use.
+pub fn override_command(name: &str) -> String {
+    format!("kubectl annotate compute {name} {ANNOTATION_DELETE_IN_USE}=true")
+}
+
+/// `3 pods and 1 workload`; empty where there are none.
+pub fn in_words(pods: usize, workloads: usize) -> String {
+    let counted = [(pods, "pod"), (workloads, "workload")].into_iter().filter(|(number, _)| *number > 0);
+    let words = counted.map(|(number, one)| format!("{number} {one}{}", if number == 1 { "" } else { "s" }));
+    words.collect::<Vec<_>>().join(" and ")
+}
+
 /// Why it must not be deleted; none if it may.
 pub fn refusal(compute: &Compute) -> Option<String> {
     let users = compute.status.users.as_ref()?;
-    if !users.any() || deletion_policy(compute) == DeletionPolicy::Detach || compute.delete_in_use {
+    if !users.any() || may_go(compute) {
         return None;
     }
-    let counted = [(users.pods, "pod"), (users.workloads, "workload")];
-    let counted = counted.into_iter().filter(|(number, _)| *number > 0);
-    let counted: Vec<_> = counted
-        .map(|(number, one)| format!("{number} {one}{}", if number == 1 { "" } else { "s" }))
-        .collect();
     let more = users.examples.len() < users.pods.saturating_add(users.workloads) as usize;
     let examples = match users.examples.as_slice() {
         [] => String::new(),
@@ -24,8 +36,9 @@ pub fn refusal(compute: &Compute) -> Option<String> {
     };
     let name = &compute.name;
     Some(format!(
-        "Compute {name} is in use by {}{examples}; remove them first, or allow it: kubectl annotate compute {name} {ANNOTATION_DELETE_IN_USE}=true",
-        counted.join(" and ")
+        "Compute {name} is in use by {}{examples}; remove them first, or allow it: {}",
+        in_words(users.pods as usize, users.workloads as usize),
+        override_command(name)
     ))
 }
 

@@ -9,6 +9,7 @@ use crate::api::status::{AggregateStatus, Stage};
 use crate::decide::applied::State;
 use crate::decide::desired::{Desired, Wanted, held_by_users, ready_reason};
 use crate::decide::fault::{Category, Fault};
+use crate::decide::in_use::override_command;
 use crate::decide::observed::Proof;
 use crate::decide::outcome::rivals::{contended, drifted};
 use crate::decide::outcome::wakes::Wakes;
@@ -152,9 +153,9 @@ fn deleting(facts: &Facts<'_>) -> Outcome {
         return Outcome::Deleting {
             reason: Reason::InUse,
             info: format!(
-                "it is still in use ({}); it goes when its users are gone, or at once: kubectl annotate compute {} poros.dataos.io/delete-in-use=true",
+                "it is still in use ({}); it goes when its users are gone, or at once: {}",
                 users.examples.join(", "),
-                facts.observed.name
+                override_command(&facts.observed.name)
             ),
         };
     }

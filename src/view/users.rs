@@ -4,12 +4,10 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use crate::api::compute::DeletionPolicy;
-use crate::api::names::ANNOTATION_DELETE_IN_USE;
+use crate::decide::in_use::{in_words, may_go, override_command};
 use crate::decide::observed::Compute;
-use crate::decide::validate::deletion_policy;
 use crate::view::Seen;
-use crate::view::names::{count, listed};
+use crate::view::names::listed;
 
 /// How many names a fact lists.
 const LISTED: usize = 5;
@@ -84,23 +82,22 @@ pub fn users(pods: &[UserPod], workloads: &[Seen<Vec<String>>], revision: Option
 /// be seen; the status may be some seconds behind them.
 pub fn deletion(compute: &Compute, seen: Option<&UsersTold>) -> Deletion {
     let told = compute.status.users.clone().unwrap_or_default();
-    let name = &compute.name;
-    let allowed = compute.delete_in_use || deletion_policy(compute) == DeletionPolicy::Detach;
     let verb = if compute.deleting { "it is being deleted" } else { "possible" };
     let free = |text: String| Deletion { blocked: false, text, command: None };
     let counted = (told.pods as usize, told.workloads as usize);
+    let words = |(pods, workloads)| in_words(pods, workloads);
     let now = seen.map(|seen| (seen.pods, seen.workloads.len())).filter(|now| *now != counted);
-    let used = in_words(counted);
+    let used = words(counted);
     if used.is_empty() {
-        return free(match now.map(in_words) {
+        return free(match now.map(words) {
             None => format!("{verb}: nothing uses it"),
             Some(now) => format!("{verb}: nothing uses it by its status, which does not count {now} yet"),
         });
     }
-    if allowed {
+    if may_go(compute) {
         return free(format!("{verb}, though {used} still use it: they run on where they are"));
     }
-    let now = now.map(in_words).map(|now| match now.as_str() {
+    let now = now.map(words).map(|now| match now.as_str() {
         "" => " by its status, though none is there any more".to_owned(),
         now => format!(" by its status, {now} by now"),
     });
@@ -114,13 +111,6 @@ pub fn deletion(compute: &Compute, seen: Option<&UsersTold>) -> Deletion {
     Deletion {
         blocked: true,
         text: format!("{verb}: in use by {used}{now}{named}; remove them first, or override that:"),
-        command: Some(format!("kubectl annotate compute {name} {ANNOTATION_DELETE_IN_USE}=true")),
+        command: Some(override_command(&compute.name)),
     }
-}
-
-/// `3 pods and 1 workload`; empty where there are none.
-fn in_words((pods, workloads): (usize, usize)) -> String {
-    let counted = [(pods, "pod"), (workloads, "workload")].into_iter().filter(|(number, _)| *number > 0);
-    let words: Vec<String> = counted.map(|(number, noun)| count(number, noun)).collect();
-    words.join(" and ")
 }
