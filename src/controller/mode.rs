@@ -12,6 +12,7 @@ use crate::cluster::call::CallError;
 use crate::cluster::discovery;
 use crate::cluster::watch::Watched;
 use crate::controller::context::Context;
+use crate::controller::supervise::while_on;
 use crate::decide::lacks;
 use crate::decide::mode::{Admission, LOOK_EVERY, agrees};
 
@@ -83,18 +84,11 @@ impl Modes {
         watching: impl Fn() -> F,
         given_up: impl Fn(),
     ) {
-        let mut serves = self.serves.subscribe();
-        loop {
-            if serves.wait_for(|serves| *serves == Some(true)).await.is_err() {
-                return;
-            }
-            tokio::select! {
-                () = watching() => {}
-                _ = serves.wait_for(|serves| *serves == Some(false)) => {}
-            }
+        let given_up = || {
             self.listed.send_if_modified(|listed| listed.remove(&what));
             given_up();
-        }
+        };
+        while_on(self.serves.subscribe(), |serves| *serves == Some(true), watching, given_up).await;
     }
 
     /// Runs for ever. `unsynced` is what is still to be listed; `tell` is told whom a change concerns.

@@ -1,10 +1,11 @@
-//! What keeps a task that panics from staying dead: it is begun anew, and told of.
+//! How long a task runs: one that panics is begun anew, and told of; one that is needed at times runs at those.
 
 use std::any::Any;
 use std::panic::AssertUnwindSafe;
 use std::time::Duration;
 
 use futures::FutureExt;
+use tokio::sync::watch;
 use tokio::time::Instant;
 use tracing::error;
 
@@ -13,6 +14,23 @@ use crate::telemetry::Metrics;
 /// The pause after a panic, which doubles with each one that follows soon, and the longest.
 const PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+
+/// Runs a task whenever the flag is `on`, and no longer than it is; says each time when that is given up. It ends when nobody
+/// can set the flag any more.
+pub async fn while_on<T, F: Future<Output = ()>>(
+    mut flag: watch::Receiver<T>,
+    on: impl Fn(&T) -> bool,
+    task: impl Fn() -> F,
+    given_up: impl Fn(),
+) {
+    while flag.wait_for(&on).await.is_ok() {
+        tokio::select! {
+            () = task() => {}
+            _ = flag.wait_for(|flag| !on(flag)) => {}
+        }
+        given_up();
+    }
+}
 
 /// Runs a task until it ends by itself. One that panics is begun anew after a pause; `died` is told why, at once.
 pub async fn supervised<F: Future<Output = ()>>(

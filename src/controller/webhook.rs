@@ -22,6 +22,7 @@ use crate::cluster::call::{CallError, chain};
 use crate::cluster::{certificates, registration as writes};
 use crate::controller::context::Context;
 use crate::controller::leadership::Leadership;
+use crate::controller::supervise::while_on;
 use crate::decide::certificate::{Generation, Keyring, Step, StoredKeyring};
 use crate::decide::registration::{self, Endpoint};
 use crate::listen::listen;
@@ -107,16 +108,11 @@ impl Webhook {
     /// Runs `watching` (its Secret) while it is needed, for ever, for the right to do so goes with the need; says when that
     /// is given up.
     pub async fn while_needed<F: Future<Output = ()>>(&self, watching: impl Fn() -> F, given_up: impl Fn()) {
-        let mut needed = self.needed.subscribe();
-        // It fails only when this is dropped, and then nobody waits.
-        while needed.wait_for(|needed| *needed).await.is_ok() {
-            tokio::select! {
-                () = watching() => {}
-                _ = needed.wait_for(|needed| !*needed) => {}
-            }
+        let given_up = || {
             self.listed.send_replace(false);
             given_up();
-        }
+        };
+        while_on(self.needed.subscribe(), |needed| *needed, watching, given_up).await;
     }
 
     /// To be called as the process is told to stop: gives back until when it is to go on serving. Called by a URL it has no
