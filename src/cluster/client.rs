@@ -1,6 +1,7 @@
 //! The connection: by kubeconfig as kubectl reads it, else by the service account of the pod.
 
 mod access;
+mod again;
 mod answers;
 mod asked;
 mod kubeconfig;
@@ -17,10 +18,14 @@ use kube::client::ClientBuilder;
 use kube::config::{AuthInfo, InClusterError};
 use kube::{Client, Config};
 use thiserror::Error;
+use tower::buffer::BufferLayer;
 use tower::layer::layer_fn;
+use tower::layer::util::Stack;
+use tower::retry::RetryLayer;
 use tower::util::option_layer;
 
 pub use crate::cluster::client::access::{Access, ChooseError};
+use crate::cluster::client::again::Again;
 pub use crate::cluster::client::answers::Tell;
 use crate::cluster::client::answers::{Answers, Limits};
 pub use crate::cluster::client::asked::Asked;
@@ -34,6 +39,8 @@ pub const CALL_TIMEOUT: Duration = Duration::from_secs(10);
 /// A connection on which nothing came for so long while an answer was due is dead. Watches end after 60 s at the latest,
 /// so a live one is never silent for longer.
 const SILENCE: Duration = Duration::from_secs(75);
+/// How many requests may wait to be made, where they may be made again.
+const WAITING: usize = 64;
 /// The longest that a connection may take.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -69,8 +76,8 @@ pub enum ConnectError {
     },
 }
 
-/// Makes the client; `tell` is told of each request. Retries are the queue's, so the client makes none: it would repeat
-/// writes that took effect.
+/// Makes the client; `tell` is told of each request. Retries are the queue's; for who has none, the client makes them where
+/// nothing took effect.
 pub async fn connect(access: &Access, tell: Tell) -> Result<Client, ConnectError> {
     let kubeconfig = kubeconfig::read(access.kubeconfig.as_deref()).map_err(ConnectError::Kubeconfig)?;
     let (mut config, exec, place) = match kubeconfig {
@@ -117,7 +124,10 @@ pub async fn connect(access: &Access, tell: Tell) -> Result<Client, ConnectError
     })?;
     let login = plugin.map(|plugin| layer_fn(move |inner| LoggedIn::new(inner, plugin.clone())));
     let answers = layer_fn(move |inner| Answers { inner, tell: tell.clone(), place: place.clone(), limits });
-    Ok(builder.with_layer(&option_layer(login)).with_layer(&answers).build())
+    // A request that may be made again needs a service that can be cloned.
+    let again =
+        access.again.then(|| Stack::new(BufferLayer::new(WAITING), RetryLayer::new(Again::default())));
+    Ok(builder.with_layer(&option_layer(login)).with_layer(&option_layer(again)).with_layer(&answers).build())
 }
 
 fn in_cluster(config: &Config) -> Place {

@@ -71,6 +71,7 @@ impl Connection {
             groups,
             uid,
             request_timeout: Some(self.request_timeout.unwrap_or(CALL_TIMEOUT)),
+            again: true,
             unattended: false,
         }
     }

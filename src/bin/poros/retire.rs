@@ -37,7 +37,7 @@ pub(crate) fn run(arguments: Retire) -> Result<(), Failure> {
     telemetry::log("info", telemetry::LogFormat::Text)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
-        let access = Access { kubeconfig: arguments.kubeconfig, ..Access::default() };
+        let access = Access { kubeconfig: arguments.kubeconfig, again: true, ..Access::default() };
         let client = connect(&access, Arc::new(|_, _| ())).await?;
         if arguments.delete_computes {
             retire::delete(&client, &arguments.namespace, arguments.timeout).await?;

@@ -42,6 +42,8 @@ pub struct Access {
     /// How long any request but a watch may take. None: [`super::CALL_TIMEOUT`], and for lists as long as
     /// something comes.
     pub request_timeout: Option<Duration>,
+    /// Whether what the API server had no time for is asked again, a few times. Not for who has a queue of its own.
+    pub again: bool,
     /// Whether nobody is there to answer a program that logs in, or to read what it says.
     pub unattended: bool,
 }
