@@ -127,7 +127,7 @@ pub async fn connect(access: &Access, tell: Tell) -> Result<Client, ConnectError
     // A request that may be made again needs a service that can be cloned.
     let again =
         access.again.then(|| Stack::new(BufferLayer::new(WAITING), RetryLayer::new(Again::default())));
-    Ok(builder.with_layer(&option_layer(login)).with_layer(&option_layer(again)).with_layer(&answers).build())
+    Ok(builder.with_layer(&option_layer(login)).with_layer(&answers).with_layer(&option_layer(again)).build())
 }
 
 fn in_cluster(config: &Config) -> Place {
