@@ -9,6 +9,7 @@ mod interrupts;
 mod lint;
 mod live;
 mod reads;
+mod throttled;
 mod tools;
 pub mod transcript;
 mod twice;
@@ -31,6 +32,7 @@ pub fn trials() -> Vec<libtest_mimic::Trial> {
         twice::trials(),
         delete::trials(),
         wait::trials(),
+        throttled::trials(),
         tools::trials(),
     ]
     .into_iter()

@@ -1,5 +1,5 @@
-//! What the API server had no time for is asked again: it answers with 429 while too many ask, and to a list while it gets
-//! ready for a CRD that was changed. Nothing took effect then, so that a write may be repeated, too.
+//! What the API server had no time for is asked again: it answers with 429 while too many ask, while it ends, and to lists and
+//! watches while it gets ready for a CRD that was changed. Nothing took effect then, so that a write may be repeated, too.
 
 use std::time::Duration;
 
@@ -11,10 +11,10 @@ use tower::retry::Policy;
 
 /// How often, at most.
 const TIMES: u32 = 5;
-/// The pause before each, where the API server names none; it names a second.
+/// The pause before each, where the API server names none. It names a second at first, and more the longer it lasts.
 const PAUSE: Duration = Duration::from_secs(1);
-/// Who is to wait for longer is told so instead.
-const LONGEST: Duration = Duration::from_secs(2);
+/// Who would wait for longer is told instead. One that ends names as long.
+const LONGEST: Duration = Duration::from_secs(5);
 
 /// One request, made again up to [`TIMES`].
 #[derive(Clone, Debug, Default)]
@@ -72,11 +72,29 @@ mod tests {
             assert_eq!(pauses(429, named), [PAUSE; TIMES as usize], "{named:?}");
         }
         assert_eq!(pauses(429, Some("0")), [Duration::ZERO; TIMES as usize]);
-        for named in ["3", "3600", "18446744073709551615"] {
+        for named in ["6", "3600", "18446744073709551615"] {
             assert!(pauses(429, Some(named)).is_empty(), "{named}");
         }
         for code in [200, 400, 403, 404, 409, 500, 503, 504] {
             assert!(pauses(code, Some("1")).is_empty(), "{code}");
         }
+    }
+
+    #[tokio::test]
+    async fn what_is_asked_again_is_what_was_asked() {
+        let request = || {
+            let request =
+                Request::patch("/apis/x?dryRun=All").header("content-type", "application/merge-patch+json");
+            request.extension("told").body(Body::from(b"{}".to_vec())).unwrap()
+        };
+        let again = Policy::<_, Response<()>, _>::clone_request(&mut Again::default(), &request()).unwrap();
+        let (expected, _) = request().into_parts();
+        let (found, body) = again.into_parts();
+        assert_eq!(
+            (found.method, found.uri, found.headers),
+            (expected.method, expected.uri, expected.headers)
+        );
+        assert_eq!(found.extensions.get::<&str>(), Some(&"told"));
+        assert_eq!(body.collect_bytes().await.unwrap(), "{}");
     }
 }

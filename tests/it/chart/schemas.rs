@@ -224,24 +224,28 @@ fn schema_of(field: &str) -> String {
     format!("/versions/0/schema/openAPIV3Schema{}", field.replace('/', "/properties/"))
 }
 
-/// Whether the API server tells [`FIELDS`] of a Compute, as far as it is asked for. Asked by a list: for a moment after its
-/// CRD was changed an object can be read, and a list is answered with 429, "storage is (re)initializing".
+/// Whether the API server tells [`FIELDS`] of a Compute, as far as it is asked for.
 async fn lacks(client: &Client, name: &str, expected: bool) -> Result<(), String> {
-    let all = raw_computes(client).list(&kube::api::ListParams::default()).await;
-    let mut all = all.map_err(|error| error.to_string())?.items.into_iter();
-    let compute = json!(all.find(|compute| compute.metadata.name.as_deref() == Some(name)));
+    let all = listed(client).await?;
+    let compute = all.get(name).ok_or_else(|| format!("{name} is not listed"))?;
     let lacks = FIELDS.map(|field| compute.pointer(field).is_none());
     if lacks == [expected; 2] { Ok(()) } else { Err(compute.to_string()) }
 }
 
-/// All Computes as they are stored, but for who wrote which field.
+/// All Computes as they are stored, but for who wrote which field. For a moment after their CRD was changed each can be read,
+/// and a list is answered with 429, "storage is (re)initializing".
 async fn all(client: &Client) -> BTreeMap<String, Value> {
-    let list = raw_computes(client).list(&kube::api::ListParams::default()).await.unwrap();
+    until("the Computes to be listed", wait::LIMIT, || listed(client)).await
+}
+
+async fn listed(client: &Client) -> Result<BTreeMap<String, Value>, String> {
+    let list = raw_computes(client).list(&kube::api::ListParams::default()).await;
+    let list = list.map_err(|error| error.to_string())?;
     let named = list.items.into_iter().map(|mut object| {
         object.metadata.managed_fields = None;
         (object.metadata.name.clone().unwrap(), json!(object))
     });
-    named.collect()
+    Ok(named.collect())
 }
 
 /// But for the version, which each write changes.

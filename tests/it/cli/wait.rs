@@ -9,7 +9,7 @@ use xtask::rig::{Options, Signal};
 use super::transcript::{Printed, Transcript};
 use crate::harness::cluster::{self, Cluster};
 use crate::harness::objects::{compute, delete, node, nodes, patch, raw_computes, with};
-use crate::harness::proxy::{Act, Order, Proxy, Said, Seen};
+use crate::harness::proxy::{Act, Order, Proxy, Seen};
 use crate::harness::wait;
 use crate::rows::{apply, clear, edit};
 use crate::trials;
@@ -18,7 +18,6 @@ trials![
     each_end_of_a_wait_is_told_by_its_exit_code,
     what_comes_or_goes_meanwhile_is_seen,
     watches_that_break_end_no_wait,
-    what_an_api_server_has_no_time_for_is_asked_again,
     one_list_and_one_watch_suffice,
     an_api_server_that_is_killed_ends_no_wait,
 ];
@@ -141,45 +140,12 @@ async fn what_comes_or_goes_meanwhile_is_seen() {
     delete(&nodes(&client), "cli-wait-comes-1").await.unwrap();
 }
 
-fn of_computes(seen: &Seen) -> bool {
+pub(super) fn of_computes(seen: &Seen) -> bool {
     seen.resource == "computes"
 }
 
 fn watch_of_computes(seen: &Seen) -> bool {
     seen.resource == "computes" && seen.watch
-}
-
-/// As kubectl does. Nothing took effect, so that writes are made again, too.
-async fn what_an_api_server_has_no_time_for_is_asked_again() {
-    let cluster = cluster::shared().await;
-    let client = cluster.client().await;
-    let name = "cli-wait-throttled";
-    apply(&client, &poolless(name)).await;
-    wait::active(&client, name).await;
-    let proxy = Proxy::start(cluster).await;
-    let told = Transcript::with_kubeconfig("wait-throttled", cluster, proxy.kubeconfig().to_owned());
-    let [get, delete] =
-        ["get", "delete"].map(|verb| format!("dataos-ctl {verb} -t compute -n cli-wait-throttled"));
-    let writes = |seen: &Seen| seen.is("DELETE", "computes");
-    let mark = proxy.mark();
-    proxy.on(Act::Answer(429), 2, of_computes);
-    let printed = end(begin(&told, &get)).await;
-    assert_eq!((printed.code, proxy.count(mark, of_computes)), (0, 3), "{}", printed.err);
-    // Not for ever, and not where a long pause is asked for.
-    let long = Said { header: Some(("retry-after", "3600")), ..Said::status(429) };
-    for (line, throttled, act, times) in [
-        (&get, of_computes as fn(&Seen) -> bool, Act::Answer(429), 6),
-        (&get, of_computes, Act::Say(long), 1),
-        (&delete, writes, Act::Answer(429), 6),
-    ] {
-        let mark = proxy.mark();
-        proxy.on(act, u32::MAX, throttled);
-        let printed = end(begin(&told, line)).await;
-        proxy.clear();
-        assert_eq!((printed.code, proxy.count(mark, throttled)), (1, times), "{line}: {}", printed.err);
-        assert!(printed.err.contains("try again in a while"), "{}", printed.err);
-    }
-    clear(&client, name).await;
 }
 
 async fn watches_that_break_end_no_wait() {
