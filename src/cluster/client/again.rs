@@ -6,6 +6,7 @@ use std::time::Duration;
 use http::header::RETRY_AFTER;
 use http::{Request, Response, StatusCode};
 use kube::client::Body;
+use kube::client::retry::RetryPolicy;
 use tower::BoxError;
 use tower::retry::Policy;
 
@@ -46,14 +47,9 @@ impl<B> Policy<Request<Body>, Response<B>, BoxError> for Again {
         self.after(answer.status(), named).map(tokio::time::sleep)
     }
 
+    /// As kube copies one: none where its body is a stream.
     fn clone_request(&mut self, request: &Request<Body>) -> Option<Request<Body>> {
-        let mut again = Request::new(request.body().try_clone()?);
-        *again.method_mut() = request.method().clone();
-        *again.uri_mut() = request.uri().clone();
-        *again.version_mut() = request.version();
-        *again.headers_mut() = request.headers().clone();
-        *again.extensions_mut() = request.extensions().clone();
-        Some(again)
+        Policy::<_, Response<B>, _>::clone_request(&mut RetryPolicy::default(), request)
     }
 }
 
